@@ -1,0 +1,1 @@
+"""The incident desk: alerts, triage, incidents, containment."""

@@ -1,0 +1,1 @@
+"""Keys, envelopes, JOSE: the only package that touches cryptography libraries."""

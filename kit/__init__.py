@@ -1,0 +1,1 @@
+"""Tools that know no city and no resident."""

@@ -1,0 +1,1 @@
+"""The roof: composition, command line, pages, migrations."""
