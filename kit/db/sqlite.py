@@ -1,0 +1,375 @@
+"""SQLite: one writer thread with group commit, readers beside it.
+
+The writer takes the waiting calls (at most `BATCH`, or until `SLICE` seconds are spent), gives each a savepoint, writes
+the buffered append-only rows, commits once (WAL, synchronous FULL) and only then answers. So a durable write costs a
+fraction of a sync and never meets a busy database.
+
+What is durable when: nothing before COMMIT returns; everything of the batch after it. A crash in between loses only
+calls that nobody was answered.
+"""
+
+import asyncio
+import contextlib
+import contextvars
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import orjson
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.pool import NullPool, QueuePool
+
+from kit.db.hall import Database, FlushResult, Session, Tx, collect, insert_rows
+from kit.problems import Unavailable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+BATCH = 64
+SLICE = 0.020
+READERS = 3
+
+
+class BatchLostError(Exception):
+    """SQLite ended the transaction under us (disk full, OR ROLLBACK): nothing of the batch is kept."""
+
+
+@dataclass(slots=True, eq=False)
+class _Call:
+    fn: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    core: bool
+    loop: asyncio.AbstractEventLoop
+    future: "asyncio.Future[Any]"
+    context: contextvars.Context
+    result: Any = None
+    error: BaseException | None = None
+    tx: Tx | None = field(default=None)
+
+
+def _dumps(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _engine(url: str, *, writer: bool) -> Engine:
+    engine = create_engine(
+        url,
+        poolclass=NullPool if writer else QueuePool,
+        connect_args={"isolation_level": None, "check_same_thread": False, "timeout": 5.0},
+        json_serializer=_dumps,
+        json_deserializer=orjson.loads,
+        hide_parameters=True,  # an error text must not carry a row (I6)
+        **({} if writer else {"pool_size": READERS + 1, "max_overflow": 4}),
+    )
+
+    def connected(raw: sqlite3.Connection, _record: object) -> None:
+        cursor = raw.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute("PRAGMA busy_timeout=5000")
+        cursor.execute("PRAGMA cache_size=-65536")
+        cursor.execute("PRAGMA temp_store=MEMORY")
+        if writer:
+            cursor.execute("PRAGMA secure_delete=FAST")
+        else:
+            cursor.execute("PRAGMA query_only=ON")
+        cursor.close()
+
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
+
+    event.listen(engine, "connect", connected)
+    event.listen(engine, "begin", begin)
+    return engine
+
+
+class SqliteDatabase(Database):
+    """The hallway on one SQLite file. One process writes it."""
+
+    dialect = "sqlite"
+
+    def __init__(self, url: str, *, waiting: int = 4096) -> None:
+        super().__init__()
+        self._writer_engine = _engine(url, writer=True)
+        self._reader_engine = _engine(url, writer=False)
+        self._waiting = waiting
+        self._calls: deque[_Call] = deque()
+        self._bulk: deque[_Call] = deque()
+        self._wake = threading.Condition()
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+        self._pool: ThreadPoolExecutor | None = None
+        self._peeker: Connection | None = None
+        self._counters: dict[str, int] = {}
+        self._epoch = 0
+        self._data_version: int | None = None
+
+    # -- life -----------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Open the file and start the writer."""
+        connection = self._writer_engine.connect()
+        self._stopping = False
+        self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="db-read")
+        self._peeker = self._reader_engine.connect()
+        self._thread = threading.Thread(target=self._work, args=(connection,), name="db-write", daemon=True)
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Refuse new calls, commit the waiting ones, close."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.join)
+            self._thread = None
+        if self._pool is not None:
+            await asyncio.to_thread(self._pool.shutdown)
+            self._pool = None
+        if self._peeker is not None:
+            self._peeker.close()
+            self._peeker = None
+        self._reader_engine.dispose()
+        self._writer_engine.dispose()
+
+    # -- doors ----------------------------------------------------------------------------------------------------
+
+    async def write(self, fn: Callable[Concatenate[Session, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """See Database.write."""
+        result: T = await self._enqueue(self._calls, fn, args, kwargs, core=False)
+        return result
+
+    async def write_core(self, fn: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """See Database.write_core."""
+        result: T = await self._enqueue(self._calls, fn, args, kwargs, core=True)
+        return result
+
+    async def bulk(self, fn: Callable[Concatenate[Session, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """See Database.bulk."""
+        result: T = await self._enqueue(self._bulk, fn, args, kwargs, core=False)
+        return result
+
+    def _enqueue(
+        self,
+        queue: deque[_Call],
+        fn: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        core: bool,
+    ) -> "asyncio.Future[Any]":
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+        call = _Call(fn, args, kwargs, core, loop, future, contextvars.copy_context())
+        with self._wake:
+            if self._stopping or self._thread is None:
+                raise Unavailable("The service is stopping; try again in a moment.", retry_after=5)
+            if len(queue) >= self._waiting:
+                raise Unavailable("The service is busy; try again in a moment.", private="write queue full")
+            queue.append(call)
+            self._wake.notify()
+        return future
+
+    async def read(self, fn: Callable[Concatenate[Session, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """See Database.read."""
+
+        def run() -> T:
+            with self._reader_engine.connect() as connection, Session(connection) as session:
+                return fn(session, *args, **kwargs)
+
+        return await self._in_pool(run)
+
+    async def read_core(self, fn: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """See Database.read_core."""
+
+        def run() -> T:
+            with self._reader_engine.connect() as connection:
+                return fn(connection, *args, **kwargs)
+
+        return await self._in_pool(run)
+
+    async def _in_pool(self, run: Callable[[], T]) -> T:
+        if self._pool is None:
+            raise Unavailable("The service is stopping; try again in a moment.", retry_after=5)
+        context = contextvars.copy_context()
+        return await asyncio.get_running_loop().run_in_executor(self._pool, context.run, run)
+
+    async def peek(self, fn: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """See Database.peek. Runs in the event loop: the function must be one short look-up."""
+        if self._peeker is None:
+            raise Unavailable("The service is stopping; try again in a moment.", retry_after=5)
+        try:
+            return fn(self._peeker, *args, **kwargs)
+        finally:
+            self._peeker.rollback()
+
+    async def counter(self, topic: str) -> int:
+        """See Database.counter. One process writes, so the count lives beside its writer."""
+        return self._epoch + self._counters.get(topic, 0)
+
+    # -- the writer -----------------------------------------------------------------------------------------------
+
+    def _work(self, connection: Connection) -> None:
+        while True:
+            with self._wake:
+                while not (self._calls or self._bulk or self._stopping):
+                    self._wake.wait()
+                if not (self._calls or self._bulk):
+                    break
+                first = self._calls.popleft() if self._calls else self._bulk.popleft()
+            try:
+                self._batch(connection, first)
+            except BaseException:
+                with contextlib.suppress(Exception):
+                    connection.rollback()
+                continue
+        connection.close()
+
+    def _take(self) -> _Call | None:
+        with self._wake:
+            return self._calls.popleft() if self._calls else None
+
+    def _batch(self, connection: Connection, first: _Call) -> None:
+        calls: list[_Call] = []
+        try:
+            self._run(connection, first, calls)
+        except BatchLostError as error:
+            self._fail(connection, calls, error)
+        except Exception as error:
+            if len(calls) == 1:
+                self._fail(connection, calls, error)
+            else:
+                self._again_alone(connection, calls)
+        self._answer(calls)
+
+    def _run(self, connection: Connection, first: _Call, calls: list[_Call], *, alone: bool = False) -> None:
+        """Fill `calls` and commit them. On any raise nothing of the batch is durable."""
+        calls.append(first)
+        results: list[FlushResult] = []
+        try:
+            with connection.begin():
+                self._watch_strangers(connection)
+                ends = time.monotonic() + SLICE
+                call: _Call | None = first
+                while call is not None:
+                    if call is not first:
+                        calls.append(call)
+                    self._one(connection, call)
+                    full = alone or len(calls) >= BATCH or time.monotonic() >= ends
+                    call = None if full else self._take()
+                kept = [call.tx for call in calls if call.error is None and call.tx is not None]
+                tables, buffer = collect(kept)
+                rows, results = self.run_hooks(connection, buffer)
+                for name, same in rows.items():
+                    insert_rows(connection, tables[name], same)
+                self._require_transaction(connection)
+        except BaseException:
+            for result in results:
+                if result.after_rollback is not None:
+                    result.after_rollback()
+            raise
+        # Durable from here on.
+        for tx in kept:
+            for topic in tx.touched:
+                self._counters[topic] = self._counters.get(topic, 0) + 1
+        for result in results:
+            if result.after_commit is not None:
+                result.after_commit()
+        for tx in kept:
+            for callback in tx.callbacks:
+                with contextlib.suppress(Exception):
+                    callback()
+
+    def _one(self, connection: Connection, call: _Call) -> None:
+        call.error, call.result, call.tx = None, None, Tx(self)
+        connection.info["tx"] = call.tx
+        try:
+            call.result = call.context.run(self._core if call.core else self._orm, connection, call)
+        except Exception as error:  # the call's own failure: its savepoint is gone, the batch goes on
+            call.error = error
+        finally:
+            connection.info.pop("tx", None)
+        self._require_transaction(connection)
+
+    def _core(self, connection: Connection, call: _Call) -> Any:
+        connection.exec_driver_sql("SAVEPOINT sekisho")
+        try:
+            result = call.fn(connection, *call.args, **call.kwargs)
+        except BaseException:
+            if self._in_transaction(connection):
+                connection.exec_driver_sql("ROLLBACK TO sekisho")
+                connection.exec_driver_sql("RELEASE sekisho")
+            raise
+        connection.exec_driver_sql("RELEASE sekisho")
+        return result
+
+    def _orm(self, connection: Connection, call: _Call) -> Any:
+        session = Session(connection, join_transaction_mode="create_savepoint", expire_on_commit=False)
+        session.info["tx"] = call.tx
+        try:
+            result = call.fn(session, *call.args, **call.kwargs)
+            # A constraint error swallowed by the function left the session's transaction dead: finish() raises then.
+            session.finish()
+        finally:
+            session.close()
+        return result
+
+    def _in_transaction(self, connection: Connection) -> bool:
+        driver = connection.connection.driver_connection
+        return bool(driver is not None and driver.in_transaction)
+
+    def _require_transaction(self, connection: Connection) -> None:
+        if not self._in_transaction(connection):
+            raise BatchLostError("the database ended the transaction")
+
+    def _watch_strangers(self, connection: Connection) -> None:
+        """Another process wrote the file (an offline tool): every cache is stale."""
+        version = connection.exec_driver_sql("PRAGMA data_version").scalar_one()
+        if self._data_version is not None and version != self._data_version:
+            self._epoch += 1_000_000
+        self._data_version = version
+
+    def _fail(self, connection: Connection, calls: list[_Call], error: BaseException) -> None:
+        with contextlib.suppress(Exception):
+            connection.rollback()
+        for call in calls:
+            if call.error is None:
+                call.error = Unavailable(
+                    "This could not be stored; nothing was changed. Try again in a moment.",
+                    private=f"batch failed: {type(error).__name__}: {error}",
+                )
+
+    def _again_alone(self, connection: Connection, calls: list[_Call]) -> None:
+        with contextlib.suppress(Exception):
+            connection.rollback()
+        for call in calls:
+            alone: list[_Call] = []
+            try:
+                self._run(connection, call, alone, alone=True)
+            except Exception as error:
+                self._fail(connection, alone, error)
+
+    def _answer(self, calls: list[_Call]) -> None:
+        by_loop: dict[asyncio.AbstractEventLoop, list[_Call]] = {}
+        for call in calls:
+            by_loop.setdefault(call.loop, []).append(call)
+        for loop, some in by_loop.items():
+            with contextlib.suppress(RuntimeError):  # that loop is closed; its waiters are gone
+                loop.call_soon_threadsafe(_settle, some)
+
+
+def _settle(calls: list[_Call]) -> None:
+    for call in calls:
+        if call.future.done():  # the waiter was cancelled; its write stands all the same
+            continue
+        if call.error is not None:
+            call.future.set_exception(call.error)
+        else:
+            call.future.set_result(call.result)

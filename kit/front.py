@@ -1,0 +1,247 @@
+"""The front table: exact paths answered before any framework is asked.
+
+A request for a path of the table costs a dictionary look-up instead of a walk through routes and middleware; it gets
+the same security headers and the same error shapes. A row is (method, path, audience, handler, OpenAPI operation), and
+the API documents read the same rows.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+from urllib.parse import parse_qsl
+
+import orjson
+
+from kit import context
+from kit.ids import new_id
+from kit.logs import log
+from kit.problems import Internal, Malformed, MethodNotAllowed, Problem, TooLarge, UnsupportedType
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+HeaderList: TypeAlias = list[tuple[bytes, bytes]]
+
+JSON = (b"content-type", b"application/json")
+PROBLEM = (b"content-type", b"application/problem+json")
+NO_STORE = (b"cache-control", b"no-store")
+
+# Sent with every answer that is not a page (pages have their own, wider policy).
+API_SECURITY: HeaderList = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-site"),
+]
+
+FORM_LIMIT = 65_536
+
+
+@dataclass(slots=True)
+class Reply:
+    """A whole answer."""
+
+    status: int
+    body: bytes = b""
+    headers: HeaderList = field(default_factory=list)
+
+
+def reply_json(status: int, value: Any, *, no_store: bool = True, headers: Iterable[tuple[bytes, bytes]] = ()) -> Reply:
+    """A JSON answer; not to be stored unless said otherwise."""
+    return Reply(status, orjson.dumps(value), [JSON, *([NO_STORE] if no_store else []), *headers])
+
+
+class Call:
+    """A request at the front table. Header names are lower case."""
+
+    __slots__ = ("_body", "_headers", "_receive", "scope")
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.scope = scope
+        self._receive = receive
+        self._headers: dict[bytes, bytes] | None = None
+        self._body: bytes | None = None
+
+    @property
+    def method(self) -> str:
+        """The HTTP method, upper case."""
+        method: str = self.scope["method"]
+        return method
+
+    @property
+    def path(self) -> str:
+        """The decoded path."""
+        path: str = self.scope["path"]
+        return path
+
+    @property
+    def query(self) -> str:
+        """The raw query string."""
+        raw: bytes = self.scope["query_string"]
+        return raw.decode("latin-1")
+
+    @property
+    def source(self) -> str:
+        """The network address the request came from."""
+        client = self.scope.get("client")
+        return str(client[0]) if client else ""
+
+    @property
+    def headers(self) -> dict[bytes, bytes]:
+        """Headers by name; of repeated ones the last. Use `header_values` where repetition must be refused."""
+        if self._headers is None:
+            self._headers = dict(self.scope["headers"])
+        return self._headers
+
+    def header_values(self, name: bytes) -> list[bytes]:
+        """Every value of a header, in order."""
+        return [value for key, value in self.scope["headers"] if key == name]
+
+    async def body(self, limit: int = FORM_LIMIT) -> bytes:
+        """The whole body; raises TooLarge beyond `limit` bytes without reading on."""
+        if self._body is not None:
+            return self._body
+        message = await self._receive()
+        data: bytes = message.get("body", b"")
+        if message.get("more_body"):
+            parts, size = [data], len(data)
+            while message.get("more_body"):
+                if size > limit:
+                    break
+                message = await self._receive()
+                if message["type"] == "http.disconnect":
+                    raise Malformed("The connection closed before the request was complete.")
+                part = message.get("body", b"")
+                parts.append(part)
+                size += len(part)
+            data = b"".join(parts)
+        if len(data) > limit:
+            raise TooLarge(f"At most {limit} bytes are read here.")
+        self._body = data
+        return data
+
+    async def form(self, limit: int = FORM_LIMIT) -> dict[str, str]:
+        """An urlencoded form; raises UnsupportedType for other types and Malformed for a field sent twice."""
+        kind = self.headers.get(b"content-type", b"").split(b";", 1)[0].strip().lower()
+        if kind != b"application/x-www-form-urlencoded":
+            raise UnsupportedType("Send application/x-www-form-urlencoded.")
+        return parse_form(await self.body(limit))
+
+    async def json(self, limit: int = FORM_LIMIT) -> Any:
+        """A JSON body; raises UnsupportedType or Malformed."""
+        kind = self.headers.get(b"content-type", b"").split(b";", 1)[0].strip().lower()
+        if kind != b"application/json":
+            raise UnsupportedType("Send application/json.")
+        data = await self.body(limit)
+        try:
+            return orjson.loads(data)
+        except orjson.JSONDecodeError as error:
+            raise Malformed(f"The JSON does not parse: {error.msg} at byte {error.pos}.") from error
+
+
+def parse_form(data: bytes) -> dict[str, str]:
+    """Read an urlencoded form or query strictly: UTF-8, no field twice (RFC 6749 section 3.1), no empty names."""
+    try:
+        text = data.decode("ascii")
+        pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=bool(text), errors="strict", max_num_fields=200)
+    except (UnicodeDecodeError, ValueError) as error:
+        raise Malformed("The form does not parse.") from error
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise Malformed("A field was sent more than once.")
+    return fields
+
+
+Handler: TypeAlias = Callable[[Call], Awaitable[Reply]]
+
+
+@dataclass(frozen=True, slots=True)
+class FrontRow:
+    """One hot path."""
+
+    method: str
+    path: str
+    audience: str
+    handler: Handler
+    operation: dict[str, Any]
+    package: str
+    prefix: bool = False
+
+
+class WireError(Exception):
+    """An error with a wire shape of its own (OAuth's); the front table asks it for its reply."""
+
+    def reply(self) -> Reply:
+        """The answer."""
+        raise NotImplementedError
+
+
+def problem_reply(problem: Problem, *, request_id: str = "") -> Reply:
+    """A problem as application/problem+json (RFC 9457)."""
+    document = problem.document()
+    if request_id and problem.status >= 500:
+        document["instance"] = f"urn:sekisho:request:{request_id}"
+    headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in problem.headers.items()]
+    return Reply(problem.status, orjson.dumps(document), [PROBLEM, NO_STORE, *headers])
+
+
+class FrontTable:
+    """An ASGI application: rows first, then `inner`."""
+
+    def __init__(self, rows: Iterable[FrontRow], inner: ASGIApp, *, security: HeaderList | None = None) -> None:
+        self._exact: dict[str, dict[str, Handler]] = {}
+        self._prefixes: list[tuple[str, dict[str, Handler]]] = []
+        self._inner = inner
+        self._security = API_SECURITY if security is None else security
+        by_prefix: dict[str, dict[str, Handler]] = {}
+        for row in rows:
+            table = by_prefix if row.prefix else self._exact
+            methods = table.setdefault(row.path, {})
+            if row.method in methods:
+                raise ValueError(f"{row.method} {row.path} is in the front table twice")
+            methods[row.method] = row.handler
+            if row.method == "GET":
+                methods.setdefault("HEAD", row.handler)
+        self._prefixes = sorted(by_prefix.items(), key=lambda item: -len(item[0]))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer from the table, or pass on."""
+        if scope["type"] != "http":
+            await self._inner(scope, receive, send)
+            return
+        methods = self._exact.get(scope["path"])
+        if methods is None:
+            for prefix, candidates in self._prefixes:
+                if scope["path"].startswith(prefix):
+                    methods = candidates
+                    break
+            else:
+                await self._inner(scope, receive, send)
+                return
+        call = Call(scope, receive)
+        handler = methods.get(scope["method"])
+        request_id = new_id("req")
+        token = context.request.set(context.RequestContext(request_id, call.source))
+        try:
+            if handler is None:
+                raise MethodNotAllowed(headers={"Allow": ", ".join(sorted(methods))})
+            reply = await handler(call)
+        except WireError as error:
+            reply = error.reply()
+        except Problem as problem:
+            if problem.private or problem.status >= 500:
+                log.warning("problem", type=problem.type_path(), private=problem.private, request_id=request_id)
+            reply = problem_reply(problem, request_id=request_id)
+        except Exception:
+            log.exception("unexpected", path=scope["path"], request_id=request_id)
+            reply = problem_reply(Internal(f"Quote this reference when you ask: {request_id}"), request_id=request_id)
+        finally:
+            context.request.reset(token)
+        body = reply.body
+        headers = [*reply.headers, *self._security]
+        if reply.status != 304 and reply.status != 204:
+            headers.append((b"content-length", str(len(body)).encode()))
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
