@@ -1,0 +1,279 @@
+"""Accounts: who exists, what they may do, and their sealed profile.
+
+The login name is a key to find the account by, so it is kept as a keyed hash; everything else about the person is
+sealed under the account's own data key and leaves with it (walk 9).
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Literal
+
+import orjson
+from sqlmodel import Session, col, delete, select
+
+from identity.errors_account import AccountClosed, LoginTaken
+from identity.models_account import (
+    Account,
+    Attempt,
+    Passkey,
+    PasskeyChallenge,
+    RecoveryCode,
+    SessionRow,
+    Totp,
+)
+from keys.envelope import Sealer
+from keys.hashing import TokenHasher
+from kit import audit
+from kit.clock import Millis
+from kit.db import tx_of
+from kit.host import SYSTEM, Actor
+from kit.ids import new_id
+from kit.problems import Invalid, NotFound
+
+Kind = Literal["resident", "staff"]
+
+_LOGIN = re.compile(r"[a-z0-9][a-z0-9._@+-]{2,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What the city knows about a person. `login` is their own login name, for passkey and password managers."""
+
+    name: str
+    name_kana: str = ""
+    birthdate: str = ""  # ISO 8601 calendar date
+    login: str = ""
+    email: str | None = None
+    address: str | None = None
+    gender: str | None = None
+    locale: str = "ja"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountView:
+    """An account without anything personal."""
+
+    id: str
+    kind: Kind
+    roles: frozenset[str]
+    status: str
+    created_at: Millis
+
+
+def normal_login(login: str) -> str:
+    """The one spelling of a login name: NFKC, lower case, no outer blanks.
+
+    A phone keyboard adds capitals, blanks and full-width letters by itself; none of them makes another person.
+    """
+    return unicodedata.normalize("NFKC", login).strip().casefold()
+
+
+def read_login(login: str) -> str:
+    """A login name fit for a new account; raises Invalid."""
+    normal = normal_login(login)
+    if not _LOGIN.fullmatch(normal):
+        raise Invalid("Use 3 to 64 letters, digits or . _ @ + -", pointer="/login")
+    return normal
+
+
+def login_digest(hasher: TokenHasher, login: str) -> bytes:
+    """The keyed hash by which a login name is found."""
+    return hasher.digest("login", normal_login(login))
+
+
+def create_account(
+    session: Session,
+    sealer: Sealer,
+    hasher: TokenHasher,
+    *,
+    login: str,
+    profile: Profile,
+    now: Millis,
+    kind: Kind = "resident",
+    roles: Iterable[str] = (),
+    password_hash: str | None = None,
+    actor: Actor = SYSTEM,
+    account_id: str | None = None,
+) -> str:
+    """Add an account with its own data key and return its id; raises LoginTaken, Invalid.
+
+    `password_hash` comes from `keys.hashing.Passwords.hash` (hashed outside of the write).
+    """
+    normal = read_login(login)
+    digest = login_digest(hasher, normal)
+    if session.exec(select(Account.id).where(Account.login_hash == digest)).first() is not None:
+        raise LoginTaken("Choose another login name.", pointer="/login")
+    identifier = account_id or new_id("acc")
+    key = sealer.create_owner(session, identifier)
+    sealed = key.seal(f"identity_account|profile|{identifier}", _pack(replace(profile, login=normal)))
+    password = None
+    if password_hash is not None:
+        password = key.seal(f"identity_account|password|{identifier}", password_hash.encode())
+    session.add(
+        Account(
+            id=identifier,
+            kind=kind,
+            roles=sorted(roles),
+            login_hash=digest,
+            profile=sealed,
+            password=password,
+            password_at=now if password is not None else None,
+            created_at=now,
+        )
+    )
+    session.flush()
+    by = actor if actor.kind != "anonymous" else Actor(kind="resident", id=identifier)
+    audit.record(
+        session, "identity.account.created", actor=by, object=("account", identifier), detail={"kind": kind}
+    )
+    return identifier
+
+
+def find_account(session: Session, hasher: TokenHasher, login: str) -> AccountView | None:
+    """The account behind a login name, if there is one. Never tell a stranger which."""
+    row = session.exec(select(Account).where(Account.login_hash == login_digest(hasher, login))).first()
+    return None if row is None else _view(row)
+
+
+def get_account(session: Session, account_id: str) -> AccountView:
+    """An account by id; raises NotFound."""
+    return _view(_row(session, account_id))
+
+
+def list_accounts(
+    session: Session, *, kind: Kind | None = None, after: str = "", limit: int = 100
+) -> tuple[AccountView, ...]:
+    """Accounts in order of creation, after an id."""
+    query = select(Account).where(col(Account.id) > after).order_by(col(Account.id)).limit(limit)
+    if kind is not None:
+        query = query.where(Account.kind == kind)
+    return tuple(_view(row) for row in session.exec(query))
+
+
+def profile(session: Session, sealer: Sealer, account_id: str) -> Profile:
+    """The opened profile; raises NotFound, or keys.errors.KeyDestroyed when the person has left."""
+    row = _row(session, account_id)
+    opened = sealer.owner(session, account_id).open(f"identity_account|profile|{account_id}", row.profile)
+    return _unpack(opened)
+
+
+def change_profile(
+    session: Session, sealer: Sealer, account_id: str, changed: Profile, *, actor: Actor
+) -> None:
+    """Replace the profile; the login name stays what it is. Audited by field name, never by value."""
+    row = _row(session, account_id)
+    before = profile(session, sealer, account_id)
+    after = replace(changed, login=before.login)
+    names = [
+        field.name for field in fields(Profile) if getattr(before, field.name) != getattr(after, field.name)
+    ]
+    if not names:
+        return
+    key = sealer.owner(session, account_id)
+    row.profile = key.seal(f"identity_account|profile|{account_id}", _pack(after))
+    session.add(row)
+    audit.record(
+        session,
+        "identity.account.changed",
+        actor=actor,
+        object=("account", account_id),
+        detail={"fields": names},
+    )
+
+
+def set_roles(session: Session, account_id: str, roles: Iterable[str], *, actor: Actor) -> None:
+    """Replace the roles; effective at once in every open session (I5)."""
+    row = _row(session, account_id)
+    row.roles = sorted(set(roles))
+    session.add(row)
+    tx_of(session).touch("sessions")
+    audit.record(
+        session,
+        "identity.roles.changed",
+        actor=actor,
+        object=("account", account_id),
+        detail={"roles": row.roles},
+    )
+
+
+def suspend_account(session: Session, account_id: str, *, actor: Actor, reason: str = "") -> None:
+    """Refuse sign-in and every open session of the account, from this commit on."""
+    _set_status(session, account_id, "suspended", "identity.account.suspended", actor, reason)
+
+
+def resume_account(session: Session, account_id: str, *, actor: Actor) -> None:
+    """Undo a suspension."""
+    _set_status(session, account_id, "active", "identity.account.resumed", actor, "")
+
+
+def close_account(session: Session, sealer: Sealer, account_id: str, *, now: Millis, actor: Actor) -> None:
+    """Forget the person: end everything, drop the credentials, destroy the data key (walk 9).
+
+    The bare row stays, so that ids in the audit trail keep meaning "somebody who has left".
+    """
+    row = _row(session, account_id)
+    for table in (Passkey, Totp, RecoveryCode, Attempt, SessionRow):
+        session.exec(delete(table).where(col(table.account_id) == account_id))  # type: ignore[attr-defined]
+    session.exec(delete(PasskeyChallenge).where(col(PasskeyChallenge.holder) == account_id))
+    row.status, row.closed_at = "closed", now
+    row.login_hash, row.password, row.password_at = None, None, None
+    row.profile = b""
+    session.add(row)
+    session.flush()
+    sealer.destroy_owner(session, account_id)
+    tx_of(session).touch("sessions")
+    audit.record(session, "identity.account.closed", actor=actor, object=("account", account_id))
+
+
+def require_active(session: Session, account_id: str) -> AccountView:
+    """The account, provided it may sign in; raises AccountClosed."""
+    found = _view(_row(session, account_id))
+    if found.status != "active":
+        raise AccountClosed("Ask the city office how to use your account again.")
+    return found
+
+
+def _set_status(
+    session: Session, account_id: str, status: str, action: str, actor: Actor, reason: str
+) -> None:
+    row = _row(session, account_id)
+    if row.status == "closed":
+        raise AccountClosed("The person has left; the account can't come back.")
+    row.status = status
+    session.add(row)
+    tx_of(session).touch("sessions")
+    audit.record(
+        session,
+        action,
+        actor=actor,
+        object=("account", account_id),
+        detail={"reason": reason} if reason else None,
+    )
+
+
+def _row(session: Session, account_id: str) -> Account:
+    row = session.get(Account, account_id)
+    if row is None:
+        raise NotFound("There is no such account.")
+    return row
+
+
+def _view(row: Account) -> AccountView:
+    return AccountView(
+        id=row.id,
+        kind="staff" if row.kind == "staff" else "resident",
+        roles=frozenset(row.roles),
+        status=row.status,
+        created_at=row.created_at,
+    )
+
+
+def _pack(value: Profile) -> bytes:
+    return orjson.dumps(asdict(value))
+
+
+def _unpack(data: bytes) -> Profile:
+    known = {field.name for field in fields(Profile)}
+    return Profile(**{name: value for name, value in orjson.loads(data).items() if name in known})

@@ -1,0 +1,60 @@
+"""Problems of accounts, credentials and sessions (RFC 9457), one line each.
+
+Texts are for the person who reads them and say what to do next; none tells whether an account exists.
+"""
+
+from kit.problems import Problem
+
+
+class LoginTaken(Problem):
+    """The login name belongs to somebody already."""
+
+    slug, title, status = "login-taken", "This login name is taken", 409
+
+
+class WeakPassword(Problem):
+    """The password is too short or too easy to guess; `reason` is the code the pages translate."""
+
+    slug, title, status = "weak-password", "This password is too easy to guess", 422
+
+
+class LastWayIn(Problem):
+    """Removing this would lock the resident out."""
+
+    slug, title, status = "last-way-in", "This is your last way to sign in", 409
+
+
+class RecentSignInNeeded(Problem):
+    """A change to how one signs in asks for a fresh proof of who is there."""
+
+    slug, title, status = "recent-sign-in-needed", "Please confirm that it is you", 403
+
+
+class PasskeyRefused(Problem):
+    """The passkey's answer did not verify, came too late, or was used before."""
+
+    slug, title, status = "passkey-refused", "The passkey was not accepted", 400
+
+
+class PasskeySuspended(Problem):
+    """The passkey's counter went backwards: it may have been copied."""
+
+    slug, title, status = "passkey-suspended", "This passkey has been stopped", 403
+
+
+class PasskeyKnown(Problem):
+    """This passkey is registered already."""
+
+    slug, title, status = "passkey-known", "This passkey is registered already", 409
+
+
+class CodeRefused(Problem):
+    """The one-time code is wrong, too old or used already."""
+
+    slug, title, status = "code-refused", "The code was not accepted", 422
+
+
+class AccountClosed(Problem):
+    """The account can't be used."""
+
+    slug, title, status = "account-closed", "This account can't be used", 403

@@ -1,0 +1,62 @@
+"""How sure we are who is there, said in two claims: `acr` and `amr`.
+
+`acr` names the authentication assurance level that was really reached (NIST SP 800-63B-4, sections 2.1 and 2.2);
+`amr` names the methods that were really used (RFC 8176, section 2). Both are derived from the facts of one
+sign-in, never from what a client asked for or from what an account could have done.
+Pure: no clock, no storage, no web.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+AAL1 = "urn:sekisho:aal:1"
+AAL2 = "urn:sekisho:aal:2"
+
+#: Known levels, weakest first. A level that is not here satisfies nothing.
+ORDER: tuple[str, ...] = (AAL1, AAL2)
+
+Method = Literal["password", "totp", "recovery", "passkey"]
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """What a session may claim about its authentication."""
+
+    acr: str
+    amr: tuple[str, ...]
+
+
+def of(methods: Iterable[Method], *, key_stays_in_hardware: bool = True) -> Level:
+    """The level reached by these methods together.
+
+    - password alone: level 1, `pwd`;
+    - password and TOTP: level 2, `pwd otp mfa`;
+    - password and a recovery code: level 2 (a look-up secret is something one has, SP 800-63B-4 section 3.1.2).
+      RFC 8176 has no value for it, so only `pwd mfa`: `otp` would claim a method that was not used;
+    - passkey with user verification: level 2 by itself, `hwk user mfa`, or `swk` when the key is synchronised
+      between devices and so is not held by one piece of hardware.
+    """
+    used = frozenset(methods)
+    if "passkey" in used:
+        return Level(AAL2, ("hwk" if key_stays_in_hardware else "swk", "user", "mfa"))
+    if "password" not in used:
+        # A code by itself proves too little to be a sign-in; nobody should get here.
+        raise ValueError("a sign-in needs a password or a passkey")
+    if "totp" in used:
+        return Level(AAL2, ("pwd", "otp", "mfa"))
+    if "recovery" in used:
+        return Level(AAL2, ("pwd", "mfa"))
+    return Level(AAL1, ("pwd",))
+
+
+def satisfies(acr: str, required: str) -> bool:
+    """Whether a session at `acr` meets a policy that requires `required`; unknown names never do."""
+    if acr not in ORDER or required not in ORDER:
+        return False
+    return ORDER.index(acr) >= ORDER.index(required)
+
+
+def satisfies_any(acr: str, wanted: Iterable[str]) -> bool:
+    """Whether a session at `acr` meets at least one of `acr_values` (OpenID Connect Core, section 3.1.2.1)."""
+    return any(satisfies(acr, value) for value in wanted)

@@ -1,0 +1,124 @@
+"""Tables of accounts, credentials and browser sessions.
+
+What identifies a person is sealed under the account's own data key (`profile`, `password`, `secret`, `name`,
+`device`); what must be looked up is a keyed hash (`login_hash`, `token_hash`, `code_hash`). Destroying the
+account's key therefore forgets the person and every credential at once.
+"""
+
+from sqlalchemy import JSON, BigInteger, Column, LargeBinary, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+
+class Account(SQLModel, table=True):
+    """One person who can sign in: a resident or a member of staff."""
+
+    __tablename__ = "identity_account"
+
+    id: str = Field(primary_key=True)
+    kind: str  # "resident" | "staff"
+    roles: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    status: str = "active"  # "active" | "suspended" | "closed"
+    login_hash: bytes | None = Field(default=None, sa_column=Column(LargeBinary, unique=True, nullable=True))
+    profile: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    # The argon2id string, sealed: a stolen table can't be guessed against without the key manager.
+    password: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
+    password_at: int | None = Field(default=None, sa_type=BigInteger)
+    created_at: int = Field(sa_type=BigInteger)
+    closed_at: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class Passkey(SQLModel, table=True):
+    """A WebAuthn credential: public key and counter; the private key never leaves the resident's device."""
+
+    __tablename__ = "identity_passkey"
+
+    id: str = Field(primary_key=True)
+    account_id: str = Field(foreign_key="identity_account.id", index=True)
+    credential_id: bytes = Field(sa_column=Column(LargeBinary, unique=True, nullable=False))
+    public_key: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    sign_count: int = Field(sa_type=BigInteger)
+    transports: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    aaguid: str
+    synced: bool  # kept by a password manager on several devices, or on one piece of hardware
+    name: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    status: str = "active"  # "active" | "suspended" (its counter went backwards)
+    created_at: int = Field(sa_type=BigInteger)
+    used_at: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class PasskeyChallenge(SQLModel, table=True):
+    """A WebAuthn challenge that waits for its one answer."""
+
+    __tablename__ = "identity_passkey_challenge"
+
+    digest: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    purpose: str  # "sign-in" | "register"
+    holder: str  # the account or the sign-up it was made for; "" for a sign-in, where nobody is known yet
+    expires_at: int = Field(sa_type=BigInteger, index=True)
+
+
+class Totp(SQLModel, table=True):
+    """The time-based one-time password of an account: one confirmed secret, and one being set up."""
+
+    __tablename__ = "identity_totp"
+
+    account_id: str = Field(primary_key=True, foreign_key="identity_account.id")
+    secret: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
+    # The last time step that was accepted: RFC 6238 section 5.2, a code is accepted once.
+    last_step: int = Field(default=0, sa_type=BigInteger)
+    confirmed_at: int | None = Field(default=None, sa_type=BigInteger)
+    pending: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
+    pending_at: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class RecoveryCode(SQLModel, table=True):
+    """One look-up secret, kept as a keyed hash, usable once."""
+
+    __tablename__ = "identity_recovery_code"
+    __table_args__ = (UniqueConstraint("account_id", "code_hash", name="uq_identity_recovery_code"),)
+
+    id: str = Field(primary_key=True)
+    account_id: str = Field(foreign_key="identity_account.id", index=True)
+    code_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    created_at: int = Field(sa_type=BigInteger)
+    used_at: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class SessionRow(SQLModel, table=True):
+    """A browser that is signed in. The cookie's token is kept only as a keyed hash."""
+
+    __tablename__ = "identity_session"
+
+    id: str = Field(primary_key=True)
+    token_hash: bytes = Field(sa_column=Column(LargeBinary, unique=True, nullable=False))
+    account_id: str = Field(foreign_key="identity_account.id", index=True)
+    acr: str
+    amr: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    device: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    auth_at: int = Field(sa_type=BigInteger)
+    seen_at: int = Field(sa_type=BigInteger)
+    expires_at: int = Field(sa_type=BigInteger, index=True)
+    ended_at: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class Attempt(SQLModel, table=True):
+    """A sign-in or sign-up that is half done: what was proved or written so far, for a few minutes."""
+
+    __tablename__ = "identity_attempt"
+
+    token_hash: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    purpose: str  # "sign-in" | "sign-up"
+    account_id: str | None = Field(default=None, index=True)
+    notes: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
+    tries: int = 0
+    expires_at: int = Field(sa_type=BigInteger, index=True)
+
+
+class Throttle(SQLModel, table=True):
+    """How much patience is left for one account or one source (keyed hash of its name)."""
+
+    __tablename__ = "identity_throttle"
+
+    key: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    free_at: int = Field(sa_type=BigInteger, index=True)
+    failures: int = 0
