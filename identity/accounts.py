@@ -125,9 +125,7 @@ def create_account(
     )
     session.flush()
     by = actor if actor.kind != "anonymous" else Actor(kind="resident", id=identifier)
-    audit.record(
-        session, "identity.account.created", actor=by, object=("account", identifier), detail={"kind": kind}
-    )
+    audit.record(session, "identity.account.created", actor=by, object=("account", identifier), detail={"kind": kind})
     return identifier
 
 
@@ -159,16 +157,12 @@ def profile(session: Session, sealer: Sealer, account_id: str) -> Profile:
     return _unpack(opened)
 
 
-def change_profile(
-    session: Session, sealer: Sealer, account_id: str, changed: Profile, *, actor: Actor
-) -> None:
+def change_profile(session: Session, sealer: Sealer, account_id: str, changed: Profile, *, actor: Actor) -> None:
     """Replace the profile; the login name stays what it is. Audited by field name, never by value."""
     row = _row(session, account_id)
     before = profile(session, sealer, account_id)
     after = replace(changed, login=before.login)
-    names = [
-        field.name for field in fields(Profile) if getattr(before, field.name) != getattr(after, field.name)
-    ]
+    names = [field.name for field in fields(Profile) if getattr(before, field.name) != getattr(after, field.name)]
     if not names:
         return
     key = sealer.owner(session, account_id)
@@ -235,9 +229,7 @@ def require_active(session: Session, account_id: str) -> AccountView:
     return found
 
 
-def _set_status(
-    session: Session, account_id: str, status: str, action: str, actor: Actor, reason: str
-) -> None:
+def _set_status(session: Session, account_id: str, status: str, action: str, actor: Actor, reason: str) -> None:
     row = _row(session, account_id)
     if row.status == "closed":
         raise AccountClosed("The person has left; the account can't come back.")
