@@ -76,6 +76,7 @@ class Database(ABC):
     """The hallway. `dialect` is "sqlite" or "postgresql"."""
 
     dialect: str
+    trail: Any = None  # the audit trail kept in this database (kit.audit.AuditTrail), set by itself
 
     def __init__(self) -> None:
         self._hooks: dict[str, FlushHook] = {}

@@ -1,0 +1,169 @@
+"""FastAPI's side of the door: problems as answers, strict models, the actor of a request, documented errors."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
+
+from kit import context
+from kit.front import WireError, problem_reply
+from kit.host import ANONYMOUS, Actor
+from kit.logs import log
+from kit.problems import (
+    Forbidden,
+    Internal,
+    Invalid,
+    Malformed,
+    MethodNotAllowed,
+    NotFound,
+    Problem,
+    TooLarge,
+    TooMany,
+    Unauthenticated,
+    Unavailable,
+    UnsupportedType,
+)
+
+
+class Body(BaseModel):
+    """Base of request models: strict types, no unknown fields, nothing half-understood."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True)
+
+
+class Answer(BaseModel):
+    """Base of answer models."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
+
+class ProblemDocument(BaseModel):
+    """Problem details (RFC 9457)."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str | None = None
+    errors: list[dict[str, str]] | None = None
+
+
+def actor_of(request: Request) -> Actor:
+    """Who is asking, as the guard of the audience found."""
+    actor = getattr(request.state, "actor", ANONYMOUS)
+    return actor if isinstance(actor, Actor) else ANONYMOUS
+
+
+def require_role(request: Request, *roles: str) -> Actor:
+    """The actor, if it has one of the roles; raises Forbidden."""
+    actor = actor_of(request)
+    if not actor.roles.intersection(roles):
+        raise Forbidden(f"This needs the role {' or '.join(roles)}.")
+    return actor
+
+
+def problems(*classes: type[Problem]) -> dict[int | str, dict[str, Any]]:
+    """The `responses=` of an endpoint: the problems it may answer, with an example each.
+
+    What any endpoint may answer (unreadable, too large, rate limit, busy) is always among them.
+    """
+    by_status: dict[int, list[type[Problem]]] = {}
+    for cls in (Malformed, TooLarge, UnsupportedType, Invalid, TooMany, Internal, Unavailable, *classes):
+        known = by_status.setdefault(cls.status, [])
+        if cls not in known:
+            known.append(cls)
+    return {
+        status: {
+            "model": ProblemDocument,
+            "description": "; ".join(cls.title for cls in some),
+            "content": {
+                "application/problem+json": {
+                    "schema": {"$ref": "#/components/schemas/ProblemDocument"},
+                    "examples": {
+                        cls.slug: {"value": {"type": cls.type_path(), "title": cls.title, "status": status}}
+                        for cls in some
+                    },
+                }
+            },
+        }
+        for status, some in sorted(by_status.items())
+    }
+
+
+GUARDED: tuple[type[Problem], ...] = (Unauthenticated, Forbidden)
+
+
+def pointer(location: Sequence[str | int]) -> str:
+    """A JSON pointer (RFC 6901) from a validation location, without its "body" head."""
+    parts = [str(part).replace("~", "~0").replace("/", "~1") for part in location if part != "body"]
+    return "/" + "/".join(parts) if parts else ""
+
+
+def invalid(error: RequestValidationError) -> Problem:
+    """A validation error as a problem: 400 for JSON that does not parse, 422 with pointers for wrong fields."""
+    found = error.errors()
+    if any(item["type"] == "json_invalid" for item in found):
+        return Malformed("The JSON does not parse.")
+    return Invalid(
+        "Correct the named fields and send again.",
+        errors=[{"pointer": pointer(item["loc"]), "detail": str(item["msg"])[:200]} for item in found[:20]],
+    )
+
+
+def from_status(status: int, headers: dict[str, str] | None = None) -> Problem:
+    """The problem that a framework's bare status means."""
+    for cls in (
+        Malformed, Unauthenticated, Forbidden, NotFound, MethodNotAllowed, TooLarge, UnsupportedType,
+    ):  # fmt: skip
+        if cls.status == status:
+            return cls(headers=headers)
+    return Internal(private=f"framework status {status}")
+
+
+ErrorPage = Callable[[Request, Problem, str], Awaitable[Response | None]]
+
+
+def install_errors(app: FastAPI, page: ErrorPage | None = None) -> None:
+    """Three handlers: problems, validation, everything else. `page` may answer browsers with HTML."""
+
+    async def answer(request: Request, problem: Problem) -> Response:
+        request_id = context.request.get().request_id
+        if problem.private or problem.status >= 500:
+            log.warning("problem", type=problem.type_path(), private=problem.private, request_id=request_id)
+        if page is not None:
+            html = await page(request, problem, request_id)
+            if html is not None:
+                return html
+        reply = problem_reply(problem, request_id=request_id)
+        response = Response(reply.body, status_code=reply.status)
+        response.raw_headers.extend(reply.headers)
+        return response
+
+    async def on_problem(request: Request, error: Exception) -> Response:
+        assert isinstance(error, Problem)
+        return await answer(request, error)
+
+    async def on_validation(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        return await answer(request, invalid(error))
+
+    async def on_http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        headers = dict(error.headers) if error.headers else None
+        return await answer(request, from_status(error.status_code, headers))
+
+    async def on_wire(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, WireError)
+        reply = error.reply()
+        response = Response(reply.body, status_code=reply.status)
+        response.raw_headers.extend(reply.headers)
+        return response
+
+    app.add_exception_handler(Problem, on_problem)
+    app.add_exception_handler(RequestValidationError, on_validation)
+    app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(WireError, on_wire)
