@@ -1,7 +1,7 @@
 """The one family of failures of this package: what does not verify, and what does not parse. Pure."""
 
 
-class BadLog(ValueError):  # noqa: N818 - named for what is bad, as its children are
+class BadLog(ValueError):
     """Something about a log is not as its specification says."""
 
 

@@ -171,17 +171,13 @@ def root_from_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[byte
     return root
 
 
-def verify_inclusion(
-    leaf: bytes, index: int, size: int, proof: Sequence[bytes], expected_root: bytes
-) -> None:
+def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], expected_root: bytes) -> None:
     """Raise BadProof unless the leaf hash is at `index` of the tree with that size and root."""
     if root_from_inclusion(leaf, index, size, proof) != expected_root:
         raise BadProof("the inclusion proof does not lead to the checkpoint's root")
 
 
-def verify_consistency(
-    first: int, second: int, first_root: bytes, second_root: bytes, proof: Sequence[bytes]
-) -> None:
+def verify_consistency(first: int, second: int, first_root: bytes, second_root: bytes, proof: Sequence[bytes]) -> None:
     """Raise BadProof unless the first tree is a prefix of the second (RFC 9162 section 2.1.4.2)."""
     if not 0 <= first <= second:
         raise BadProof(f"a log does not shrink from {first} to {second}")

@@ -188,9 +188,7 @@ def open_note(note: bytes, verifiers: Collection[Verifier]) -> VerifiedNote:
             continue
         try:
             verifier.verify(signature.value, unverified.text.encode())
-        except (
-            Exception
-        ):  # whatever a verifier raises means one thing here, and must not pass for anything else
+        except Exception:  # whatever a verifier raises means one thing here, and must not pass for anything else
             raise BadNote(f"the signature of {signature.name} is wrong") from None
         if signature.name not in signed_by:
             signed_by.append(signature.name)
