@@ -158,10 +158,10 @@ class Credentials:
         wait = self._throttles.charge(session, login=digest, source=browser.source, now=self._clock.ms())
         if wait is not None:
             return self._throttled(session, account, digest, wait)
-        if account is None or account.status != "active":
+        row = session.get(Account, account.id) if account is not None else None
+        if account is None or row is None:
             return _Prepared(None, None, None)
-        row = session.get(Account, account.id)
-        if row is None or row.password is None:
+        if account.status != "active" or row.password is None:
             return _Prepared(account.id, None, None)
         key = self._sealer.owner(session, account.id)
         encoded = key.open(f"identity_account|password|{account.id}", row.password).decode()

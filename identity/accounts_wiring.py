@@ -1,0 +1,73 @@
+"""What accounts, credentials and sessions plug into the building; called by `identity.wiring.include`."""
+
+from sqlmodel import Session
+
+from identity import errors_account as errors
+from identity.attempts import Attempts
+from identity.credentials import Credentials
+from identity.passkeys import Passkeys
+from identity.sessions import Sessions
+from identity.throttle import Throttles
+from keys.envelope import Sealer
+from keys.hashing import Passwords, TokenHasher
+from kit.host import Host
+
+SWEEP_SECONDS = 300
+
+
+def include(host: Host) -> None:
+    """Provide Sessions, Attempts, Throttles, Credentials and Passkeys, and sweep what ran out."""
+    sealer, hasher = host.get(Sealer), host.get(TokenHasher)
+    sessions = Sessions(host.db, sealer, hasher, host.clock)
+    attempts = Attempts(sealer, hasher, host.clock)
+    throttles = Throttles(hasher)
+    credentials = Credentials(
+        host.db,
+        host.clock,
+        sealer=sealer,
+        hasher=hasher,
+        passwords=host.get(Passwords),
+        sessions=sessions,
+        attempts=attempts,
+        throttles=throttles,
+    )
+    passkeys = Passkeys(
+        host.db,
+        host.clock,
+        sealer=sealer,
+        hasher=hasher,
+        sessions=sessions,
+        throttles=throttles,
+        issuer=host.issuer,
+    )
+    host.provide(Sessions, sessions)
+    host.provide(Attempts, attempts)
+    host.provide(Throttles, throttles)
+    host.provide(Credentials, credentials)
+    host.provide(Passkeys, passkeys)
+
+    def sweep(session: Session) -> int:
+        now = host.clock.ms()
+        return (
+            sessions.sweep(session)
+            + attempts.sweep(session)
+            + passkeys.sweep(session)
+            + throttles.sweep(session, now=now)
+        )
+
+    async def tidy() -> None:
+        while await host.db.bulk(sweep) >= 1_000:
+            pass
+
+    host.job("identity.accounts.sweep", SWEEP_SECONDS, tidy)
+    host.problems(
+        errors.LoginTaken,
+        errors.WeakPassword,
+        errors.LastWayIn,
+        errors.RecentSignInNeeded,
+        errors.PasskeyRefused,
+        errors.PasskeySuspended,
+        errors.PasskeyKnown,
+        errors.CodeRefused,
+        errors.AccountClosed,
+    )
