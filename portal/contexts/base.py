@@ -1,0 +1,50 @@
+"""The landing page and the error page."""
+
+from dataclasses import dataclass
+
+from portal.contexts import Sample
+from portal.i18n import N_
+
+
+@dataclass(frozen=True)
+class Landing:
+    """landing.html: what Sekisho is, for a stranger."""
+
+    ledger_size: int | None
+
+
+@dataclass(frozen=True)
+class ErrorPage:
+    """error.html: what went wrong, and what to do next. `title`, `what` and `next_step` are message ids."""
+
+    status: int
+    title: str
+    what: str
+    next_step: str
+    detail: str
+    action_href: str
+    action_label: str
+    reference: str
+
+
+def samples() -> list[Sample]:
+    """One of each, and the rare one."""
+    return [
+        Sample("landing.html", "default", Landing(ledger_size=12408)),
+        Sample("landing.html", "no-ledger", Landing(ledger_size=None)),
+        Sample(
+            "error.html",
+            "not-found",
+            ErrorPage(
+                status=404,
+                title=N_("This page does not exist"),
+                what=N_("The address may have changed, or what was here is not yours to see."),
+                next_step=N_("Go back to the start and choose again."),
+                detail="",
+                action_href="/home",
+                action_label=N_("To the start"),
+                reference="req_01hzx3kq8e4m",
+            ),
+            path="/data/nothing",
+        ),
+    ]
