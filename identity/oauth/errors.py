@@ -1,7 +1,7 @@
 """Every error code an OAuth or OpenID Connect endpoint of ours can answer: one class, one row, each.
 
-`code` is the word on the wire, `status` what a JSON endpoint answers, `spec` where the code is defined. The description
-goes to the client: ASCII, names the parameter, leaks nothing. `private` goes to the log only. Pure: no web, no database.
+`code` is the word on the wire, `status` what a JSON endpoint answers, `spec` where it is defined. The description
+goes to the client: ASCII, names the parameter, leaks nothing. `private` goes to the log only. No web, no database.
 """
 
 from typing import ClassVar

@@ -1,8 +1,8 @@
 """Strict reading of OAuth parameters, from a query or a form body.
 
-RFC 6749 section 3.1 and 3.2: a parameter without a value counts as omitted, an unknown one is ignored, a repeated one is
-refused (`resource` alone may repeat, RFC 8707 section 2). Percent-encoding and UTF-8 must be valid; control characters
-are refused. Pure: bytes in, a dict or an InvalidRequest out.
+RFC 6749 sections 3.1 and 3.2: a parameter without a value counts as omitted, an unknown one is ignored, a repeated one
+is refused (`resource` alone may repeat, RFC 8707 section 2). Percent-encoding and UTF-8 must be valid; control
+characters are refused. Pure: bytes in, a dict or an InvalidRequest out.
 """
 
 import re
