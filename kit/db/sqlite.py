@@ -339,9 +339,17 @@ class SqliteDatabase(Database):
             self._epoch += 1_000_000
         self._data_version = version
 
-    def _fail(self, connection: Connection, calls: list[_Call], error: BaseException) -> None:
+    def _rollback(self, connection: Connection) -> None:
+        """A COMMIT that fails can leave the driver's transaction open although the engine counts it as ended."""
         with contextlib.suppress(Exception):
             connection.rollback()
+        with contextlib.suppress(Exception):
+            driver = connection.connection.driver_connection
+            if isinstance(driver, sqlite3.Connection) and driver.in_transaction:
+                driver.rollback()
+
+    def _fail(self, connection: Connection, calls: list[_Call], error: BaseException) -> None:
+        self._rollback(connection)
         for call in calls:
             if call.error is None:
                 call.error = Unavailable(
@@ -350,8 +358,7 @@ class SqliteDatabase(Database):
                 )
 
     def _again_alone(self, connection: Connection, calls: list[_Call]) -> None:
-        with contextlib.suppress(Exception):
-            connection.rollback()
+        self._rollback(connection)
         for call in calls:
             alone: list[_Call] = []
             try:
