@@ -1,1 +1,0 @@
-"""OpenID Connect on top of OAuth: the ID token, the claims, the userinfo endpoint."""
