@@ -138,9 +138,7 @@ class KeyStore:
             wrapped=self.sealer.new_kek(kek_id),
             created_at=self._clock.ms(),
         )
-        audit.record(
-            session, "keys.kek.created", actor=actor, object=("kek", kek_id), detail={"purpose": purpose}
-        )
+        audit.record(session, "keys.kek.created", actor=actor, object=("kek", kek_id), detail={"purpose": purpose})
         return kek_id
 
     async def _create_missing_signing_keys(self) -> None:
@@ -208,9 +206,7 @@ class KeyStore:
         await self.ring.refresh()
         return done
 
-    def _rotate(
-        self, session: Session, new: list[NewKey], *, actor: Actor, compromised: bool
-    ) -> list[Rotated]:
+    def _rotate(self, session: Session, new: list[NewKey], *, actor: Actor, compromised: bool) -> list[Rotated]:
         now = self._clock.ms()
         settings = self._settings
         rows = {(row.alg, row.state): row for row in store.list_signing_keys(session)}
@@ -290,9 +286,7 @@ class KeyStore:
         for row in store.list_keks(session):
             if row.state == State.RETIRED and store.count_data_keys_under(session, row.id) == 0:
                 move(State(row.state), State.DESTROYED)
-                store.set_kek(
-                    session, row.id, state=State.DESTROYED, wrapped=None, destroyed_at=self._clock.ms()
-                )
+                store.set_kek(session, row.id, state=State.DESTROYED, wrapped=None, destroyed_at=self._clock.ms())
                 audit.record(session, "keys.kek.destroyed", actor=SYSTEM_ACTOR, object=("kek", row.id))
 
     # -- the list -----------------------------

@@ -76,9 +76,7 @@ class OwnerKey:
         if self._aead is None:
             raise KeyDestroyed("This data was erased and cannot be written again.")
         nonce = os.urandom(_NONCE)
-        return (
-            self._head + nonce + self._aead.encrypt(nonce, data, _bind(self.owner_id, self.number, context))
-        )
+        return self._head + nonce + self._aead.encrypt(nonce, data, _bind(self.owner_id, self.number, context))
 
     def open(self, context: str, blob: bytes) -> bytes:
         """Decrypt; raises SealBroken for another owner, another context, another key or a changed byte."""
@@ -166,9 +164,7 @@ class Sealer:
         cached = self._owners.get(owner_id)
         if cached is not None and cached[0] == wrapped:
             return cached[1]
-        key = OwnerKey(
-            owner_id, row.number, _unwrap(self._kek(place, row.kek_id), owner_id, row.number, wrapped)
-        )
+        key = OwnerKey(owner_id, row.number, _unwrap(self._kek(place, row.kek_id), owner_id, row.number, wrapped))
         with self._lock:
             if len(self._owners) >= _CACHED:
                 self._owners.pop(next(iter(self._owners)))
@@ -237,8 +233,6 @@ def _wrap(kek: AESGCM, owner_id: str, number: int, material: bytes) -> bytes:
 
 def _unwrap(kek: AESGCM, owner_id: str, number: int, wrapped: bytes) -> bytes:
     try:
-        return kek.decrypt(
-            wrapped[:_NONCE], wrapped[_NONCE:], _bind(owner_id, number, "keys_data_key|wrapped")
-        )
+        return kek.decrypt(wrapped[:_NONCE], wrapped[_NONCE:], _bind(owner_id, number, "keys_data_key|wrapped"))
     except InvalidTag as error:
         raise SealBroken("a wrapped data key does not open") from error

@@ -35,9 +35,7 @@ _NICE = 5
 
 def derive(secret: bytes, purpose: str) -> bytes:
     """A 256-bit key for one purpose (HKDF-SHA-256, RFC 5869)."""
-    return HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=f"sekisho/{purpose}".encode()).derive(
-        secret
-    )
+    return HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=f"sekisho/{purpose}".encode()).derive(secret)
 
 
 def same(a: str | bytes, b: str | bytes) -> bool:
@@ -96,9 +94,7 @@ class Passwords:
         if not 1 <= workers <= 2:
             raise ValueError("one or two workers: each takes a core and 19 MiB")
         self._pepper = pepper
-        self._hasher = PasswordHasher(
-            time_cost=2, memory_cost=19 * 1024, parallelism=1, hash_len=32, salt_len=16
-        )
+        self._hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1, hash_len=32, salt_len=16)
         self._workers = workers
         self._limit = workers + waiting
         self._running = 0
@@ -141,9 +137,7 @@ class Passwords:
 
     async def _run(self, fn: Callable[..., R], *args: str | None) -> R:
         if self._running >= self._limit:
-            raise Unavailable(
-                "Many people are signing in just now. Try again in a few seconds.", retry_after=3
-            )
+            raise Unavailable("Many people are signing in just now. Try again in a few seconds.", retry_after=3)
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._workers, "password", initializer=_be_nice)
         self._running += 1

@@ -69,9 +69,7 @@ def thumbprint(jwk: Jwk) -> str:
     return b64url(hashlib.sha256(canonical(public_members(jwk))).digest())
 
 
-def verify_with_jwks(
-    token: str, jwks: Jwk, *, algs: Collection[str], typ: str | None
-) -> tuple[dict[str, Any], Claims]:
+def verify_with_jwks(token: str, jwks: Jwk, *, algs: Collection[str], typ: str | None) -> tuple[dict[str, Any], Claims]:
     """Header and claims of a JWT signed by one of the keys; raises BadToken. No claim is checked.
 
     `typ` must match the header (RFC 8725 section 3.11). None means an untyped JWT: no `typ`, "JWT", or the

@@ -123,14 +123,11 @@ def _material(settings: KeysSettings, stored: Stored | None) -> bytes:
     if settings.root_key is not None:
         return _parse(settings.root_key.get_secret_value(), "SEKISHO_ROOT_KEY")
     if settings.root_passphrase is not None:
-        return _stretch(
-            settings.root_passphrase.get_secret_value(), stored.salt if stored else settings.new_salt
-        )
+        return _stretch(settings.root_passphrase.get_secret_value(), stored.salt if stored else settings.new_salt)
     if settings.root_key_file is not None:
         return _read_file(settings.root_key_file, known=stored is not None)
     raise RootKeyMissing(
-        "There is no root key: set SEKISHO_ROOT_KEY, or name a file with mode 0600 that holds it, "
-        "or give a passphrase."
+        "There is no root key: set SEKISHO_ROOT_KEY, or name a file with mode 0600 that holds it, or give a passphrase."
     )
 
 

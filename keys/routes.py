@@ -171,9 +171,7 @@ def operator_router(keys: KeyStore) -> APIRouter:
     """Key ceremonies over HTTP."""
     router = APIRouter(prefix="/api/keys", tags=["keys"])
 
-    @router.get(
-        "", operation_id="keys_list", summary="List keys with their states", responses=problems(*GUARDED)
-    )
+    @router.get("", operation_id="keys_list", summary="List keys with their states", responses=problems(*GUARDED))
     async def list_keys(actor: Operator) -> Keys:
         return Keys(keys=[_key(info) for info in await keys.list_keys()])
 

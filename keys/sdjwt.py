@@ -57,9 +57,7 @@ def issue(
     # Deepest first: a parent's disclosure holds its children's digests (RFC 9901 section 4.2.6).
     for name in sorted(disclosable, key=lambda name: (-name.count("/"), name)):
         path = name[1:].split("/") if name.startswith("/") else [name]
-        parts = (
-            [part.replace("~1", "/").replace("~0", "~") for part in path] if name.startswith("/") else path
-        )
+        parts = [part.replace("~1", "/").replace("~0", "~") for part in path] if name.startswith("/") else path
         if len(parts) == 1 and parts[0] in ALWAYS_SHOWN:
             raise ValueError(f"{parts[0]} is always shown")
         salt = salts(name)
@@ -206,9 +204,7 @@ def _open(value: Any, by_digest: Disclosed, used: set[str], *, depth: int, top: 
         return value
     if "..." in value:
         raise BadToken(private="an element digest outside a list")
-    found = {
-        name: _open(item, by_digest, used, depth=depth + 1) for name, item in value.items() if name != "_sd"
-    }
+    found = {name: _open(item, by_digest, used, depth=depth + 1) for name, item in value.items() if name != "_sd"}
     digests = value.get("_sd", [])
     if not isinstance(digests, list):
         raise BadToken(private="_sd is not a list")

@@ -149,9 +149,7 @@ def self_check(private: PrivateKey, jwk: dict[str, str]) -> None:
     import jwt  # only in key ceremonies: not worth its import at every start
 
     signer = Signer(private, kid=jwk["kid"], alg=jwk["alg"])
-    signed = (
-        f"{header(typ='JWT', alg=signer.alg, kid=signer.kid)}.{b64url(orjson.dumps({'sub': 'self-check'}))}"
-    )
+    signed = f"{header(typ='JWT', alg=signer.alg, kid=signer.kid)}.{b64url(orjson.dumps({'sub': 'self-check'}))}"
     token = f"{signed}.{b64url(signer.sign(signed.encode()))}"
     claims = jwt.decode(token, jwt.PyJWK(jwk), algorithms=[jwk["alg"]])
     if claims != {"sub": "self-check"}:

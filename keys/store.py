@@ -102,9 +102,7 @@ def count_data_keys_under(place: Place, kek_id: str) -> int:
 def list_signing_keys(place: Place) -> Sequence[Row[Any]]:
     """Every signing key there ever was, oldest first."""
     return (
-        connection_of(place)
-        .execute(select(signing_key).order_by(signing_key.c.published_at, signing_key.c.kid))
-        .all()
+        connection_of(place).execute(select(signing_key).order_by(signing_key.c.published_at, signing_key.c.kid)).all()
     )
 
 
