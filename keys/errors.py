@@ -33,7 +33,7 @@ class RotationTooSoon(Conflict):
     slug, title = "rotation-too-soon", "The next key is not known everywhere yet"
 
 
-class SealBroken(Exception):  # noqa: N818
+class SealBroken(Exception):
     """A sealed value does not open: wrong owner, wrong place, or changed bytes. Never told to a caller."""
 
 
@@ -41,17 +41,13 @@ class RootKeyError(Exception):
     """The start cannot go on; the text is one sentence with the cure."""
 
 
-class RootKeyMissing(RootKeyError):  # noqa: N818
+class RootKeyMissing(RootKeyError):
     """No root key was given."""
 
 
-class RootKeyWrong(RootKeyError):  # noqa: N818
+class RootKeyWrong(RootKeyError):
     """The root key given is not the one that sealed this data."""
 
 
-class RootKeyUnsafe(RootKeyError):  # noqa: N818
+class RootKeyUnsafe(RootKeyError):
     """The root key is readable by others, or malformed."""
-
-
-class BadNote(ValueError):  # noqa: N818
-    """A signed note or verifier key that does not parse or does not verify."""
