@@ -2,12 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlmodel
 from sqlalchemy import Connection, Table
+
+from kit.logs import log
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -165,3 +167,21 @@ def insert_rows(connection: Connection, table: Table, rows: list[Row]) -> None:
         shapes.setdefault(tuple(row), []).append(row)
     for same in shapes.values():
         connection.execute(table.insert(), same)
+
+
+def run_callbacks(callbacks: Iterable[Callable[[], None]]) -> None:
+    """Run what waits for the commit. It is durable by now: an error here undoes and repeats nothing, it is logged."""
+    for callback in callbacks:
+        try:
+            callback()
+        except Exception:
+            log.exception("after commit")
+
+
+def tellable(error: BaseException) -> Exception:
+    """The error as a future can carry it: StopIteration and SystemExit would break the loop that waits."""
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    told = RuntimeError(f"a call of the hallway raised {type(error).__name__}")
+    told.__cause__ = error
+    return told

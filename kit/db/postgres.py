@@ -18,7 +18,7 @@ from sqlalchemy import Connection, create_engine, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
-from kit.db.hall import Database, Session, Tx, collect, insert_rows
+from kit.db.hall import Database, Session, Tx, collect, insert_rows, run_callbacks
 from kit.db.tables import counters
 from kit.problems import Unavailable
 
@@ -134,8 +134,7 @@ class PostgresDatabase(Database):
                     time.sleep(random.uniform(0, 0.005 * 2**attempt))  # noqa: S311 - jitter, not a secret
                     continue
                 raise
-            for callback in tx.callbacks:
-                callback()
+            run_callbacks(tx.callbacks)
             return result
         raise Unavailable("The service is busy; try again in a moment.", private="serialisation kept failing")
 

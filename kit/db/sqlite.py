@@ -24,7 +24,7 @@ import orjson
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import NullPool, QueuePool
 
-from kit.db.hall import Database, FlushResult, Session, Tx, collect, insert_rows
+from kit.db.hall import Database, FlushResult, Session, Tx, collect, insert_rows, run_callbacks, tellable
 from kit.problems import Unavailable
 
 P = ParamSpec("P")
@@ -279,21 +279,17 @@ class SqliteDatabase(Database):
         for tx in kept:
             for topic in tx.touched:
                 self._counters[topic] = self._counters.get(topic, 0) + 1
-        for result in results:
-            if result.after_commit is not None:
-                result.after_commit()
+        run_callbacks([result.after_commit for result in results if result.after_commit is not None])
         for tx in kept:
-            for callback in tx.callbacks:
-                with contextlib.suppress(Exception):
-                    callback()
+            run_callbacks(tx.callbacks)
 
     def _one(self, connection: Connection, call: _Call) -> None:
         call.error, call.result, call.tx = None, None, Tx(self)
         connection.info["tx"] = call.tx
         try:
             call.result = call.context.run(self._core if call.core else self._orm, connection, call)
-        except Exception as error:  # the call's own failure: its savepoint is gone, the batch goes on
-            call.error = error
+        except BaseException as error:  # the call's own failure: its savepoint is gone, the batch goes on
+            call.error = tellable(error)
         finally:
             connection.info.pop("tx", None)
         self._require_transaction(connection)
