@@ -1,0 +1,26 @@
+"""The `sekisho` command."""
+
+import typer
+
+from portal.cli import serve as _serve
+
+app = typer.Typer(
+    name="sekisho",
+    help="The security layer of a smart city: sign-in, consent, personal data, incidents.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(_serve.serve)
+app.command()(_serve.jobs)
+app.command()(_serve.migrate)
+
+
+def main() -> None:
+    """Entry point."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

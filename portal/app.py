@@ -1,0 +1,145 @@
+"""The whole building on one screen.
+
+How `POST /oauth/token` travels: front table → identity.oauth.endpoints reads the form strictly → client_auth → the
+grant's handler → one durable write in the hallway → body. How `GET /api/bank/records` travels: front table →
+identity.bearer → one write: consent.gate judges, the disclosure is recorded, rows are read → commit → decrypt → body.
+Pages and JSON APIs: door → cross-site check → FastAPI → guard of the audience → a thin endpoint → a domain function in
+the hallway.
+
+There is no module-level app: `create_app(settings)` is called by the command line and by tests.
+"""
+
+import contextlib
+import importlib
+import importlib.util
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from fastapi import Depends, FastAPI, Request, Response
+from starlette.responses import PlainTextResponse
+
+from kit.audit import AuditTrail
+from kit.clock import Clock, SystemClock
+from kit.db import open_database
+from kit.front import ASGIApp, FrontTable, Receive, Scope, Send, problem_reply
+from kit.host import Host
+from kit.problems import Problem
+from kit.web import install_errors
+from portal import static_files
+from portal.csrf import CsrfGuard
+from portal.door import Door, TrustedProxy
+from portal.guards import guard
+from portal.jobs import JobRunner
+from portal.pages.errors import problem_page, wants_page
+from portal.settings import Settings
+
+PACKAGES = ("keys", "identity", "consent", "infobank", "cert")
+PAGES = ("landing", "signin", "safety", "interaction", "resident", "ledger", "desk", "console", "docs")
+DESCRIPTION = "Sekisho: OpenID provider, consent ledger, information bank and CERT desk of a city."
+
+
+@dataclass(slots=True)
+class Building:
+    """A composed system: an ASGI application that opens its doors with `running()` or an ASGI lifespan."""
+
+    host: Host
+    settings: Settings
+    fastapi: FastAPI
+    _app: ASGIApp
+    _jobs: JobRunner
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    @contextlib.asynccontextmanager
+    async def running(self, *, jobs: bool | None = None) -> AsyncIterator["Building"]:
+        """Open the database, start the packages and the jobs; close in reverse."""
+        host = self.host
+        await host.db.start()
+        try:
+            for start in host.starters:
+                await start()
+            if self.settings.jobs if jobs is None else jobs:
+                self._jobs.start()
+            yield self
+        finally:
+            await self._jobs.stop()
+            for stop in reversed(host.stoppers):
+                await stop()
+            await host.db.stop()
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            async with self.running():
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+        except Exception as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            raise
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def create_app(settings: Settings, *, clock: Clock | None = None) -> Building:
+    """Compose the building from settings. Nothing is opened yet."""
+    clock = clock or SystemClock()
+    database = open_database(settings.url, waiting=settings.waiting_calls)
+    AuditTrail(database, clock)
+    host = Host(db=database, clock=clock, settings=_parts(settings), issuer=settings.issuer)
+    for package in PACKAGES:
+        if importlib.util.find_spec(f"{package}.wiring") is None:
+            continue
+        host.package = package
+        importlib.import_module(f"{package}.wiring").include(host)
+    host.package = "portal"
+    if importlib.util.find_spec("portal.containment"):
+        importlib.import_module("portal.containment").include(host)
+
+    app = FastAPI(
+        title="Sekisho", description=DESCRIPTION, openapi_url=None, docs_url=None, redoc_url=None,
+        redirect_slashes=False, strict_content_type=False,
+    )  # fmt: skip
+    install_errors(app, _page)
+    for _package, audience, router in host.routers:
+        app.include_router(router, dependencies=[Depends(guard(host, audience))])
+    app.include_router(static_files.router())
+    for name in PAGES:
+        if importlib.util.find_spec(f"portal.pages.{name}"):
+            app.include_router(importlib.import_module(f"portal.pages.{name}").router(host))
+    _health(app)
+
+    async def refuse(scope: Scope, problem: Problem) -> ASGIApp:
+        page = await _page(Request(scope), problem, "")
+        if page is not None:
+            return page  # type: ignore[return-value]
+        reply = problem_reply(problem)
+        response = Response(reply.body, status_code=reply.status)
+        response.raw_headers.extend(reply.headers)
+        return response  # type: ignore[return-value]
+
+    inner: ASGIApp = CsrfGuard(app, own_origin=settings.issuer, refuse=refuse)  # type: ignore[arg-type,assignment]
+    inner = Door(inner, secure=settings.secure)
+    outer: ASGIApp = FrontTable(host.rows, inner)
+    if settings.trusted_proxies:
+        outer = TrustedProxy(outer, proxies=settings.trusted_proxies)
+    return Building(host, settings, app, outer, JobRunner(host))
+
+
+async def _page(request: Request, problem: Problem, _request_id: str) -> Response | None:
+    return problem_page(request, problem) if wants_page(request) else None
+
+
+def _parts(settings: Settings) -> Settings:
+    """The settings as packages see them: `host.settings.<package>`."""
+    return settings.model_copy(update={"keys": settings.keys_part()})
+
+
+def _health(app: FastAPI) -> None:
+    @app.get("/healthz", include_in_schema=False)
+    async def healthz() -> PlainTextResponse:
+        """Alive: the process answers. For load balancers and start scripts."""
+        return PlainTextResponse("ok\n", headers={"cache-control": "no-store"})

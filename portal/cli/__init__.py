@@ -1,0 +1,1 @@
+"""The `sekisho` command: one module for each group. Heavy imports stay inside the functions, so help is quick."""

@@ -1,0 +1,126 @@
+"""What the commands share: settings from options and environment, errors in one line with the cure, JSON output."""
+
+import contextlib
+import json
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from portal.app import Building
+    from portal.settings import Settings
+
+T = TypeVar("T")
+
+DATA = typer.Option(Path("data"), "--data", help="Directory of this city's data.", envvar="SEKISHO_DATA")
+JSON = typer.Option(False, "--json", help="Print JSON, for programs.")
+
+
+def fail(message: str, *, code: int = 2) -> NoReturn:
+    """End with one line on standard error that says what to do."""
+    print(f"sekisho: {message}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+@contextlib.contextmanager
+def one_line() -> Iterator[None]:
+    """Turn the errors a person can mend into one line; anything else is a bug and keeps its traceback."""
+    from pydantic import ValidationError
+
+    from keys.errors import RootKeyError
+    from kit.problems import Problem
+    from portal.server import DataInUse
+
+    try:
+        yield
+    except RootKeyError as error:
+        fail(str(error), code=3)
+    except DataInUse as error:
+        fail(str(error))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        fail(f"setting {place}: {first['msg'].removeprefix('Value error, ')}")
+    except Problem as problem:
+        fail(problem.detail or problem.title)
+    except OSError as error:
+        fail(f"{error.filename or ''}: {error.strerror or error}".lstrip(": "))
+
+
+def load_settings(data: Path, **overrides: Any) -> "Settings":
+    """Settings from the environment, with these options on top."""
+    from portal.settings import Settings
+
+    given = {name: value for name, value in overrides.items() if value is not None}
+    return Settings(data=data, **given)
+
+
+def prepare(settings: "Settings", *, create: bool) -> None:
+    """A data directory, a root key and a schema that fit this release; raises typer.Exit with the cure otherwise.
+
+    With `create`, what is missing is made: an empty embedded database and a fresh root key.
+    """
+    from portal import migrations
+
+    if settings.database_url is None:
+        settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    found = migrations.revision(settings.url)
+    if found == migrations.HEAD:
+        return
+    if found is not None and found > migrations.HEAD:
+        fail(f"the database is at revision {found}, newer than this release ({migrations.HEAD}); install that one")
+    if found is None and not create:
+        fail("the database is empty; run `sekisho migrate` first")
+    if found is not None and settings.database_url is not None:
+        fail(f"the database is at revision {found}; run `sekisho migrate` to bring it to {migrations.HEAD}")
+    migrations.upgrade(settings.url)
+
+
+def prepare_root_key(settings: "Settings") -> bool:
+    """Make a root key file for a data directory that has none yet; returns whether it did."""
+    from keys.root import create_file
+
+    part = settings.keys_part()
+    if part.root_key is not None or part.root_passphrase is not None or part.root_key_file is None:
+        return False
+    if part.root_key_file.exists() or (settings.data / "sekisho.sqlite3").exists() or settings.database_url:
+        return False
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    create_file(part.root_key_file)
+    return True
+
+
+@contextlib.asynccontextmanager
+async def offline(settings: "Settings") -> AsyncIterator["Building"]:
+    """The building with its doors shut: for commands on a directory nobody serves."""
+    from portal.app import create_app
+    from portal.server import exclusive
+
+    lock = exclusive(settings.data) if settings.database_url is None else contextlib.nullcontext()
+    with lock:
+        building = create_app(settings)
+        async with building.running(jobs=False):
+            yield building
+
+
+def with_building(data: Path, work: Callable[["Building"], Awaitable[T]]) -> T:
+    """Run `work` on the composed building, offline, with errors in one line."""
+    import asyncio
+
+    async def go() -> T:
+        settings = load_settings(data)
+        prepare(settings, create=False)
+        async with offline(settings) as building:
+            return await work(building)
+
+    with one_line():
+        return asyncio.run(go())
+    raise AssertionError("unreachable")
+
+
+def show(value: Any, as_json: bool, text: str) -> None:
+    """Print a result for a program or for a person."""
+    print(json.dumps(value, ensure_ascii=False, indent=2) if as_json else text)

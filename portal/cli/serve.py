@@ -1,0 +1,107 @@
+"""`sekisho serve`, `sekisho jobs`, `sekisho migrate`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from portal.cli.common import DATA, fail, load_settings, one_line, prepare, prepare_root_key
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080,
+    data: Annotated[Path, DATA] = Path("data"),
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes; more than one needs PostgreSQL.")] = 1,
+    issuer: Annotated[str | None, typer.Option(help="Our public origin, for example https://id.city.example.")] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="Certificate chain (PEM) to serve https ourselves.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its private key (PEM).")] = None,
+    mtls_port: Annotated[int | None, typer.Option(help="A second port that asks for client certificates.")] = None,
+) -> None:
+    """Serve the city.
+
+    Without options: http://localhost:8080 on the embedded database in ./data, which is made on the first start.
+
+    Examples:
+
+      sekisho serve --port 8080 --data /srv/sekisho
+
+      SEKISHO_DATABASE_URL=postgresql://… sekisho serve --workers 2 --issuer https://id.city.example
+    """
+    if (tls_cert is None) != (tls_key is None):
+        fail("--tls-cert and --tls-key go together; give both")
+    if mtls_port is not None and tls_cert is None:
+        fail("--mtls-port needs --tls-cert and --tls-key: client certificates exist only inside TLS")
+    with one_line():
+        from kit.logs import configure
+        from portal.app import create_app
+        from portal.server import configs, exclusive, run, run_workers
+
+        settings = load_settings(data, issuer=issuer or (None if port == 8080 else f"http://localhost:{port}"))
+        configure(json=settings.log_json and not sys.stderr.isatty())
+        if workers > 1 and settings.database_url is None:
+            fail("one SQLite file has one writing process; set SEKISHO_DATABASE_URL to a PostgreSQL for --workers")
+        listen = {"host": host, "port": port, "tls_cert": tls_cert, "tls_key": tls_key, "mtls_port": mtls_port}
+        if not settings.secure:
+            print(
+                "sekisho: the issuer is http on localhost: cookies are not Secure. Beyond a demonstration give "
+                "an https --issuer.",
+                file=sys.stderr,
+            )
+        if settings.database_url is not None and workers > 1:
+            prepare(settings, create=False)
+            code = run_workers(workers, lambda: create_app(settings), lambda b: configs(b, **listen))  # type: ignore[arg-type]
+            raise typer.Exit(code)
+        if settings.database_url is not None:
+            prepare(settings, create=False)
+            building = create_app(settings)
+            run(building, configs(building, **listen))  # type: ignore[arg-type]
+            return
+        with exclusive(settings.data):
+            prepare_root_key(settings)
+            prepare(settings, create=True)
+            building = create_app(settings)
+            run(building, configs(building, **listen))  # type: ignore[arg-type]
+
+
+def jobs(data: Annotated[Path, DATA] = Path("data")) -> None:
+    """Run the periodic jobs alone, beside `serve` processes with SEKISHO_JOBS=false (PostgreSQL only)."""
+    with one_line():
+        import asyncio
+
+        from portal.app import create_app
+
+        settings = load_settings(data, jobs=True)
+        if settings.database_url is None:
+            fail("the embedded database has one process: `sekisho serve` runs the jobs itself")
+        prepare(settings, create=False)
+
+        async def forever() -> None:
+            async with create_app(settings).running(jobs=True):
+                await asyncio.Event().wait()
+
+        try:
+            asyncio.run(forever())
+        except KeyboardInterrupt:
+            return
+
+
+def migrate(data: Annotated[Path, DATA] = Path("data")) -> None:
+    """Bring the database to this release's schema; makes it if it is empty. Safe to run again.
+
+    Example: sekisho migrate --data /srv/sekisho
+    """
+    with one_line():
+        import contextlib
+
+        from portal import migrations
+        from portal.server import exclusive
+
+        settings = load_settings(data)
+        lock = exclusive(settings.data) if settings.database_url is None else contextlib.nullcontext()
+        with lock:
+            if prepare_root_key(settings):
+                print(f"made a root key in {settings.data / 'root.key'}: keep a copy apart from the data")
+            migrations.upgrade(settings.url)
+        print(f"the database is at revision {migrations.HEAD}")

@@ -1,0 +1,85 @@
+"""The one Settings class: read once, at the roof, and handed down in parts.
+
+From the environment with the prefix `SEKISHO_` and `__` between levels (`SEKISHO_IDENTITY__CODE_SECONDS=30`); command
+line options come first. Nothing below the portal reads the environment.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from cert.settings import CertSettings
+from consent.settings import ConsentSettings
+from identity.settings import IdentitySettings
+from infobank.settings import InfobankSettings
+from keys.settings import KeysSettings
+
+
+class Settings(BaseSettings):
+    """Where things are, and each package's part."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SEKISHO_", env_nested_delimiter="__", frozen=True, extra="ignore", secrets_dir=None
+    )
+
+    data: Path = Field(
+        Path("data"), description="Directory of this city's data: the embedded database, the root key file"
+    )
+    issuer: str = Field(
+        "http://localhost:8080",
+        description="Our public origin: https, or http on localhost; no path, no trailing slash",
+    )
+    database_url: str | None = Field(
+        None, description="postgresql://… for a PostgreSQL; without it an SQLite file in the data directory is used"
+    )
+    root_key: SecretStr | None = Field(None, description="The root key itself, instead of a file")
+    root_key_file: Path | None = Field(None, description="File with the root key, mode 0600; default: root.key in data")
+    root_passphrase: SecretStr | None = Field(
+        None, description="Passphrase the root key is stretched from, instead of a file"
+    )
+    jobs: bool = Field(True, description="Whether `serve` also runs the periodic jobs")
+    trusted_proxies: tuple[str, ...] = Field(
+        (), description="Addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed"
+    )
+    log_json: bool = Field(True, description="Logs as JSON lines; otherwise for reading at a terminal")
+    waiting_calls: int = Field(4096, ge=16, description="Writes that may wait for the database; one more gets a 503")
+    keys: KeysSettings = Field(default_factory=KeysSettings, description="Keys: lifetimes and where the root key is")
+    identity: IdentitySettings = Field(
+        default_factory=IdentitySettings, description="Accounts, sessions, OAuth, OpenID Connect"
+    )
+    consent: ConsentSettings = Field(default_factory=ConsentSettings, description="Agreements, records, the ledger")
+    infobank: InfobankSettings = Field(default_factory=InfobankSettings, description="The information bank")
+    cert: CertSettings = Field(default_factory=CertSettings, description="The incident desk")
+
+    @field_validator("issuer")
+    @classmethod
+    def _issuer(cls, value: str) -> str:
+        from urllib.parse import urlsplit
+
+        parts = urlsplit(value)
+        local = parts.hostname in ("localhost", "127.0.0.1", "::1")
+        if parts.scheme != "https" and not (parts.scheme == "http" and local):
+            raise ValueError("the issuer must be https (http only on localhost), for example https://id.city.example")
+        if parts.path or parts.query or parts.fragment or not parts.netloc:
+            raise ValueError(
+                "the issuer is an origin without path or trailing slash, for example https://id.city.example"
+            )
+        return value
+
+    @property
+    def url(self) -> str:
+        """The database URL in force."""
+        return self.database_url or f"sqlite:///{self.data.absolute() / 'sekisho.sqlite3'}"
+
+    @property
+    def secure(self) -> bool:
+        """Whether we are reached by https (Secure cookies, `__Host-` names)."""
+        return self.issuer.startswith("https:")
+
+    def keys_part(self) -> KeysSettings:
+        """The keys' part with the root key's place filled in."""
+        given: dict[str, Any] = {"root_key": self.root_key, "root_passphrase": self.root_passphrase}
+        place = self.root_key_file or self.data.absolute() / "root.key"
+        return self.keys.model_copy(update={**given, "root_key_file": place})
