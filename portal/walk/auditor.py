@@ -42,7 +42,7 @@ def open_note(report: Report, note: str, vkey: str) -> Checkpoint:
                 report.broken("the checkpoint's signature does not verify")
             origin, size, root = body.splitlines()[:3]
             return Checkpoint(origin, int(size), base64.b64decode(root))
-    report.broken("the checkpoint is not signed by the ledger's key")
+    return report.broken("the checkpoint is not signed by the ledger's key")
 
 
 def leaf_hash(entry: bytes) -> bytes:
