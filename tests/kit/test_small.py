@@ -1,0 +1,61 @@
+"""Clock, ids and encodings."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kit.clock import from_iso, iso, to_datetime
+from kit.encoding import b64url, b64url_decode, canonical
+from kit.ids import new_id, secret
+
+
+@given(st.integers(min_value=0, max_value=4_000_000_000_000))
+def test_a_moment_survives_being_written_and_read(moment: int) -> None:
+    assert from_iso(iso(moment)) == moment
+    assert to_datetime(moment).tzinfo is not None
+
+
+def test_a_time_without_a_zone_is_refused() -> None:
+    with pytest.raises(ValueError, match="zone"):
+        from_iso("2026-11-22T09:00:00")
+
+
+def test_ids_sort_by_birth_and_never_repeat() -> None:
+    first = new_id("con")
+    time.sleep(0.002)
+    second = new_id("con")
+    assert first < second
+    assert len(first) == 4 + 26
+    assert len({new_id("x") for _ in range(1000)}) == 1000
+
+
+def test_a_secret_has_256_bits() -> None:
+    prefix, _, rest = secret("sks").partition("_")
+    assert prefix == "sks"
+    assert len(b64url_decode(rest)) == 32
+
+
+@given(st.binary(max_size=80))
+def test_base64url_has_one_spelling(data: bytes) -> None:
+    text = b64url(data)
+    assert b64url_decode(text) == data
+    assert "=" not in text
+
+
+@pytest.mark.parametrize("text", ["YQ==", "Y Q", "YR", "Y+Q_", "a", "é", "YQ\n"])
+def test_base64url_with_a_second_spelling_is_refused(text: str) -> None:
+    """RFC 7515 section 2; "YR" has loose trailing bits, so it would be a second name for "YQ"."""
+    with pytest.raises(ValueError, match="base64url"):
+        b64url_decode(text)
+
+
+def test_canonical_json_orders_names_and_spells_numbers_one_way() -> None:
+    """RFC 8785 section 3.2.3: names sort by UTF-16 code units."""
+    assert canonical({"\u20ac": 1, "a": 1.0, "1": [True, None]}) == '{"1":[true,null],"a":1,"\u20ac":1}'.encode()
+
+
+def test_what_json_cannot_hold_is_refused() -> None:
+    with pytest.raises(ValueError, match="canonical"):
+        canonical({"x": float("nan")})
