@@ -1,0 +1,239 @@
+"""Access tokens at the door of every API of ours: who calls, under which grant, as of now.
+
+RFC 9068 section 4 (validation), RFC 6750 (bearer), RFC 9449 section 7 (DPoP). A verdict is kept by the token's hash and
+compared with the change counter "tokens" on every use (invariant I5): withdrawal, revocation and suspension touch that
+topic, so what is refused is refused in every process before the call that refused it is answered.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sqlalchemy import Connection, text
+
+from identity import once
+from identity.clients import Clients
+from identity.errors import AmbiguousToken, ProofRefused, TokenRefused, TokenRequired, TokenTooNarrow
+from identity.oauth.dpop import ALGS, Dpop
+from identity.oauth.errors import OAuthError
+from keys.errors import BadToken
+from keys.hashing import same
+from keys.ring import KeyRing
+from kit.clock import SECOND, Clock, Millis
+from kit.db import Database
+from kit.host import Actor
+
+TYP = "at+jwt"
+_MAX_TOKEN = 16_384
+_CACHE_SIZE = 20_000
+
+_ALIVE = text(
+    "SELECT g.account_id, g.status, a.status FROM identity_grant g"
+    " JOIN identity_account a ON a.id = g.account_id WHERE g.id = :grant_id"
+)
+_REVOKED = text("SELECT 1 FROM identity_revoked WHERE id = :jti OR id = :chain")
+
+
+class HasScope(Protocol):
+    """A front call or a framework request: both carry the ASGI scope."""
+
+    @property
+    def scope(self) -> Any:
+        """The ASGI scope."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A proved access token. `account_id` is ours to use inside, never to be given out."""
+
+    client_id: str
+    member_id: str | None
+    grant_id: str | None
+    account_id: str | None
+    scopes: frozenset[str]
+    details: tuple[dict[str, Any], ...]
+    audience: tuple[str, ...]
+    claims: Mapping[str, Any]
+    jti: str
+    jkt: str | None
+    expires_at: Millis
+
+    def require(self, scope: str) -> None:
+        """Raise TokenTooNarrow unless the token has the scope (RFC 6750 section 3.1)."""
+        if scope not in self.scopes:
+            kind = "DPoP" if self.jkt else "Bearer"
+            raise TokenTooNarrow(
+                f"This needs the scope {scope}.",
+                headers={"WWW-Authenticate": f'{kind} error="insufficient_scope", scope="{scope}"'},
+            )
+
+    def actor(self) -> Actor:
+        """The service as the author of what it does."""
+        return Actor(kind="service", id=self.client_id, client_id=self.client_id, scopes=self.scopes)
+
+
+def chain_of(jti: str) -> str:
+    """The chain a token belongs to: the part of its `jti` before the dot."""
+    return jti.partition(".")[0]
+
+
+class AccessTokens:
+    """Our own access tokens, judged as of now; shared by the bearer check, introspection and revocation."""
+
+    def __init__(self, issuer: str, database: Database, ring: KeyRing, clients: Clients, clock: Clock) -> None:
+        self._issuer = issuer
+        self._database = database
+        self._ring = ring
+        self._clients = clients
+        self._clock = clock
+        self._count = -1
+        self._kept: dict[bytes, Access] = {}
+
+    async def find(self, token: str) -> Access | None:
+        """The token's access if it is ours, unexpired and honoured now; else None."""
+        if len(token) > _MAX_TOKEN or not token.isascii():
+            return None
+        count = await self._database.counter("tokens")
+        if count != self._count:
+            self._kept.clear()
+            self._count = count
+        key = hashlib.sha256(token.encode()).digest()
+        found = self._kept.get(key)
+        now = self._clock.ms()
+        if found is not None:
+            return found if now < found.expires_at else None
+        access = await self._judge(token, now)
+        if access is not None and self._count == count:
+            if len(self._kept) >= _CACHE_SIZE:
+                self._kept.pop(next(iter(self._kept)))
+            self._kept[key] = access
+        return access
+
+    async def _judge(self, token: str, now: Millis) -> Access | None:
+        try:
+            claims = self._ring.verify_jwt(token, typ=TYP)
+        except BadToken:
+            return None
+        if claims.get("iss") != self._issuer or claims["exp"] * SECOND <= now:
+            return None
+        client = await self._clients.get(claims["client_id"])
+        if client is None or not client.usable:
+            return None
+        grant_id = claims.get("grant_id")
+        alive, account_id = await self._database.peek(_alive, claims["jti"], grant_id)
+        if not alive:
+            return None
+        audience = claims["aud"]
+        return Access(
+            client_id=client.id,
+            member_id=client.member_id,
+            grant_id=grant_id,
+            account_id=account_id,
+            scopes=frozenset(claims.get("scope", "").split()),
+            details=tuple(claims.get("authorization_details", ())),
+            audience=tuple(audience) if isinstance(audience, list) else (audience,),
+            claims=claims,
+            jti=claims["jti"],
+            jkt=claims.get("cnf", {}).get("jkt"),
+            expires_at=claims["exp"] * SECOND,
+        )
+
+
+class Bearer:
+    """Verifies the access token of a request."""
+
+    def __init__(self, issuer: str, tokens: AccessTokens, dpop: Dpop, database: Database, clock: Clock) -> None:
+        self._issuer = issuer
+        self._tokens = tokens
+        self._dpop = dpop
+        self._database = database
+        self._clock = clock
+
+    async def verify(self, call: HasScope, *, scope: str | None = None, audience: str | None = None) -> Access:
+        """Who calls; raises a Problem with its WWW-Authenticate challenge (RFC 6750 section 3, RFC 9449 s. 7.1).
+
+        `audience` is the resource the caller must have named; our own APIs answer to the issuer's name.
+        """
+        headers: Iterable[tuple[bytes, bytes]] = call.scope["headers"]
+        scheme, token = _read_authorization(headers)
+        access = await self._tokens.find(token)
+        if access is None:
+            raise _refused(scheme, "The access token is expired, revoked or not ours. Get a new one.")
+        if (audience or self._issuer) not in access.audience:
+            raise _refused(scheme, "The access token was issued for another audience.")
+        if access.jkt is not None or scheme == "DPoP":
+            await self._check_proof(call, headers, scheme, token, access)
+        if scope is not None:
+            access.require(scope)
+        return access
+
+    async def _check_proof(
+        self, call: HasScope, headers: Iterable[tuple[bytes, bytes]], scheme: str, token: str, access: Access
+    ) -> None:
+        if scheme != "DPoP":
+            # Section 7.1: a bound token sent as a bearer token is a stolen one, or a mistake.
+            raise _refused("DPoP", "This access token is bound to a key; send it with the DPoP scheme and a proof.")
+        if access.jkt is None:
+            raise _refused("Bearer", "This access token is not bound to a key; send it with the Bearer scheme.")
+        proofs = [value for name, value in headers if name == b"dpop"]
+        try:
+            proved = self._dpop.read(
+                proofs,
+                method=call.scope["method"],
+                path=call.scope["path"],
+                now=self._clock.ms(),
+                access_token=token,
+            )
+        except OAuthError as error:
+            raise _bad_proof(error.description) from error
+        if proved is None:
+            raise _bad_proof("The DPoP header is missing.")
+        if not same(proved.jkt, access.jkt):
+            raise _refused("DPoP", "The proof was made with another key than the token is bound to.")
+        if not await self._database.write_core(once.claim, proved.once, proved.expires_at):
+            raise _bad_proof("The DPoP proof was used already.")
+
+
+def _alive(connection: Connection, jti: str, grant_id: str | None) -> tuple[bool, str | None]:
+    """Whether neither token nor chain is revoked and the grant and its resident are there; and who it is."""
+    if connection.execute(_REVOKED, {"jti": jti, "chain": chain_of(jti)}).first() is not None:
+        return False, None
+    if grant_id is None:
+        return True, None
+    found = connection.execute(_ALIVE, {"grant_id": grant_id}).first()
+    if found is None or found[1] != "active" or found[2] != "active":
+        return False, None
+    return True, found[0]
+
+
+def _read_authorization(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, str]:
+    sent = [value for name, value in headers if name == b"authorization"]
+    if not sent:
+        raise TokenRequired(
+            "Send an access token in the Authorization header.",
+            headers={"WWW-Authenticate": f'Bearer, DPoP algs="{" ".join(ALGS)}"'},
+        )
+    if len(sent) > 1:
+        raise AmbiguousToken("There is more than one Authorization header.")
+    scheme, _, token = sent[0].decode("latin-1").partition(" ")
+    kind = {"bearer": "Bearer", "dpop": "DPoP"}.get(scheme.lower())
+    token = token.strip(" ")
+    if kind is None or not token:
+        raise TokenRequired(
+            "Use the Bearer or the DPoP scheme.",
+            headers={"WWW-Authenticate": f'Bearer, DPoP algs="{" ".join(ALGS)}"'},
+        )
+    return kind, token
+
+
+def _refused(scheme: str, detail: str) -> TokenRefused:
+    more = f', algs="{" ".join(ALGS)}"' if scheme == "DPoP" else ""
+    return TokenRefused(detail, headers={"WWW-Authenticate": f'{scheme} error="invalid_token"{more}'})
+
+
+def _bad_proof(detail: str) -> ProofRefused:
+    return ProofRefused(
+        detail, headers={"WWW-Authenticate": f'DPoP error="invalid_dpop_proof", algs="{" ".join(ALGS)}"'}
+    )

@@ -1,0 +1,261 @@
+"""Clients: who may ask this server for tokens, looked up on every request from a cache that is never stale.
+
+A client secret is 256 random bits of ours, shown once and kept as a keyed hash. Suspension acts at its commit in every
+process (invariant I5): the topics "clients" and "tokens" are touched, and the caches compare them on every use.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Table
+from sqlalchemy import select as core_select
+from sqlmodel import SQLModel, col, select
+
+from identity import members
+from identity.errors import UnknownClient
+from identity.models import ClientRow
+from identity.registration import Registration, check
+from identity.subjects import sector_of
+from keys.hashing import TokenHasher
+from kit import audit
+from kit.clock import Clock, Millis
+from kit.db import CheckedCache, Database, Session, tx_of
+from kit.host import Actor
+from kit.ids import new_id, secret
+
+Status = Literal["active", "suspended"]
+
+_clients: Table = SQLModel.metadata.tables["identity_client"]
+_members: Table = SQLModel.metadata.tables["identity_member"]
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A registered client, ready for the hot paths."""
+
+    id: str
+    name_ja: str
+    name_en: str
+    member_id: str | None
+    member_status: str | None
+    status: str
+    auth_method: str
+    secret_digest: bytes | None
+    jwks: Mapping[str, Any] | None
+    redirect_uris: tuple[str, ...]
+    grant_types: frozenset[str]
+    scopes: frozenset[str]
+    resources: frozenset[str]
+    introspects: frozenset[str]
+    id_token_alg: str | None
+    access_token_alg: Literal["EdDSA", "ES256"]
+    sector: str
+    dpop_bound: bool
+    require_par: bool
+    first_party: bool
+    client_uri: str | None
+    logo_uri: str | None
+    policy_uri: str | None
+    tos_uri: str | None
+    created_at: Millis
+
+    @property
+    def usable(self) -> bool:
+        """Whether anything works for this client: not suspended, nor its member."""
+        return self.status == "active" and self.member_status != "suspended"
+
+    @property
+    def may_use_data(self) -> bool:
+        """Whether it may ask for data categories at all: an approved member's client (the agreement is consent's)."""
+        return self.usable and self.member_status == "approved"
+
+    @property
+    def public(self) -> bool:
+        """Whether it can't keep a secret (RFC 6749 section 2.1)."""
+        return self.auth_method == "none"
+
+    def name(self, lang: str) -> str:
+        """The name in a language."""
+        return self.name_ja if lang == "ja" else self.name_en
+
+    def actor(self) -> Actor:
+        """The client as the author of what it does."""
+        return Actor(kind="service", id=self.id, client_id=self.id)
+
+
+class Clients:
+    """The registry."""
+
+    def __init__(self, database: Database, hasher: TokenHasher, clock: Clock) -> None:
+        self._database = database
+        self._hasher = hasher
+        self._clock = clock
+        self._cache: CheckedCache[str, Client | None] = CheckedCache(database, "clients")
+
+    async def get(self, client_id: str) -> Client | None:
+        """The client as of now, or None. Suspended ones are returned: ask `usable`."""
+        if not client_id or len(client_id) > 100:
+            return None
+        return await self._cache.get(client_id, self._load)
+
+    async def _load(self, client_id: str) -> Client | None:
+        return await self._database.peek(find, client_id)
+
+    def create(
+        self, session: Session, registration: Registration, *, actor: Actor, client_id: str | None = None
+    ) -> tuple[Client, str | None]:
+        """Register a client; returns it and its secret, if it has one. Raises InvalidClientMetadata,
+        UnknownMember.
+
+        The secret is never seen again.
+        """
+        check(registration)
+        if registration.member_id is not None:
+            members.get(session, registration.member_id)
+        now = self._clock.ms()
+        password = None
+        digest = None
+        if registration.token_endpoint_auth_method in {"client_secret_basic", "client_secret_post"}:
+            password = secret("sec")
+            digest = self._hasher.digest("client-secret", password)
+        row = ClientRow(
+            id=client_id or new_id("cli"),
+            member_id=registration.member_id,
+            name_ja=registration.name_ja,
+            name_en=registration.name_en,
+            secret_digest=digest,
+            settings=registration.model_dump(mode="json", exclude={"name_ja", "name_en", "member_id"}),
+            created_at=now,
+            changed_at=now,
+        )
+        session.add(row)
+        session.flush()
+        tx_of(session).touch("clients")
+        audit.record(
+            session,
+            "identity.client.created",
+            actor=actor,
+            object=("client", row.id),
+            detail={"member": row.member_id or "", "method": registration.token_endpoint_auth_method},
+        )
+        return get(session, row.id), password
+
+    def rotate_secret(self, session: Session, client_id: str, *, actor: Actor) -> str:
+        """A new secret for a client that has one; the old one stops at once. Raises UnknownClient."""
+        row = _row(session, client_id)
+        if row.secret_digest is None:
+            raise UnknownClient("This client has no secret.")
+        password = secret("sec")
+        row.secret_digest, row.changed_at = self._hasher.digest("client-secret", password), self._clock.ms()
+        session.add(row)
+        tx_of(session).touch("clients")
+        audit.record(session, "identity.client.secret_rotated", actor=actor, object=("client", client_id))
+        return password
+
+    def suspend(self, session: Session, client_id: str, *, actor: Actor) -> Client:
+        """Stop a client: no new token, and those it holds are refused from this commit on. Raises UnknownClient."""
+        return self._set(session, client_id, "suspended", actor)
+
+    def resume(self, session: Session, client_id: str, *, actor: Actor) -> Client:
+        """Let a suspended client continue."""
+        return self._set(session, client_id, "active", actor)
+
+    def _set(self, session: Session, client_id: str, to: Status, actor: Actor) -> Client:
+        row = _row(session, client_id)
+        if row.status != to:
+            row.status, row.changed_at = to, self._clock.ms()
+            session.add(row)
+            session.flush()
+            tx = tx_of(session)
+            tx.touch("clients")
+            tx.touch("tokens")
+            action = "identity.client.suspended" if to == "suspended" else "identity.client.resumed"
+            audit.record(session, action, actor=actor, object=("client", client_id))
+        return get(session, client_id)
+
+
+_SELECT = core_select(
+    _clients.c.id,
+    _clients.c.name_ja,
+    _clients.c.name_en,
+    _clients.c.member_id,
+    _members.c.status.label("member_status"),
+    _clients.c.status,
+    _clients.c.secret_digest,
+    _clients.c.settings,
+    _clients.c.created_at,
+).select_from(_clients.outerjoin(_members, _members.c.id == _clients.c.member_id))
+
+
+def find(place: Session | Connection, client_id: str) -> Client | None:
+    """A client in the running transaction, or None."""
+    found = _connection(place).execute(_SELECT.where(_clients.c.id == client_id)).mappings().first()
+    return None if found is None else _client(found)
+
+
+def get(place: Session | Connection, client_id: str) -> Client:
+    """A client in the running transaction; raises UnknownClient."""
+    client = find(place, client_id)
+    if client is None:
+        raise UnknownClient("No client has this id.")
+    return client
+
+
+def list_all(
+    place: Session | Connection, *, member_id: str | None = None, after: str = "", limit: int = 100
+) -> tuple[Client, ...]:
+    """Clients in order of registration, after an id."""
+    query = _SELECT.where(_clients.c.id > after).order_by(_clients.c.id).limit(limit)
+    if member_id is not None:
+        query = query.where(_clients.c.member_id == member_id)
+    return tuple(_client(found) for found in _connection(place).execute(query).mappings())
+
+
+def list_ids_of_member(session: Session, member_id: str) -> tuple[str, ...]:
+    """The ids of a member's clients."""
+    return tuple(session.exec(select(ClientRow.id).where(col(ClientRow.member_id) == member_id)))
+
+
+def _connection(place: Session | Connection) -> Connection:
+    return place if isinstance(place, Connection) else place.connection()
+
+
+def _row(session: Session, client_id: str) -> ClientRow:
+    row = session.get(ClientRow, client_id)
+    if row is None:
+        raise UnknownClient("No client has this id.")
+    return row
+
+
+def _client(found: Any) -> Client:
+    settings: dict[str, Any] = found["settings"]
+    redirect_uris = tuple(settings["redirect_uris"])
+    sector = settings.get("sector_identifier") or (sector_of(redirect_uris[0]) if redirect_uris else found["id"])
+    return Client(
+        id=found["id"],
+        name_ja=found["name_ja"],
+        name_en=found["name_en"],
+        member_id=found["member_id"],
+        member_status=found["member_status"],
+        status=found["status"],
+        auth_method=settings["token_endpoint_auth_method"],
+        secret_digest=bytes(found["secret_digest"]) if found["secret_digest"] is not None else None,
+        jwks=settings.get("jwks"),
+        redirect_uris=redirect_uris,
+        grant_types=frozenset(settings["grant_types"]),
+        scopes=frozenset(settings["scope"].split()),
+        resources=frozenset(settings["resources"]),
+        introspects=frozenset(settings["introspects"]),
+        id_token_alg=settings.get("id_token_signed_response_alg"),
+        access_token_alg=settings["access_token_signed_alg"],
+        sector=sector,
+        dpop_bound=settings["dpop_bound_access_tokens"],
+        require_par=settings["require_pushed_authorization_requests"],
+        first_party=settings["first_party"],
+        client_uri=settings.get("client_uri"),
+        logo_uri=settings.get("logo_uri"),
+        policy_uri=settings.get("policy_uri"),
+        tos_uri=settings.get("tos_uri"),
+        created_at=found["created_at"],
+    )

@@ -1,0 +1,98 @@
+"""Authorization codes: made when an authorization completes, exchanged once.
+
+RFC 6749 section 4.1.2 and 10.5, RFC 9700 section 2.1.1. A code is 256 random bits, kept as a keyed hash for at most 60
+seconds. It begins a *chain*: every token that comes from it, by exchange or refresh, carries the chain's name in its
+`jti`, so that a replayed code takes everything with it.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Table, insert, update
+from sqlmodel import SQLModel
+
+from identity.oauth.errors import InvalidRequestUri
+from identity.oauth.request import AuthorizationRequest
+from keys.hashing import TokenHasher
+from kit.clock import SECOND, Millis
+from kit.db import tx_of
+from kit.ids import new_id, secret
+
+_codes: Table = SQLModel.metadata.tables["identity_code"]
+_pars: Table = SQLModel.metadata.tables["identity_par"]
+issued_table: Table = SQLModel.metadata.tables["identity_issued"]
+
+
+@dataclass(frozen=True, slots=True)
+class Authorized:
+    """What the resident's authorization carries into every token of its chain."""
+
+    scopes: tuple[str, ...]
+    details: tuple[dict[str, Any], ...]
+    resources: tuple[str, ...]
+    redirect_uri: str
+    challenge: str
+    nonce: str | None
+    session_id: str
+    auth_at: Millis
+    acr: str
+    amr: tuple[str, ...]
+    dpop_jkt: str | None
+
+    def pack(self) -> str:
+        """As JSON text, for a row."""
+        return orjson.dumps(self).decode()
+
+
+def unpack(text: str) -> Authorized:
+    """Read what `pack` wrote."""
+    raw: dict[str, Any] = orjson.loads(text)
+    for name in ("scopes", "details", "resources", "amr"):
+        raw[name] = tuple(raw[name])
+    return Authorized(**raw)
+
+
+def issue(
+    connection: Connection,
+    hasher: TokenHasher,
+    request: AuthorizationRequest,
+    authorized: Authorized,
+    *,
+    account_id: str,
+    grant_id: str,
+    par: bytes | None,
+    now: Millis,
+    lifetime: int,
+) -> str:
+    """A new code; spends the pushed request it answers. Raises InvalidRequestUri if that was spent already."""
+    if par is not None:
+        spend_par(connection, par, now)
+    code = secret("skc")
+    chain = new_id("chn")
+    expires_at = now + lifetime * SECOND
+    connection.execute(
+        insert(_codes),
+        {
+            "digest": hasher.digest("code", code), "chain": chain, "client_id": request.client_id,
+            "account_id": account_id, "grant_id": grant_id, "request": authorized.pack(), "used_at": None,
+            "expires_at": expires_at,
+        },
+    )  # fmt: skip
+    tx_of(connection).append(
+        issued_table,
+        {
+            "jti": chain, "client_id": request.client_id, "grant_id": grant_id, "kind": "code", "issued_at": now,
+            "expires_at": expires_at,
+        },
+    )  # fmt: skip
+    return code
+
+
+def spend_par(connection: Connection, par: bytes, now: Millis) -> None:
+    """A pushed request counts as used when its authorization completes (RFC 9126 section 4, invariant I7)."""
+    spent = connection.execute(
+        update(_pars).where(_pars.c.digest == par, _pars.c.used_at.is_(None)).values(used_at=now)
+    )
+    if spent.rowcount != 1:
+        raise InvalidRequestUri("request_uri was used already")

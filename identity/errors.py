@@ -1,0 +1,84 @@
+"""Problems of the member, client and grant APIs, and of every API that takes an access token (RFC 9457)."""
+
+from kit.problems import Problem
+
+
+class UnknownMember(Problem):
+    """No such member."""
+
+    slug, title, status = "unknown-member", "There is no such member", 404
+
+
+class UnknownClient(Problem):
+    """No such client."""
+
+    slug, title, status = "unknown-client", "There is no such client", 404
+
+
+class UnknownGrant(Problem):
+    """No such grant, or not this resident's."""
+
+    slug, title, status = "unknown-grant", "There is no such grant", 404
+
+
+class UnknownInteraction(Problem):
+    """The page waited too long, was finished already, or belongs to somebody else."""
+
+    slug, title, status = "unknown-interaction", "This request is no longer open; start again at the service", 404
+
+
+class MemberState(Problem):
+    """The member's status does not allow the step."""
+
+    slug, title, status = "member-state", "The member's status does not allow this", 409
+
+
+class InvalidClientMetadata(Problem):
+    """A client's metadata can't be accepted (RFC 7591 section 3.2.2)."""
+
+    slug, title, status = "invalid-client-metadata", "The client's settings need correction", 422
+
+
+class TokenRequired(Problem):
+    """No access token was sent (RFC 6750 section 3: a bare challenge, no error code)."""
+
+    slug, title, status = "token-required", "An access token is needed here", 401
+
+
+class TokenRefused(Problem):
+    """The access token is not honoured (RFC 6750 section 3.1, `invalid_token`)."""
+
+    slug, title, status = "token-refused", "The access token is not valid here", 401
+
+
+class TokenTooNarrow(Problem):
+    """The access token lacks a scope (RFC 6750 section 3.1, `insufficient_scope`)."""
+
+    slug, title, status = "token-too-narrow", "The access token does not allow this", 403
+
+
+class AmbiguousToken(Problem):
+    """More than one way of sending a token at once (RFC 6750 section 2)."""
+
+    slug, title, status = "ambiguous-token", "Send the access token once, in the Authorization header", 400
+
+
+class ProofRefused(Problem):
+    """The DPoP proof does not fit the token or the request (RFC 9449 section 7.1)."""
+
+    slug, title, status = "proof-refused", "The DPoP proof is not valid here", 401
+
+
+ALL: tuple[type[Problem], ...] = (
+    UnknownMember,
+    UnknownClient,
+    UnknownGrant,
+    UnknownInteraction,
+    MemberState,
+    InvalidClientMetadata,
+    TokenRequired,
+    TokenRefused,
+    TokenTooNarrow,
+    AmbiguousToken,
+    ProofRefused,
+)

@@ -1,0 +1,341 @@
+"""Interactions: an authorization request that waits for a person, and what the portal's pages do with it.
+
+open -> approved | refused; an open one runs out by the clock. The provider never renders: `oauth.authorize` opens an
+interaction and sends the browser to /interaction/{id}; the page calls, in this order:
+
+1. `get` (in a read): the request, or UnknownInteraction;
+2. `needs_sign_in(interaction, session)`: send the person to /sign-in and come back;
+3. `resume` (in a write): a redirect if nothing needs to be asked (the remembered grant suffices), else None;
+4. show the page; then in ONE write, after `consent.records.give`, `approve`, or `refuse`: the redirect to the client.
+
+Every step that ends at the client returns the whole redirect URL (RFC 6749 section 4.1.2, RFC 9207).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Table, insert, select, update
+from sqlmodel import SQLModel
+
+from identity import clients, codes, grants
+from identity.clients import Client
+from identity.errors import UnknownInteraction
+from identity.oauth.errors import AccessDenied, InvalidRequestUri, InvalidScope, OAuthError, UnauthorizedClient
+from identity.oauth.request import AuthorizationRequest, unpack
+from identity.sessions import BrowserSession
+from identity.settings import IdentitySettings
+from keys.hashing import TokenHasher
+from kit import audit
+from kit.clock import SECOND, Clock, Millis
+from kit.db import Session
+from kit.host import Actor
+from kit.ids import new_id
+
+Status = Literal["open", "approved", "refused"]
+
+_table: Table = SQLModel.metadata.tables["identity_interaction"]
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """A waiting request. `request` holds all of it; the properties are what pages ask for most."""
+
+    id: str
+    client_id: str
+    account_id: str | None
+    request: AuthorizationRequest
+    par: bytes | None
+    status: Status
+    created_at: Millis
+    expires_at: Millis
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """The scopes asked for."""
+        return self.request.scopes
+
+    @property
+    def details(self) -> list[dict[str, Any]]:
+        """The authorization details asked for, normalised by their checkers."""
+        return list(self.request.details)
+
+    @property
+    def redirect_uri(self) -> str:
+        """Where the browser goes in the end (proved to be the client's); for the page's form-action."""
+        return self.request.redirect_uri
+
+    @property
+    def state(self) -> str | None:
+        """The client's state."""
+        return self.request.state
+
+    @property
+    def nonce(self) -> str | None:
+        """The client's nonce."""
+        return self.request.nonce
+
+    @property
+    def prompt(self) -> tuple[str, ...]:
+        """What the client wants shown."""
+        return self.request.prompt
+
+    @property
+    def max_age(self) -> int | None:
+        """The age of a sign-in the client accepts, in seconds."""
+        return self.request.max_age
+
+    @property
+    def acr_values(self) -> tuple[str, ...]:
+        """The assurance levels the client wishes for."""
+        return self.request.acr_values
+
+    @property
+    def login_hint(self) -> str | None:
+        """Who the client thinks it is; to fill in the sign-in page, never to be believed."""
+        return self.request.login_hint
+
+    @property
+    def ui_locales(self) -> tuple[str, ...]:
+        """Languages, as the client wishes."""
+        return self.request.ui_locales
+
+
+class Interactions:
+    """The state machine, with what it needs to issue codes."""
+
+    def __init__(self, issuer: str, settings: IdentitySettings, hasher: TokenHasher, clock: Clock) -> None:
+        self._issuer = issuer
+        self._settings = settings
+        self._hasher = hasher
+        self._clock = clock
+
+    def create(self, place: Session | Connection, request: AuthorizationRequest, *, par: bytes | None = None) -> str:
+        """Open an interaction for a checked request; returns its id."""
+        now = self._clock.ms()
+        identifier = new_id("int")
+        _connection(place).execute(
+            insert(_table),
+            {
+                "id": identifier, "client_id": request.client_id, "account_id": None, "par": par,
+                "request": request.pack(), "status": "open", "created_at": now,
+                "expires_at": now + self._settings.interaction_seconds * SECOND,
+            },
+        )  # fmt: skip
+        return identifier
+
+    def get(self, place: Session | Connection, interaction_id: str) -> Interaction:
+        """An open interaction; raises UnknownInteraction if it is finished, ran out or never was."""
+        found = _connection(place).execute(select(_table).where(_table.c.id == interaction_id)).mappings().first()
+        if found is None or found["status"] != "open" or found["expires_at"] <= self._clock.ms():
+            raise UnknownInteraction("Go back to the service and start again.")
+        return Interaction(
+            id=found["id"],
+            client_id=found["client_id"],
+            account_id=found["account_id"],
+            request=unpack(found["request"]),
+            par=bytes(found["par"]) if found["par"] is not None else None,
+            status="open",
+            created_at=found["created_at"],
+            expires_at=found["expires_at"],
+        )
+
+    def needs_sign_in(self, interaction: Interaction, session: BrowserSession | None) -> bool:
+        """Whether the person must sign in (again) before anything else."""
+        return interaction.request.needs_sign_in(
+            auth_at=session.auth_at if session else None,
+            acr=session.acr if session else None,
+            asked_at=interaction.created_at,
+            now=self._clock.ms(),
+        )
+
+    def needs_page(self, place: Session | Connection, interaction: Interaction, account_id: str) -> bool:
+        """Whether the person must be asked: always for data, else unless the remembered grant suffices."""
+        request = interaction.request
+        client = clients.find(place, interaction.client_id)
+        return needs_page(request, client, grants.find_remembered(place, account_id, interaction.client_id))
+
+    def resume(self, place: Session | Connection, interaction_id: str, session: BrowserSession) -> str | None:
+        """After sign-in: the redirect, if nothing needs to be asked; None if the page is to be shown."""
+        interaction = self.get(place, interaction_id)
+        if self.needs_sign_in(interaction, session) or self.needs_page(place, interaction, session.account_id):
+            return None
+        return self.approve(
+            place,
+            interaction_id,
+            account_id=session.account_id,
+            session_id=session.id,
+            auth_at=session.auth_at,
+            acr=session.acr,
+            amr=session.amr,
+            scopes=interaction.scopes,
+        )
+
+    def approve(
+        self,
+        place: Session | Connection,
+        interaction_id: str,
+        *,
+        account_id: str,
+        session_id: str,
+        auth_at: Millis,
+        acr: str,
+        amr: Iterable[str],
+        scopes: Sequence[str],
+        details: Sequence[dict[str, Any]] = (),
+        consent_ids: Sequence[str] = (),
+    ) -> str:
+        """The resident agreed: record the grant, issue the code, return the redirect.
+
+        `scopes` are those agreed to, of those asked; `details` the granted elements as the tokens shall carry them
+        (categories agreed, consent id). Raises UnknownInteraction; a client that was suspended meanwhile, or a pushed
+        request spent meanwhile, ends in a redirect with the error.
+        """
+        connection = _connection(place)
+        interaction = self.get(place, interaction_id)
+        now = self._clock.ms()
+        actor = Actor(kind="resident", id=account_id, session_id=session_id, client_id=interaction.client_id)
+        request = interaction.request
+        try:
+            client = clients.find(place, interaction.client_id)
+            if client is None or not client.usable:
+                raise UnauthorizedClient("the client is suspended")
+            if not set(scopes) <= set(request.scopes):
+                raise InvalidScope("more scopes were granted than asked for")
+            if details and not client.may_use_data:
+                raise AccessDenied("data needs an approved member")
+            if interaction.par is not None and not _par_open(connection, interaction.par):
+                raise InvalidRequestUri("request_uri was used already")
+        except OAuthError as error:
+            return self._finish_with(place, interaction, actor, error)
+        self._close(connection, interaction, "approved", account_id)
+        grant = grants.give(
+            place,
+            account_id=account_id,
+            client_id=client.id,
+            scopes=scopes,
+            details=details,
+            consent_ids=consent_ids,
+            actor=actor,
+            now=now,
+        )
+        code = self.issue_code(
+            connection,
+            request,
+            par=interaction.par,
+            grant_id=grant.id,
+            account_id=account_id,
+            session_id=session_id,
+            auth_at=auth_at,
+            acr=acr,
+            amr=amr,
+            scopes=scopes,
+            details=details,
+        )
+        return request.answered(self._issuer, code=code)
+
+    def refuse(
+        self,
+        place: Session | Connection,
+        interaction_id: str,
+        *,
+        account_id: str | None = None,
+        error: type[OAuthError] = AccessDenied,
+        description: str = "the resident did not agree",
+    ) -> str:
+        """The resident refused (or the page gave up): the redirect with the error. Raises UnknownInteraction."""
+        interaction = self.get(place, interaction_id)
+        actor = Actor(kind="resident" if account_id else "anonymous", id=account_id or "")
+        return self._finish_with(place, interaction, actor, error(description))
+
+    def issue_code(
+        self,
+        connection: Connection,
+        request: AuthorizationRequest,
+        *,
+        par: bytes | None,
+        grant_id: str,
+        account_id: str,
+        session_id: str,
+        auth_at: Millis,
+        acr: str,
+        amr: Iterable[str],
+        scopes: Sequence[str],
+        details: Sequence[dict[str, Any]] = (),
+    ) -> str:
+        """A code for a request whose grant is recorded; raises InvalidRequestUri."""
+        authorized = codes.Authorized(
+            scopes=tuple(scopes),
+            details=tuple(details),
+            resources=request.resources,
+            redirect_uri=request.redirect_uri,
+            challenge=request.challenge,
+            nonce=request.nonce,
+            session_id=session_id,
+            auth_at=auth_at,
+            acr=acr,
+            amr=tuple(amr),
+            dpop_jkt=request.dpop_jkt,
+        )
+        return codes.issue(
+            connection,
+            self._hasher,
+            request,
+            authorized,
+            account_id=account_id,
+            grant_id=grant_id,
+            par=par,
+            now=self._clock.ms(),
+            lifetime=self._settings.code_seconds,
+        )
+
+    def _finish_with(
+        self, place: Session | Connection, interaction: Interaction, actor: Actor, error: OAuthError
+    ) -> str:
+        connection = _connection(place)
+        self._close(connection, interaction, "refused", actor.id or None)
+        if interaction.par is not None and _par_open(connection, interaction.par):
+            codes.spend_par(connection, interaction.par, self._clock.ms())
+        audit.record(
+            place,
+            "identity.authorization.refused",
+            actor=actor,
+            object=("interaction", interaction.id),
+            detail={"client": interaction.client_id, "error": error.code},
+            outcome=error.code,
+        )
+        return interaction.request.answered(self._issuer, **error.body())
+
+    def _close(self, connection: Connection, interaction: Interaction, to: Status, account_id: str | None) -> None:
+        # The page may be sent twice at once: only one of them closes the interaction (invariant I7).
+        closed = connection.execute(
+            update(_table)
+            .where(_table.c.id == interaction.id, _table.c.status == "open")
+            .values(status=to, account_id=account_id)
+        )
+        if closed.rowcount != 1:
+            raise UnknownInteraction("This was answered already.")
+
+
+def needs_page(request: AuthorizationRequest, client: Client | None, remembered: grants.Grant | None) -> bool:
+    """Whether the resident must be asked. Data consent is never remembered; prompt=consent always asks."""
+    if request.details or "consent" in request.prompt:
+        return True
+    if client is not None and client.first_party and "offline_access" not in request.scopes:
+        return False
+    return remembered is None or not set(request.scopes) <= set(remembered.scopes)
+
+
+def _par_open(connection: Connection, par: bytes) -> bool:
+    table = SQLModel.metadata.tables["identity_par"]
+    return (
+        connection.execute(select(table.c.digest).where(table.c.digest == par, table.c.used_at.is_(None))).first()
+        is not None
+    )
+
+
+def _connection(place: Session | Connection) -> Connection:
+    if isinstance(place, Connection):
+        return place
+    place.flush()
+    return place.connection()

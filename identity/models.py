@@ -1,0 +1,160 @@
+"""Tables of members, clients, grants and everything OAuth keeps.
+
+Secrets are keyed hashes. Nothing here names a person: an account id is opaque. Hot rows carry their small lists as
+space-separated text and their requests as JSON text, so that a hot path moves plain strings. Rows that expire are
+indexed by `expires_at` and swept by `identity.oauth.housekeeping`.
+"""
+
+from sqlalchemy import JSON, BigInteger, Column, Integer, LargeBinary, Text
+from sqlmodel import Field, Index, SQLModel
+
+_ROWID = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Member(SQLModel, table=True):
+    """An organisation that may hold clients and, once approved, agreements."""
+
+    __tablename__ = "identity_member"
+
+    id: str = Field(primary_key=True)
+    name_ja: str
+    name_en: str
+    status: str = Field(default="applied", description="applied | approved | suspended")
+    site: str | None = Field(default=None, description="Public web address")
+    accreditation: dict[str, object] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    source_categories: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    created_at: int = Field(sa_type=BigInteger)
+    changed_at: int = Field(sa_type=BigInteger)
+
+
+class ClientRow(SQLModel, table=True):
+    """An OAuth client. `settings` holds its validated metadata (see identity.clients)."""
+
+    __tablename__ = "identity_client"
+
+    id: str = Field(primary_key=True)
+    member_id: str | None = Field(default=None, foreign_key="identity_member.id", index=True)
+    name_ja: str
+    name_en: str
+    status: str = Field(default="active", description="active | suspended")
+    secret_digest: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
+    settings: dict[str, object] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    created_at: int = Field(sa_type=BigInteger)
+    changed_at: int = Field(sa_type=BigInteger)
+
+
+class GrantRow(SQLModel, table=True):
+    """What one resident lets one client do. Kind `sign-in` is remembered; kind `data` is tied to consents."""
+
+    __tablename__ = "identity_grant"
+    __table_args__ = (Index("ix_identity_grant_account_client", "account_id", "client_id"),)
+
+    id: str = Field(primary_key=True)
+    account_id: str
+    client_id: str = Field(index=True)
+    kind: str = Field(description="sign-in | data")
+    scopes: str = Field(description="Space-separated")
+    details: str = Field(default="", sa_type=Text, description="JSON array of granted authorization details, or empty")
+    status: str = Field(default="active", description="active | revoked")
+    created_at: int = Field(sa_type=BigInteger)
+    changed_at: int = Field(sa_type=BigInteger)
+
+
+class GrantConsent(SQLModel, table=True):
+    """Which consent records a grant rests on."""
+
+    __tablename__ = "identity_grant_consent"
+
+    grant_id: str = Field(primary_key=True, foreign_key="identity_grant.id")
+    consent_id: str = Field(primary_key=True, index=True)
+
+
+class InteractionRow(SQLModel, table=True):
+    """An authorization request that waits for a person."""
+
+    __tablename__ = "identity_interaction"
+
+    id: str = Field(primary_key=True)
+    client_id: str
+    account_id: str | None = None
+    par: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
+    request: str = Field(sa_type=Text, description="JSON of the checked request")
+    status: str = Field(default="open", description="open | approved | refused")
+    created_at: int = Field(sa_type=BigInteger)
+    expires_at: int = Field(sa_type=BigInteger, index=True)
+
+
+class Code(SQLModel, table=True):
+    """An authorization code, by its keyed hash. `used_at` is set by the one exchange that wins."""
+
+    __tablename__ = "identity_code"
+
+    digest: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    chain: str = Field(description="Names everything issued from this code")
+    client_id: str
+    account_id: str
+    grant_id: str
+    request: str = Field(sa_type=Text, description="JSON of what the exchange needs")
+    used_at: int | None = Field(default=None, sa_type=BigInteger)
+    expires_at: int = Field(sa_type=BigInteger, index=True)
+
+
+class PushedRequest(SQLModel, table=True):
+    """A pushed authorization request, by its keyed hash. Spent when its authorization completes."""
+
+    __tablename__ = "identity_par"
+
+    digest: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    client_id: str
+    request: str = Field(sa_type=Text)
+    used_at: int | None = Field(default=None, sa_type=BigInteger)
+    expires_at: int = Field(sa_type=BigInteger, index=True)
+
+
+class RefreshFamily(SQLModel, table=True):
+    """One line of refresh tokens, of which only the newest is good. One row, however often it rotates."""
+
+    __tablename__ = "identity_refresh"
+
+    id: str = Field(primary_key=True, description="The chain of the code it came from")
+    client_id: str
+    account_id: str
+    grant_id: str = Field(index=True)
+    current: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    generation: int = 0
+    request: str = Field(sa_type=Text, description="JSON of what a refresh needs")
+    status: str = Field(default="active", description="active | revoked")
+    ends_at: int = Field(sa_type=BigInteger, description="The family dies, used or not")
+    expires_at: int = Field(sa_type=BigInteger, index=True, description="The current token dies if not used")
+
+
+class Issued(SQLModel, table=True):
+    """Every token we gave out, one compact row each; append-only, swept after expiry."""
+
+    __tablename__ = "identity_issued"
+
+    id: int | None = Field(default=None, sa_column=Column(_ROWID, primary_key=True, autoincrement=True))
+    jti: str
+    client_id: str
+    grant_id: str | None = None
+    kind: str = Field(description="access | refresh | id | code | par")
+    issued_at: int = Field(sa_type=BigInteger)
+    expires_at: int = Field(sa_type=BigInteger, index=True)
+
+
+class Revoked(SQLModel, table=True):
+    """A token (`jti`) or a whole chain that must not be honoured any more, until it would have expired anyway."""
+
+    __tablename__ = "identity_revoked"
+
+    id: str = Field(primary_key=True)
+    expires_at: int = Field(sa_type=BigInteger, index=True)
+
+
+class Once(SQLModel, table=True):
+    """A `jti` that was seen: client assertions (RFC 7523) and DPoP proofs (RFC 9449)."""
+
+    __tablename__ = "identity_once"
+
+    digest: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    expires_at: int = Field(sa_type=BigInteger, index=True)

@@ -1,0 +1,70 @@
+"""Rich authorization requests: the registry of `authorization_details` types.
+
+RFC 9396 sections 2, 5 and 6. A type is known because a package registered a checker for it; an unknown type, an unknown
+member or a value of the wrong shape is refused by name. What an element means is the checker's business alone.
+"""
+
+from typing import Any, Protocol
+
+import orjson
+
+from identity.clients import Client
+from identity.oauth.errors import InvalidAuthorizationDetails
+from kit.db import Session
+
+MAX_ELEMENTS = 20
+MAX_BYTES = 16_384
+
+Detail = dict[str, Any]
+
+
+class DetailChecker(Protocol):
+    """Judges and normalises elements of one type."""
+
+    def check(self, session: Session, client: Client, detail: Detail) -> Detail:
+        """The normalised element, or raise InvalidAuthorizationDetails with a text that names the member."""
+        ...
+
+
+class DetailTypes:
+    """The types this server knows. Packages register at wiring time: `host.get(DetailTypes).register(…)`."""
+
+    def __init__(self) -> None:
+        self._checkers: dict[str, DetailChecker] = {}
+
+    def register(self, name: str, checker: DetailChecker) -> None:
+        """Make a type known; metadata lists it as supported."""
+        if name in self._checkers:
+            raise RuntimeError(f"authorization details type {name} is registered twice")
+        self._checkers[name] = checker
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The known types, for `authorization_details_types_supported`."""
+        return tuple(sorted(self._checkers))
+
+    def check(self, session: Session, client: Client, details: list[Detail]) -> list[Detail]:
+        """Every element normalised by its own checker (section 5)."""
+        return [self._checkers[detail["type"]].check(session, client, detail) for detail in details]
+
+    def read(self, text: str | None) -> list[Detail]:
+        """Parse the parameter: a JSON array of objects, each with a known `type` (section 2)."""
+        if text is None:
+            return []
+        if len(text) > MAX_BYTES:
+            raise InvalidAuthorizationDetails("authorization_details is too large")
+        try:
+            value = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            raise InvalidAuthorizationDetails("authorization_details is not JSON") from None
+        if not isinstance(value, list) or not value:
+            raise InvalidAuthorizationDetails("authorization_details must be a JSON array with at least one element")
+        if len(value) > MAX_ELEMENTS:
+            raise InvalidAuthorizationDetails(f"authorization_details holds more than {MAX_ELEMENTS} elements")
+        for element in value:
+            kind = element.get("type") if isinstance(element, dict) else None
+            if not isinstance(kind, str):
+                raise InvalidAuthorizationDetails("each element of authorization_details needs a type")
+            if kind not in self._checkers:
+                raise InvalidAuthorizationDetails(f"authorization_details type {kind[:40]} is unknown")
+        return value

@@ -1,0 +1,225 @@
+"""Every error code an OAuth or OpenID Connect endpoint of ours can answer: one class, one row, each.
+
+`code` is the word on the wire, `status` what a JSON endpoint answers, `spec` where it is defined. The description
+goes to the client: ASCII, names the parameter, leaks nothing. `private` goes to the log only. No web, no database.
+"""
+
+from typing import ClassVar
+
+import orjson
+
+from kit.front import JSON, NO_STORE, Reply, WireError
+
+
+class OAuthError(WireError):
+    """An OAuth refusal; rendered as JSON by the front table, as a redirect or a page by `authorize`."""
+
+    code: ClassVar[str] = "server_error"
+    status: ClassVar[int] = 500
+    spec: ClassVar[str] = "RFC 6749 s.4.1.2.1"
+
+    def __init__(
+        self,
+        description: str,
+        *,
+        private: str | None = None,
+        headers: tuple[tuple[bytes, bytes], ...] = (),
+        status: int | None = None,
+    ) -> None:
+        super().__init__(description)
+        self.description = printable(description)
+        self.private = private
+        self.headers = headers
+        self.http_status = status or self.status
+
+    def body(self) -> dict[str, str]:
+        """The members of the error response (RFC 6749 section 5.2)."""
+        return {"error": self.code, "error_description": self.description}
+
+    def reply(self) -> Reply:
+        """Never cached, always JSON, plus what this refusal adds (a challenge, a nonce)."""
+        return Reply(self.http_status, orjson.dumps(self.body()), [JSON, NO_STORE, *self.headers])
+
+
+def printable(text: str) -> str:
+    """Only what RFC 6749 section 5.2 allows in `error_description`: printable ASCII without `"` and `\\`."""
+    return "".join(c if " " <= c <= "~" and c not in '"\\' else "'" if c in '"\\' else "?" for c in text)
+
+
+class InvalidRequest(OAuthError):
+    """A parameter is missing, repeated, malformed, or contradicts another."""
+
+    code, status, spec = "invalid_request", 400, "RFC 6749 s.4.1.2.1, s.5.2"
+
+
+class InvalidClient(OAuthError):
+    """Client authentication failed: unknown client, wrong proof, wrong method."""
+
+    code, status, spec = "invalid_client", 401, "RFC 6749 s.5.2"
+
+
+class InvalidGrant(OAuthError):
+    """The code or refresh token is unknown, expired, spent, revoked, or somebody else's."""
+
+    code, status, spec = "invalid_grant", 400, "RFC 6749 s.5.2"
+
+
+class UnauthorizedClient(OAuthError):
+    """This client may not use this grant type or this endpoint."""
+
+    code, status, spec = "unauthorized_client", 400, "RFC 6749 s.4.1.2.1, s.5.2"
+
+
+class UnsupportedGrantType(OAuthError):
+    """We have no such grant type."""
+
+    code, status, spec = "unsupported_grant_type", 400, "RFC 6749 s.5.2"
+
+
+class UnsupportedResponseType(OAuthError):
+    """Only `code`: implicit and hybrid stay out (RFC 9700 section 2.1.2)."""
+
+    code, status, spec = "unsupported_response_type", 400, "RFC 6749 s.4.1.2.1"
+
+
+class InvalidScope(OAuthError):
+    """A scope is unknown, malformed, or more than this client may ask."""
+
+    code, status, spec = "invalid_scope", 400, "RFC 6749 s.4.1.2.1, s.5.2"
+
+
+class AccessDenied(OAuthError):
+    """The resident refused, or the server did on their behalf."""
+
+    code, status, spec = "access_denied", 403, "RFC 6749 s.4.1.2.1"
+
+
+class ServerError(OAuthError):
+    """Our fault; the text says nothing about it."""
+
+    code, status, spec = "server_error", 500, "RFC 6749 s.4.1.2.1"
+
+
+class TemporarilyUnavailable(OAuthError):
+    """Too busy just now; try again."""
+
+    code, status, spec = "temporarily_unavailable", 503, "RFC 6749 s.4.1.2.1"
+
+
+class UnsupportedTokenType(OAuthError):
+    """A token of this kind can't be revoked here."""
+
+    code, status, spec = "unsupported_token_type", 400, "RFC 7009 s.2.2.1"
+
+
+class InvalidToken(OAuthError):
+    """The access token is expired, revoked, malformed, or bound to another key."""
+
+    code, status, spec = "invalid_token", 401, "RFC 6750 s.3.1"
+
+
+class InsufficientScope(OAuthError):
+    """The access token is fine, but not for this."""
+
+    code, status, spec = "insufficient_scope", 403, "RFC 6750 s.3.1"
+
+
+class InvalidTarget(OAuthError):
+    """The requested resource is unknown or not allowed to this client."""
+
+    code, status, spec = "invalid_target", 400, "RFC 8707 s.2"
+
+
+class InvalidDpopProof(OAuthError):
+    """The DPoP proof is missing, malformed, old, replayed, or for another request."""
+
+    code, status, spec = "invalid_dpop_proof", 400, "RFC 9449 s.5"
+
+
+class UseDpopNonce(OAuthError):
+    """The proof must carry the nonce given in the DPoP-Nonce header."""
+
+    code, status, spec = "use_dpop_nonce", 400, "RFC 9449 s.8"
+
+
+class InvalidAuthorizationDetails(OAuthError):
+    """An element of authorization_details is of an unknown type, malformed, or not allowed."""
+
+    code, status, spec = "invalid_authorization_details", 400, "RFC 9396 s.5"
+
+
+class InvalidRequestUri(OAuthError):
+    """The request_uri is unknown, expired, spent, or another client's."""
+
+    code, status, spec = "invalid_request_uri", 400, "OpenID Connect Core s.3.1.2.6, RFC 9126 s.2.2"
+
+
+class InvalidRequestObject(OAuthError):
+    """The request object can't be trusted."""
+
+    code, status, spec = "invalid_request_object", 400, "OpenID Connect Core s.3.1.2.6"
+
+
+class RequestNotSupported(OAuthError):
+    """`request` is not supported here."""
+
+    code, status, spec = "request_not_supported", 400, "OpenID Connect Core s.3.1.2.6"
+
+
+class RequestUriNotSupported(OAuthError):
+    """A `request_uri` that is not one of ours is not fetched."""
+
+    code, status, spec = "request_uri_not_supported", 400, "OpenID Connect Core s.3.1.2.6"
+
+
+class RegistrationNotSupported(OAuthError):
+    """The `registration` parameter is not supported."""
+
+    code, status, spec = "registration_not_supported", 400, "OpenID Connect Core s.3.1.2.6"
+
+
+class LoginRequired(OAuthError):
+    """prompt=none, and nobody (or the wrong person, or too long ago) is signed in."""
+
+    code, status, spec = "login_required", 400, "OpenID Connect Core s.3.1.2.6"
+
+
+class ConsentRequired(OAuthError):
+    """prompt=none, and the resident has to be asked."""
+
+    code, status, spec = "consent_required", 400, "OpenID Connect Core s.3.1.2.6"
+
+
+class InteractionRequired(OAuthError):
+    """prompt=none, and a page is needed for another reason."""
+
+    code, status, spec = "interaction_required", 400, "OpenID Connect Core s.3.1.2.6"
+
+
+ROWS: tuple[type[OAuthError], ...] = (
+    InvalidRequest,
+    InvalidClient,
+    InvalidGrant,
+    UnauthorizedClient,
+    UnsupportedGrantType,
+    UnsupportedResponseType,
+    InvalidScope,
+    AccessDenied,
+    ServerError,
+    TemporarilyUnavailable,
+    UnsupportedTokenType,
+    InvalidToken,
+    InsufficientScope,
+    InvalidTarget,
+    InvalidDpopProof,
+    UseDpopNonce,
+    InvalidAuthorizationDetails,
+    InvalidRequestUri,
+    InvalidRequestObject,
+    RequestNotSupported,
+    RequestUriNotSupported,
+    RegistrationNotSupported,
+    LoginRequired,
+    ConsentRequired,
+    InteractionRequired,
+)

@@ -1,0 +1,24 @@
+"""This package's part of the settings. Durations are seconds unless the name says otherwise."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class IdentitySettings(BaseModel):
+    """Lifetimes and policies of accounts, sessions, OAuth and OpenID Connect."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    code_seconds: int = Field(60, ge=5, le=60, description="Lifetime of an authorization code (at most 60)")
+    par_seconds: int = Field(90, ge=10, le=600, description="Lifetime of a pushed authorization request")
+    interaction_seconds: int = Field(1800, ge=60, le=7200, description="How long a sign-in or consent page may wait")
+    access_token_seconds: int = Field(300, ge=10, le=3600, description="Lifetime of an access token")
+    id_token_seconds: int = Field(300, ge=10, le=3600, description="Lifetime of an ID token")
+    refresh_idle_seconds: int = Field(30 * 86_400, ge=60, description="An unused refresh token dies after this")
+    refresh_seconds: int = Field(180 * 86_400, ge=60, description="A refresh token family dies after this, used or not")
+    dpop_proof_seconds: int = Field(300, ge=5, le=600, description="How old a DPoP proof may be")
+    dpop_nonce: Literal["off", "required"] = Field(
+        "off", description="Whether DPoP proofs at the token and pushed-request endpoints must carry our nonce"
+    )
+    assertion_seconds: int = Field(300, ge=10, le=3600, description="How far ahead a client assertion may expire")
