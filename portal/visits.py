@@ -7,6 +7,7 @@ sign-in page and back.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from fastapi import APIRouter
@@ -14,10 +15,12 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from identity.sessions import BrowserSession, Sessions
 from kit.host import Host
 from kit.problems import NotFound, Problem
 from portal import i18n
+
+if TYPE_CHECKING:
+    from identity.sessions import BrowserSession
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Visit:
     """One request of a person: language, browser session if signed in, whether the site is on https."""
 
     language: i18n.Language
-    browser: BrowserSession | None
+    browser: "BrowserSession | None"
     secure: bool
 
 
@@ -63,6 +66,8 @@ def visit_of(request: Request) -> Visit:
 
 async def begin_visit(host: Host, request: Request) -> Visit:
     """Find language and browser session, once a request."""
+    from identity.sessions import Sessions
+
     token = request.cookies.get(session_cookie(host.issuer))
     browser = await host.get(Sessions).find(token) if token else None
     visit = Visit(_negotiated(request), browser, host.issuer.startswith("https://"))
@@ -72,7 +77,7 @@ async def begin_visit(host: Host, request: Request) -> Visit:
     return visit
 
 
-def require_session(request: Request, *, fresh_ms: int | None = None, now: int | None = None) -> BrowserSession:
+def require_session(request: Request, *, fresh_ms: int | None = None, now: int | None = None) -> "BrowserSession":
     """The browser session of a resident. Raises SignInNeeded; with `fresh_ms`, also when the proof is old."""
     browser = visit_of(request).browser
     if browser is None or browser.kind != "resident":
@@ -82,7 +87,7 @@ def require_session(request: Request, *, fresh_ms: int | None = None, now: int |
     return browser
 
 
-def require_staff(request: Request, *roles: str) -> BrowserSession:
+def require_staff(request: Request, *roles: str) -> "BrowserSession":
     """The browser session of staff with at least one of the roles. Raises SignInNeeded or NotFound."""
     browser = visit_of(request).browser
     if browser is None:

@@ -1,0 +1,204 @@
+"""The key ring: what signs now, what verifies now, and the published set (RFC 7517).
+
+One set for each algorithm, states *next, active, retired* (keys.lifecycle). The next key is published
+before it signs, a retired key until the last token it signed has expired, so no verifier ever meets an
+unknown key. The ring is a snapshot in memory, swapped whole; `refresh` compares the change counter, so
+every process follows a rotation.
+
+Own tokens are recognised by their header byte for byte: of a verifying key there is exactly one header
+for each type, and nothing else is even parsed. `alg`, `kid`, `typ`, `crit` and `jwk` confusions have no
+place to begin.
+"""
+
+import asyncio
+import binascii
+import hashlib
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import Row
+
+from keys import store
+from keys.envelope import TOPIC, Sealer
+from keys.errors import BadToken
+from keys.hashing import derive
+from keys.lifecycle import State, verifies
+from keys.notes import LogSigner
+from keys.signing import PublicKey, Signer, from_bytes, header
+from kit.clock import Clock, Millis
+from kit.db import Database
+from kit.encoding import b64url_decode
+
+_MAX_TOKEN = 16_384
+_MAX_TYPES = 64  # types are constants of the code
+_ORDER = {State.ACTIVE: 0, State.NEXT: 1, State.RETIRED: 2}
+
+
+def private_context(kid: str) -> str:
+    """Where a private key is sealed."""
+    return f"keys_signing_key|sealed_private|{kid}"
+
+
+@dataclass(slots=True)
+class _Snapshot:
+    """The ring at one count of the change counter."""
+
+    count: int
+    signers: dict[str, Signer]
+    public: list[PublicKey]
+    rows: list[Row[Any]]
+    body: bytes = b""
+    etag: str = ""
+    stale_at: Millis | None = None
+    by_type: dict[str, dict[str, PublicKey]] = field(default_factory=dict)
+
+
+class KeyRing:
+    """Signs and verifies our own tokens. Loaded at start; before that every use raises RuntimeError."""
+
+    def __init__(self, db: Database, clock: Clock, sealer: Sealer) -> None:
+        self._db = db
+        self._clock = clock
+        self._sealer = sealer
+        self._secret: bytes | None = None
+        self._snapshot: _Snapshot | None = None
+        self._signers: dict[str, Signer] = {}
+        self._logs: dict[str, LogSigner] = {}
+        self._refreshing = asyncio.Lock()
+
+    def __repr__(self) -> str:
+        return "KeyRing()"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a key ring is not copied or pickled")
+
+    # -- following the database -----------------------------
+
+    def load_secret(self, secret: bytes) -> None:
+        """For the wiring: the secret that log keys are derived from."""
+        self._secret = secret
+        self._logs.clear()
+
+    async def refresh(self) -> None:
+        """Follow what any process did to the keys since the last look; a comparison when nothing changed."""
+        count = await self._db.counter(TOPIC)
+        if self._snapshot is not None and self._snapshot.count == count:
+            return
+        async with self._refreshing:
+            if self._snapshot is not None and self._snapshot.count == await self._db.counter(TOPIC):
+                return
+            count = await self._db.counter(TOPIC)  # before the rows: a change in between is seen next time
+            self._take(count, list(await self._db.read(store.list_signing_keys)))
+
+    def _take(self, count: int, rows: list[Row[Any]]) -> None:
+        signers: dict[str, Signer] = {}
+        for row in rows:
+            if row.state != State.ACTIVE or row.sealed_private is None:
+                continue
+            signer = self._signers.get(row.kid)
+            if signer is None:  # opened once, kept while it is active
+                private = self._sealer.system().open(private_context(row.kid), bytes(row.sealed_private))
+                signer = Signer(from_bytes(private), kid=row.kid, alg=row.alg)
+            signers[row.alg] = signer
+        self._signers = {signer.kid: signer for signer in signers.values()}
+        self._snapshot = self._publish(count, signers, rows)
+
+    def _publish(self, count: int, signers: dict[str, Signer], rows: list[Row[Any]]) -> _Snapshot:
+        now = self._clock.ms()
+        shown = [row for row in rows if verifies(State(row.state), row.verify_until, now)]
+        shown.sort(key=lambda row: (_ORDER[State(row.state)], row.alg, row.kid))
+        body = orjson.dumps({"keys": [row.public_jwk for row in shown]})
+        return _Snapshot(
+            count=count,
+            signers=signers,
+            public=[PublicKey(row.public_jwk, until=row.verify_until) for row in shown],
+            rows=rows,
+            body=body,
+            etag=f'"{hashlib.sha256(body).hexdigest()[:32]}"',
+            stale_at=min((row.verify_until for row in shown if row.verify_until is not None), default=None),
+        )
+
+    def _now(self) -> _Snapshot:
+        snapshot = self._snapshot
+        if snapshot is None:
+            raise RuntimeError("keys are not loaded yet: start the host first")
+        if snapshot.stale_at is not None and self._clock.ms() >= snapshot.stale_at:  # a retired key ran out
+            snapshot = self._snapshot = self._publish(snapshot.count, snapshot.signers, snapshot.rows)
+        return snapshot
+
+    # -- our own tokens -----------------------------
+
+    def sign_jwt(self, claims: Mapping[str, Any], *, typ: str, alg: str = "EdDSA") -> str:
+        """A signed JWT under the active key of an algorithm."""
+        signer = self._signer(alg)
+        head = signer.headers.get(typ)
+        if head is None:
+            head = signer.headers[typ] = header(typ=typ, alg=alg, kid=signer.kid)
+        signed = f"{head}.{urlsafe_b64encode(orjson.dumps(claims)).rstrip(b'=').decode()}"
+        return f"{signed}.{urlsafe_b64encode(signer.sign(signed.encode())).rstrip(b'=').decode()}"
+
+    def verify_jwt(self, token: str, *, typ: str) -> dict[str, Any]:
+        """The claims of a token of ours of that type; raises BadToken. No claim is checked, not even `exp`."""
+        head, _, rest = token.partition(".")
+        payload, _, signature = rest.partition(".")
+        key = self._headers(typ).get(head)
+        if key is None or len(token) > _MAX_TOKEN or not token.isascii():
+            raise BadToken(private="not a token of ours of that type")
+        if key.until is not None and self._clock.ms() >= key.until:
+            raise BadToken(private="signed by a key that retired long ago")
+        try:
+            key.verify(b64url_decode(signature), token[: -len(signature) - 1].encode())
+            claims = orjson.loads(b64url_decode(payload))
+        except (ValueError, binascii.Error) as error:
+            raise BadToken(private="a part of the token does not parse") from error
+        if not isinstance(claims, dict):
+            raise BadToken(private="the claims are not an object")
+        return claims
+
+    def active_kid(self, alg: str) -> str:
+        """The kid that signs now."""
+        return self._signer(alg).kid
+
+    def _signer(self, alg: str) -> Signer:
+        try:
+            return self._now().signers[alg]
+        except KeyError:
+            raise ValueError(f"there is no signing key for {alg}") from None
+
+    def _headers(self, typ: str) -> dict[str, PublicKey]:
+        snapshot = self._now()
+        known = snapshot.by_type.get(typ)
+        if known is None:
+            if len(snapshot.by_type) >= _MAX_TYPES:
+                raise ValueError("types of tokens are constants, not input")
+            known = {header(typ=typ, alg=key.alg, kid=key.kid): key for key in snapshot.public}
+            snapshot.by_type[typ] = known
+        return known
+
+    # -- what others see -----------------------------
+
+    def jwks(self) -> tuple[bytes, str]:
+        """The published set, prebuilt, and its entity tag: next, active, and retired keys that still verify."""
+        snapshot = self._now()
+        return snapshot.body, snapshot.etag
+
+    def archive(self) -> dict[str, list[dict[str, str]]]:
+        """Every public key that ever signed and was not compromised: for what must verify for years."""
+        good = (State.ACTIVE, State.RETIRED)
+        return {"keys": [row.public_jwk for row in self._now().rows if row.state in good]}
+
+    # -- the ledger's key -----------------------------
+
+    def log_signer(self, origin: str) -> LogSigner:
+        """The Ed25519 key of a transparency log, derived from its origin: it lives as long as the log does."""
+        signer = self._logs.get(origin)
+        if signer is None:
+            if self._secret is None:
+                raise RuntimeError("keys are not loaded yet: start the host first")
+            seed = derive(self._secret, f"log/{origin}")
+            signer = self._logs[origin] = LogSigner(origin, Ed25519PrivateKey.from_private_bytes(seed))
+        return signer

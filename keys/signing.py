@@ -1,0 +1,156 @@
+"""One signing key: make it, sign with it, verify with it, say its public half.
+
+JWS algorithms of RFC 7518 (ES256, RS256) and RFC 8037 (EdDSA with Ed25519). Here signatures are what a
+JWS carries: ECDSA as r and s side by side (RFC 7518 section 3.4), not DER. `kid` is the RFC 7638
+thumbprint. No storage.
+"""
+
+from typing import Final, TypeAlias
+
+import orjson
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+
+from keys.errors import BadToken
+from keys.jose import thumbprint
+from kit.encoding import b64url, b64url_decode
+
+PrivateKey: TypeAlias = Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
+# EdDSA for our own services, ES256 for everybody else, RS256 because OpenID Connect Discovery section 3 asks.
+ALGS: Final = ("EdDSA", "ES256", "RS256")
+RSA_BITS: Final = 2048  # NIST SP 800-57 part 1 table 2: enough until 2030; these keys live for weeks
+
+_SHA256 = hashes.SHA256()
+_ECDSA = ec.ECDSA(_SHA256)
+_PKCS1 = padding.PKCS1v15()
+
+
+def generate(alg: str) -> PrivateKey:
+    """A fresh private key for an algorithm of ours."""
+    match alg:
+        case "EdDSA":
+            return Ed25519PrivateKey.generate()
+        case "ES256":
+            return ec.generate_private_key(ec.SECP256R1())
+        case "RS256":
+            return rsa.generate_private_key(65537, RSA_BITS)
+        case _:
+            raise ValueError(f"not an algorithm of ours: {alg}")
+
+
+def to_bytes(private: PrivateKey) -> bytes:
+    """PKCS #8, unencrypted: to be sealed at once, never to be stored."""
+    return private.private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def from_bytes(data: bytes) -> PrivateKey:
+    """The reverse."""
+    private = serialization.load_der_private_key(data, None)
+    assert isinstance(private, Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey)
+    return private
+
+
+def _number(value: int, size: int | None = None) -> str:
+    return b64url(value.to_bytes(size or (value.bit_length() + 7) // 8, "big"))
+
+
+def public_jwk(private: PrivateKey, alg: str) -> dict[str, str]:
+    """The public half as published (RFC 7517): members of the key, `kid`, `alg`, `use`."""
+    members: dict[str, str]
+    if isinstance(private, Ed25519PrivateKey):
+        members = {"kty": "OKP", "crv": "Ed25519", "x": b64url(private.public_key().public_bytes_raw())}
+    elif isinstance(private, ec.EllipticCurvePrivateKey):
+        point = private.public_key().public_numbers()
+        members = {"kty": "EC", "crv": "P-256", "x": _number(point.x, 32), "y": _number(point.y, 32)}
+    else:
+        numbers = private.public_key().public_numbers()
+        members = {"kty": "RSA", "n": _number(numbers.n), "e": _number(numbers.e)}
+    return {**members, "kid": thumbprint(members), "alg": alg, "use": "sig"}
+
+
+class Signer:
+    """A private key in use. Its repr shows the kid only."""
+
+    __slots__ = ("_private", "alg", "headers", "kid")
+
+    def __init__(self, private: PrivateKey, *, kid: str, alg: str) -> None:
+        self._private = private
+        self.kid = kid
+        self.alg = alg
+        self.headers: dict[str, str] = {}
+
+    def __repr__(self) -> str:
+        return f"Signer({self.alg}, {self.kid!r})"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a signer is not copied or pickled")
+
+    def sign(self, data: bytes) -> bytes:
+        """The JWS signature over the signing input."""
+        private = self._private
+        if isinstance(private, Ed25519PrivateKey):
+            return private.sign(data)
+        if isinstance(private, ec.EllipticCurvePrivateKey):
+            r, s = decode_dss_signature(private.sign(data, _ECDSA))
+            return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+        return private.sign(data, _PKCS1, _SHA256)
+
+
+class PublicKey:
+    """A key that verifies, until a moment if it is retired."""
+
+    __slots__ = ("_public", "alg", "kid", "until")
+
+    def __init__(self, jwk: dict[str, str], *, until: int | None = None) -> None:
+        self.kid = jwk["kid"]
+        self.alg = jwk["alg"]
+        self.until = until
+        self._public: Ed25519PublicKey | ec.EllipticCurvePublicKey | rsa.RSAPublicKey
+        match jwk["kty"]:
+            case "OKP":
+                self._public = Ed25519PublicKey.from_public_bytes(b64url_decode(jwk["x"]))
+            case "EC":
+                x, y = (int.from_bytes(b64url_decode(jwk[name]), "big") for name in "xy")
+                self._public = ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
+            case _:
+                e, n = (int.from_bytes(b64url_decode(jwk[name]), "big") for name in "en")
+                self._public = rsa.RSAPublicNumbers(e, n).public_key()
+
+    def verify(self, signature: bytes, data: bytes) -> None:
+        """Raise BadToken unless the signature is this key's over the data."""
+        public = self._public
+        try:
+            if isinstance(public, Ed25519PublicKey):
+                public.verify(signature, data)
+            elif isinstance(public, ec.EllipticCurvePublicKey):
+                if len(signature) != 64:
+                    raise BadToken(private="an ES256 signature has 64 bytes")
+                r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
+                public.verify(encode_dss_signature(r, s), data, _ECDSA)
+            else:
+                public.verify(signature, data, _PKCS1, _SHA256)
+        except InvalidSignature as error:
+            raise BadToken(private="the signature does not verify") from error
+
+
+def header(*, typ: str, alg: str, kid: str) -> str:
+    """The protected header as every token of ours carries it, byte for byte."""
+    return b64url(orjson.dumps({"typ": typ, "alg": alg, "kid": kid}))
+
+
+def self_check(private: PrivateKey, jwk: dict[str, str]) -> None:
+    """Prove a new key to a verifier we did not write (PyJWT) before anyone depends on it."""
+    import jwt  # only in key ceremonies: not worth its import at every start
+
+    signer = Signer(private, kid=jwk["kid"], alg=jwk["alg"])
+    signed = f"{header(typ='JWT', alg=signer.alg, kid=signer.kid)}.{b64url(orjson.dumps({'sub': 'self-check'}))}"
+    token = f"{signed}.{b64url(signer.sign(signed.encode()))}"
+    claims = jwt.decode(token, jwt.PyJWK(jwk), algorithms=[jwk["alg"]])
+    if claims != {"sub": "self-check"}:
+        raise RuntimeError(f"a new {jwk['alg']} key failed its self-check and was not published")

@@ -1,0 +1,212 @@
+"""The consent page and the plain scope page."""
+
+from dataclasses import dataclass, replace
+
+from portal.contexts import Sample
+
+DAY = 86_400_000
+NOW = 1_795_312_800_000  # 22 November 2026 in Japan
+
+
+@dataclass(frozen=True)
+class CategoryRow:
+    """One data category asked for, with what it would show."""
+
+    id: str
+    control: str  # the id of its box
+    name: str
+    description: str
+    sample: str  # the resident's own newest record in one line; "" if there is none
+    sample_at: int | None
+    count: int
+    required: bool
+    ticked: bool
+    sensitivity: str
+    careful: bool
+    new: bool  # not in the consent given before
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """An earlier revision of the agreement."""
+
+    number: int
+    at: int
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One agreement put to the resident."""
+
+    field: str  # the name of its boxes
+    title: str
+    question: str
+    recipient: str
+    recipient_site: str
+    accreditation: str
+    jurisdiction: str
+    purpose: str
+    until: int
+    duration_days: int
+    retention: str
+    benefit: str
+    may_not: tuple[str, ...]
+    if_refused: str
+    basis: str
+    checked_by: str
+    number: int
+    full_text: tuple[str, ...]
+    earlier: tuple[Earlier, ...]
+    changed: bool  # the resident agreed to an earlier revision
+    rows: tuple[CategoryRow, ...]
+
+
+@dataclass(frozen=True)
+class ScopeRow:
+    """A piece of the profile a service would learn at sign-in."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Consent:
+    """interaction/consent.html."""
+
+    action: str
+    person: str
+    client: str
+    asks: tuple[Ask, ...]
+    learns: tuple[ScopeRow, ...]
+    keeps_access: bool
+    now: int
+
+
+@dataclass(frozen=True)
+class Scopes:
+    """interaction/scopes.html: a sign-in that shares the profile, no data."""
+
+    action: str
+    person: str
+    client: str
+    recipient: str
+    learns: tuple[ScopeRow, ...]
+    keeps_access: bool
+
+
+_CHECKUP = CategoryRow(
+    id="health_checkup",
+    control="category-health_checkup",
+    name="健診結果",
+    description="健康診断の数値と医師の判定",
+    sample="128 mmHg・5.6 %・B わずかに異常",
+    sample_at=NOW - 220 * DAY,
+    count=6,
+    required=True,
+    ticked=True,
+    sensitivity="特に配慮が必要な情報",
+    careful=True,
+    new=False,
+)
+_MOBILITY = CategoryRow(
+    id="mobility",
+    control="category-mobility",
+    name="バスの乗り降り",
+    description="乗った所と降りた所、時刻",
+    sample="湊浜駅前・市民病院・8:15",
+    sample_at=NOW - 2 * DAY,
+    count=214,
+    required=False,
+    ticked=False,
+    sensitivity="行動や家族がわかる情報",
+    careful=False,
+    new=False,
+)
+_NONE = replace(
+    _MOBILITY,
+    id="vaccination",
+    control="category-vaccination",
+    name="予防接種の記録",
+    description="受けた予防接種と日付",
+    sample="",
+    sample_at=None,
+    count=0,
+    sensitivity="特に配慮が必要な情報",
+    careful=True,
+)
+_ASK = Ask(
+    field="category",
+    title="健康相談のための健診結果の利用",
+    question="みなと診療所が、健康相談のために、あなたの健診結果を2027年5月21日まで見てもよいですか。",
+    recipient="みなと診療所",
+    recipient_site="湊浜市本町2丁目",
+    accreditation="湊浜市が2026年4月に審査した参加団体です。",
+    jurisdiction="日本国内だけで扱います。",
+    purpose="あなたの健診結果の変化を見て、生活習慣病の予防について相談に乗るため。",
+    until=NOW + 180 * DAY,
+    duration_days=180,
+    retention="期限が過ぎたら30日以内に消します。",
+    benefit="健診のたびに紙を持って行かなくても、前の結果と比べた相談を無料で受けられます。",
+    may_not=("ほかの会社や人に渡すこと", "広告や保険の審査に使うこと", "ここに書かれていない目的に使うこと"),
+    if_refused="何も変わりません。診療も健康相談も、これまでどおり受けられます。",
+    basis="あなたの同意（個人情報の保護に関する法律 第20条第2項、第27条第1項）",
+    checked_by="湊浜市データ倫理審査会が2026年10月3日に確かめ、条件つきで認めました。",
+    number=2,
+    full_text=("みなと診療所は、あなたの健診結果を健康相談のために使います。", "あなたはいつでも取り消せます。"),
+    earlier=(Earlier(1, NOW - 400 * DAY),),
+    changed=False,
+    rows=(_CHECKUP, _NONE, _MOBILITY),
+)
+
+
+def samples() -> list[Sample]:
+    """One ask, a changed one, two at once with long names, and the plain sign-ins."""
+    one = Consent(
+        action="/interaction/int_01",
+        person="浜田 みどり",
+        client="みなと診療所の健康ノート",
+        asks=(_ASK,),
+        learns=(),
+        keeps_access=False,
+        now=NOW,
+    )
+    long_name = "特定非営利活動法人湊浜市高齢者見守り地域包括支援ネットワーク推進協議会連合会"
+    changed = replace(
+        _ASK,
+        field="category-2",
+        changed=True,
+        recipient=long_name,
+        question=f"{long_name}が、見守りのために、あなたの世帯の情報を2027年5月21日まで見てもよいですか。",
+        rows=(
+            replace(_CHECKUP, control="category-2-household", name="世帯の情報", sample="2人・65歳以上1人"),
+            replace(_NONE, control="category-2-vaccination", new=True),
+        ),
+    )
+    learns = (ScopeRow("お名前", "浜田 みどり"), ScopeRow("メールアドレス", "midori@example.jp"))
+    return [
+        Sample("interaction/consent.html", "one", one, viewer="resident"),
+        Sample(
+            "interaction/consent.html",
+            "changed",
+            replace(one, asks=(replace(changed, field="category"),)),
+            viewer="resident",
+        ),
+        Sample(
+            "interaction/consent.html",
+            "two",
+            replace(one, asks=(_ASK, changed), learns=learns, keeps_access=True),
+            viewer="resident",
+        ),
+        Sample(
+            "interaction/scopes.html",
+            "profile",
+            Scopes("/interaction/int_02", "浜田 みどり", "市バスの定期券", "湊浜交通", learns, True),
+            viewer="resident",
+        ),
+        Sample(
+            "interaction/scopes.html",
+            "openid",
+            Scopes("/interaction/int_03", "浜田 みどり", "市バスの定期券", "", (), False),
+            viewer="resident",
+        ),
+    ]
