@@ -39,7 +39,7 @@ check: $(STAMP) ## Formatting, lint, types and import contracts
 	@echo "ruff format"; $(VENV)/bin/ruff format --check --quiet .
 	@echo "ruff check";  $(VENV)/bin/ruff check --quiet .
 	@echo "mypy --strict"; $(VENV)/bin/mypy
-	@echo "import contracts"; PYTHONPATH=. $(VENV)/bin/lint-imports --no-cache --no-timings
+	@echo "import contracts"; PYTHONPATH=. $(VENV)/bin/lint-imports --no-cache
 
 system: ## Install what the tests want from the system (Chromium, a Japanese font), where that is allowed
 	@sh tests/support/system.sh
