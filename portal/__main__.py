@@ -2,7 +2,9 @@
 
 import typer
 
+from portal.cli import keys as _keys
 from portal.cli import serve as _serve
+from portal.cli import walk as _walk
 
 app = typer.Typer(
     name="sekisho",
@@ -15,6 +17,8 @@ app = typer.Typer(
 app.command()(_serve.serve)
 app.command()(_serve.jobs)
 app.command()(_serve.migrate)
+app.command()(_walk.walk)
+app.add_typer(_keys.app, name="keys")
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from keys.settings import KeysSettings
 
 def _part(package: str, name: str) -> Any:
     if importlib.util.find_spec(f"{package}.settings") is None:
-        return BaseModel
+        return type(name, (BaseModel,), {})
     return getattr(importlib.import_module(f"{package}.settings"), name)
 
 
