@@ -1,0 +1,51 @@
+"""The bank's problems (RFC 9457). Two texts each: what the caller may read, and what only the log may."""
+
+from kit.problems import Forbidden, Invalid, NotFound, TooLarge
+
+
+class UnknownCategory(Invalid):
+    """No data category of that name."""
+
+    slug, title = "unknown-category", "There is no such data category"
+
+
+class SchemaViolation(Invalid):
+    """A record does not fit its category's JSON Schema; `errors` holds JSON pointers (RFC 6901)."""
+
+    slug, title = "schema-violation", "The record does not fit its category"
+
+
+class RecordTooLarge(TooLarge):
+    """A record, or a deposit of many, is over the limit."""
+
+    slug, title = "record-too-large", "The record is too large"
+
+
+class RecordNotFound(NotFound):
+    """No such record for this resident; whether another resident has it is not told."""
+
+    slug, title = "record-not-found", "There is no such record"
+
+
+class NoCoverage(Forbidden):
+    """No category asked for is covered by a consent right now; `reason` and `withheld` say why."""
+
+    slug, title = "no-consent", "No consent covers this at the moment"
+
+
+class NotASource(Forbidden):
+    """The client's member organisation is not a declared source of that category."""
+
+    slug, title = "not-a-source", "This member is not a source of that category"
+
+
+class NoSubject(Forbidden):
+    """The access token speaks for no resident, so there is nobody whose records could be meant."""
+
+    slug, title = "no-resident", "The access token speaks for no resident"
+
+
+class AccountClosed(NotFound):
+    """The owner key is destroyed: nothing of this resident can be read any more."""
+
+    slug, title = "account-closed", "There is nothing here any more"

@@ -1,0 +1,284 @@
+"""The export: everything the bank holds of one resident, as a ZIP of JSON with pages to read (APPI article 33, GDPR
+article 20). Written part by part, so that a large one never stands in memory as a whole.
+
+`index.html` (Japanese) and `index.en.html` need no network and no script; `manifest.json` lists every file with its
+SHA-256.
+"""
+
+import hashlib
+import io
+import zipfile
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import asdict, dataclass
+from html import escape
+from typing import Any
+
+import orjson
+
+from identity import accounts
+from identity.accounts import Profile
+from infobank import disclosures, store, vault
+from infobank.catalogue import AREA_LABELS, AREAS, SENSITIVITY_LABELS, Catalogue, Category
+from infobank.disclosures import Disclosure, Recipient
+from infobank.items import Item
+from infobank.views import city_day
+from keys.envelope import Sealer
+from kit.clock import Millis, iso, to_datetime
+from kit.db import Database, Session
+
+CHUNK = 500  # records read at a time
+SHOWN = 100  # records of a category on the readable page; the JSON has them all
+
+Receipts = Callable[[Session, str], Iterable[tuple[str, bytes]]]  # (file name, content) for a resident
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    profile: Profile
+    counts: dict[str, tuple[int, Millis, Millis]]
+    names: dict[str, Recipient]
+    history: tuple[Disclosure, ...]
+    receipts: tuple[tuple[str, bytes], ...]
+
+
+class _Sink(io.RawIOBase):
+    """A file that cannot seek: what was written is taken away at once."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        self._parts.append(bytes(data))
+        return len(data)
+
+    def take(self) -> bytes:
+        taken = b"".join(self._parts)
+        self._parts.clear()
+        return taken
+
+
+class _Archive:
+    """A ZIP on a sink, with the hashes for the manifest."""
+
+    def __init__(self, now: Millis) -> None:
+        self._sink = _Sink()
+        self._zip = zipfile.ZipFile(self._sink, "w", zipfile.ZIP_DEFLATED)
+        self._moment = to_datetime(now).timetuple()[:6]
+        self.files: list[dict[str, Any]] = []
+
+    def add(self, name: str, data: bytes) -> bytes:
+        """Add a file; the bytes of the archive that are ready."""
+        info = zipfile.ZipInfo(name, self._moment)
+        info.compress_type = zipfile.ZIP_DEFLATED
+        info.external_attr = 0o600 << 16  # personal: unpacked readable for the owner alone
+        self._zip.writestr(info, data)
+        self.files.append({"name": name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()})
+        return self._sink.take()
+
+    def close(self) -> bytes:
+        self._zip.close()
+        return self._sink.take()
+
+
+async def stream(
+    database: Database,
+    sealer: Sealer,
+    catalogue: Catalogue,
+    *,
+    account_id: str,
+    now: Millis,
+    receipts: Receipts = lambda _session, _account_id: (),
+) -> AsyncIterator[bytes]:
+    """The ZIP, in parts."""
+
+    def frame(session: Session) -> _Frame:
+        return _Frame(
+            profile=accounts.profile(session, sealer, account_id),
+            counts=store.counts(session, account_id),
+            names=disclosures.recipients(session),
+            history=disclosures.history(session, account_id, limit=100_000),
+            receipts=tuple(receipts(session, account_id)),
+        )
+
+    def records(session: Session, category: str, before: tuple[Millis, str] | None) -> tuple[Item, ...]:
+        key = vault.owner_key(session, sealer, account_id)
+        return vault.open_all(key, store.page(session, account_id, category, limit=CHUNK, before=before))
+
+    known = await database.read(frame)
+    archive = _Archive(now)
+    yield archive.add("profile.json", _json({"account": account_id, "exported": iso(now), **asdict(known.profile)}))
+    shown: dict[str, list[Item]] = {}
+    for category in catalogue:
+        if category.id not in known.counts:
+            continue
+        part, before = 0, None
+        while items := await database.read(records, category.id, before):
+            part += 1
+            before = (items[-1].recorded_at, items[-1].id)
+            kept = shown.setdefault(category.id, [])
+            kept.extend(items[: max(0, SHOWN - len(kept))])
+            name = f"data/{category.id}.json" if part == 1 else f"data/{category.id}-{part}.json"
+            yield archive.add(name, _json(_category_document(category, items)))
+    yield archive.add(
+        "disclosures.json",
+        _json([disclosures.usage(entry, known.names) for entry in known.history]),
+    )
+    for name, content in known.receipts:
+        yield archive.add(f"receipts/{name}", content)
+    for name, lang in (("index.html", "ja"), ("index.en.html", "en")):
+        yield archive.add(name, _page(catalogue, known, shown, lang=lang, now=now).encode())
+    yield archive.add("manifest.json", _json({"exported": iso(now), "files": archive.files}))
+    yield archive.close()
+
+
+def record_document(item: Item) -> dict[str, Any]:
+    """A record as the resident's API and the export tell it."""
+    return {
+        "id": item.id,
+        "category": item.category,
+        "source": item.source,
+        "recorded_at": iso(item.recorded_at),
+        "created_at": iso(item.created_at),
+        "data": item.data,
+    }
+
+
+def _category_document(category: Category, items: tuple[Item, ...]) -> dict[str, Any]:
+    return {
+        "category": category.id,
+        "version": category.version,
+        "label": asdict(category.label),
+        "personal_data": category.pd,
+        "model": {"name": category.model_name, "reference": category.model_reference},
+        "schema": category.schema,
+        "records": [record_document(item) for item in items],
+    }
+
+
+def _json(value: Any) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2)
+
+
+_WORDS = {
+    "ja": {
+        "title": "あなたのデータの写し",
+        "made": "作成日",
+        "intro": "情報銀行にある、あなたのデータのすべてです。"
+        "このファイルはあなたの手元にだけあります。大切に保管してください。",
+        "data": "わたしのデータ",
+        "who": "だれが使ったか",
+        "none": "まだありません。",
+        "when": "日付",
+        "source": "出どころ",
+        "content": "内容",
+        "self": "あなた",
+        "recipient": "使った人",
+        "purpose": "目的（用語コード）",
+        "what": "データ",
+        "more": "ここには新しい{n}件だけを載せています。すべては data フォルダーにあります。",
+        "receipts": "同意の控えは receipts フォルダーにあります。"
+        "sekisho ledger verify-receipt で、だれでも確かめられます。",
+        "other": '<a href="index.en.html" hreflang="en" lang="en">English</a>',
+        "count": "{n}件",
+    },
+    "en": {
+        "title": "A copy of your data",
+        "made": "Made on",
+        "intro": "This is everything the information bank holds about you. Nobody else has this file. Keep it safe.",
+        "data": "My data",
+        "who": "Who used it",
+        "none": "Nothing yet.",
+        "when": "Date",
+        "source": "From",
+        "content": "Content",
+        "self": "You",
+        "recipient": "Who",
+        "purpose": "Purpose (term)",
+        "what": "Data",
+        "more": "Only the newest {n} are shown here. All of them are in the data folder.",
+        "receipts": "Receipts of your consents are in the folder receipts; "
+        "anybody can check them with sekisho ledger verify-receipt.",
+        "other": '<a href="index.html" hreflang="ja" lang="ja">日本語</a>',
+        "count": "{n} records",
+    },
+}
+
+_STYLE = (
+    "body{font:1rem/1.8 system-ui,'Hiragino Sans','Noto Sans JP',sans-serif;color:#17202a;background:#fff;"
+    "max-width:60rem;margin:0 auto;padding:2rem 1rem}h1{font-weight:500}h2{border-bottom:1px solid #c8ccd0;"
+    "margin-top:3rem;font-weight:500}table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;"
+    "padding:.4rem .8rem .4rem 0;border-bottom:1px solid #e3e6e8;font-variant-numeric:tabular-nums}"
+    "dl{display:grid;grid-template-columns:max-content 1fr;gap:0 1rem;margin:0}dd{margin:0}a{color:#1b6046}"
+)
+
+
+def _page(catalogue: Catalogue, known: _Frame, shown: dict[str, list[Item]], *, lang: str, now: Millis) -> str:
+    words = _WORDS[lang]
+    parts = [
+        f'<!doctype html><html lang="{lang}"><head><meta charset="utf-8"><meta name="viewport" '
+        f'content="width=device-width"><title>{words["title"]}</title><style>{_STYLE}</style></head><body>'
+        f"<p>{words['other']}</p><h1>{words['title']}</h1><p>{escape(known.profile.name)} ・ {words['made']} "
+        f"{_day(now, lang)}</p><p>{words['intro']}</p><h2>{words['data']}</h2>"
+    ]
+    if not shown:
+        parts.append(f"<p>{words['none']}</p>")
+    for area in AREAS:
+        for category in catalogue.in_area(area):
+            if category.id in shown:
+                parts.append(_category_section(category, shown[category.id], known, lang))
+    parts.append(f"<h2>{words['who']}</h2>")
+    if not known.history:
+        parts.append(f"<p>{words['none']}</p>")
+    else:
+        parts.append(
+            f"<table><thead><tr><th>{words['when']}</th><th>{words['recipient']}</th><th>{words['what']}</th>"
+            f"<th>{words['purpose']}</th></tr></thead><tbody>"
+        )
+        for entry in known.history:
+            recipient = known.names.get(entry.member_id)
+            what = ", ".join(
+                f"{catalogue.get(name).label.of(lang) if name in catalogue else name} ({count})"
+                for name, count in entry.counts
+            )
+            name = recipient.name(lang) if recipient else entry.member_id
+            parts.append(
+                f"<tr><td>{_day(entry.at, lang)}</td><td>{escape(name)}</td><td>{escape(what)}</td>"
+                f"<td>{escape(entry.purpose)}</td></tr>"
+            )
+        parts.append("</tbody></table>")
+    if known.receipts:
+        parts.append(f"<p>{words['receipts']}</p>")
+    parts.append("</body></html>")
+    return "".join(parts)
+
+
+def _category_section(category: Category, items: list[Item], known: _Frame, lang: str) -> str:
+    words = _WORDS[lang]
+    total = known.counts[category.id][0]
+    rows = []
+    for item in items:
+        fields = "".join(
+            f"<dt>{escape(field.label.of(lang))}</dt><dd>{escape(field.text(item.data[field.name], lang))}</dd>"
+            for field in category.fields
+            if field.name in item.data
+        )
+        recipient = known.names.get(item.source)
+        source = words["self"] if item.source == "self" else recipient.name(lang) if recipient else item.source
+        rows.append(
+            f"<tr><td>{_day(item.recorded_at, lang)}</td><td>{escape(source)}</td><td><dl>{fields}</dl></td></tr>"
+        )
+    more = f"<p>{words['more'].format(n=len(items))}</p>" if total > len(items) else ""
+    return (
+        f"<h3>{escape(AREA_LABELS[category.area].of(lang))} ・ {escape(category.label.of(lang))} "
+        f"<small>{words['count'].format(n=total)}, {escape(SENSITIVITY_LABELS[category.sensitivity].of(lang))}"
+        f"</small></h3><p>{escape(category.description.of(lang))}</p>{more}<table><thead><tr><th>{words['when']}</th>"
+        f"<th>{words['source']}</th><th>{words['content']}</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    )
+
+
+def _day(at: Millis, lang: str) -> str:
+    day = city_day(at)
+    return f"{day.day} {day:%B} {day.year}" if lang == "en" else f"{day.year}年{day.month}月{day.day}日"

@@ -1,0 +1,136 @@
+"""Leaving: erase a resident's data, and say what must be kept, why, and until when (APPI article 35, GDPR article 17).
+
+One transaction withdraws the consents (each with its ledger entry), revokes the grants, deletes the records and closes
+the account; closing destroys the owner key, so that copies elsewhere, backups included, can never be read. The ledger
+still verifies: it holds salted commitments, and the salts were sealed under the key that is gone.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from identity import accounts, grants
+from infobank import store
+from infobank.catalogue import Label
+from infobank.settings import InfobankSettings
+from keys.envelope import Sealer
+from kit import audit
+from kit.clock import DAY, Millis
+from kit.db import Session
+from kit.host import Actor
+
+
+class Withdrawals(Protocol):
+    """Withdraws every consent of a resident; returns the consents' ids. Consent's part of leaving."""
+
+    def __call__(self, session: Session, account_id: str, *, actor: Actor, now: Millis) -> tuple[str, ...]:
+        """Do it, in the running transaction."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One thing that stays behind, and why."""
+
+    what: Label
+    why: Label
+    until: Millis | None  # None: for good, because it names nobody
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What leaving did."""
+
+    records: int
+    consents: tuple[str, ...]
+    grants: int
+    complete_at: Millis  # when the last backup of the destroyed key is gone
+    kept: tuple[Kept, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What leaving would do, in numbers."""
+
+    records: int
+    grants: int
+    disclosures: int
+    complete_at: Millis
+    kept: tuple[Kept, ...]
+
+
+def preview(session: Session, *, account_id: str, settings: InfobankSettings, now: Millis) -> Preview:
+    """What `erase` would do now."""
+    counts = store.counts(session, account_id)
+    times = store.disclosure_times(session, account_id, since=store.FAR_PAST, until=store.FAR_FUTURE)
+    last = times[-1][0] if times else None
+    return Preview(
+        records=sum(count for count, _latest, _arrived in counts.values()),
+        grants=len(grants.list_for(session, account_id)),
+        disclosures=len(times),
+        complete_at=now + settings.key_backup_days * DAY,
+        kept=kept_after(settings, last_disclosure=last, now=now),
+    )
+
+
+def erase(
+    session: Session,
+    sealer: Sealer,
+    withdraw_all: Withdrawals,
+    *,
+    account_id: str,
+    settings: InfobankSettings,
+    actor: Actor,
+    now: Millis,
+) -> Erased:
+    """Forget a resident. Cannot be undone."""
+    times = store.disclosure_times(session, account_id, since=store.FAR_PAST, until=store.FAR_FUTURE)
+    consents = withdraw_all(session, account_id, actor=actor, now=now)
+    revoked = grants.revoke_for_account(session, account_id, actor=actor, now=now)
+    records = store.delete_all(session, account_id)
+    audit.record(
+        session,
+        "infobank.account.erased",
+        actor=actor,
+        object=("account", account_id),
+        detail={"records": records, "consents": len(consents), "grants": len(revoked)},
+    )
+    accounts.close_account(session, sealer, account_id, now=now, actor=actor)
+    return Erased(
+        records=records,
+        consents=consents,
+        grants=len(revoked),
+        complete_at=now + settings.key_backup_days * DAY,
+        kept=kept_after(settings, last_disclosure=times[-1][0] if times else None, now=now),
+    )
+
+
+def kept_after(settings: InfobankSettings, *, last_disclosure: Millis | None, now: Millis) -> tuple[Kept, ...]:
+    """What the law, and the ledger's promise, oblige us to keep. Pure."""
+    kept = [
+        Kept(
+            Label("操作の記録（名前はなく、番号だけ）", "The audit trail (numbers, no names)"),
+            Label("だれも記録を書き換えていないことを示すため", "To prove that nobody rewrote history"),
+            None,
+        ),
+        Kept(
+            Label("同意の台帳の印（だれのものか分からない値）", "Marks in the ledger (values that point to nobody)"),
+            Label(
+                "台帳が書き換えられていないことを、だれでも確かめられるように", "So that anyone can check the ledger"
+            ),
+            None,
+        ),
+    ]
+    if last_disclosure is not None:
+        until = last_disclosure + round(settings.disclosure_retention.total_seconds() * 1000)
+        if until > now:
+            kept.insert(
+                0,
+                Kept(
+                    Label(
+                        "データを渡した記録（相手・日時・種類）", "Records of disclosure (to whom, when, which kind)"
+                    ),
+                    Label("個人情報保護法 第29条・第30条が保存を求めています", "Required by APPI articles 29 and 30"),
+                    until,
+                ),
+            )
+    return tuple(kept)
