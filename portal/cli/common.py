@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-DATA = typer.Option(Path("data"), "--data", help="Directory of this city's data.", envvar="SEKISHO_DATA")
-JSON = typer.Option(False, "--json", help="Print JSON, for programs.")
+Data = Annotated[Path, typer.Option("--data", help="Directory of this city's data.", envvar="SEKISHO_DATA")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+HERE = Path("data")
 
 
 def fail(message: str, *, code: int = 2) -> NoReturn:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from portal.cli.common import DATA, JSON, fail, one_line, show, with_building
+from portal.cli.common import HERE, Data, Json, fail, one_line, show, with_building
 
 app = typer.Typer(help="Root key, key-encryption keys and signing keys.", no_args_is_help=True)
 
@@ -29,7 +29,7 @@ def new_root(
 
 
 @app.command("list")
-def list_keys(data: Annotated[Path, DATA] = Path("data"), as_json: Annotated[bool, JSON] = False) -> None:
+def list_keys(data: Data = HERE, as_json: Json = False) -> None:
     """List every key with its state; never any material.
 
     Example: sekisho keys list --json
@@ -49,12 +49,12 @@ def list_keys(data: Annotated[Path, DATA] = Path("data"), as_json: Annotated[boo
 
 @app.command()
 def rotate(
-    data: Annotated[Path, DATA] = Path("data"),
+    data: Data = HERE,
     alg: Annotated[list[str] | None, typer.Option(help="Only this algorithm's set; may be repeated.")] = None,
     compromised: Annotated[
         bool, typer.Option(help="The active key leaked: refuse what it signed from this moment.")
     ] = False,
-    as_json: Annotated[bool, JSON] = False,
+    as_json: Json = False,
 ) -> None:
     """Rotate signing keys: next becomes active, active retires (and still verifies), a new next is published.
 
@@ -80,7 +80,7 @@ def rotate(
 
 
 @app.command("rotate-kek")
-def rotate_kek(data: Annotated[Path, DATA] = Path("data"), as_json: Annotated[bool, JSON] = False) -> None:
+def rotate_kek(data: Data = HERE, as_json: Json = False) -> None:
     """Replace the key-encryption key: residents' data keys are wrapped anew; the data itself does not change."""
 
     async def work(building: Any) -> int:

@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from portal.cli.common import DATA, fail, load_settings, one_line, prepare, prepare_root_key
+from portal.cli.common import HERE, Data, fail, load_settings, one_line, prepare, prepare_root_key
 
 
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080,
-    data: Annotated[Path, DATA] = Path("data"),
+    data: Data = HERE,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes; more than one needs PostgreSQL.")] = 1,
     issuer: Annotated[str | None, typer.Option(help="Our public origin, for example https://id.city.example.")] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="Certificate chain (PEM) to serve https ourselves.")] = None,
@@ -65,7 +65,7 @@ def serve(
             run(building, configs(building, **listen))  # type: ignore[arg-type]
 
 
-def jobs(data: Annotated[Path, DATA] = Path("data")) -> None:
+def jobs(data: Data = HERE) -> None:
     """Run the periodic jobs alone, beside `serve` processes with SEKISHO_JOBS=false (PostgreSQL only)."""
     with one_line():
         import asyncio
@@ -87,7 +87,7 @@ def jobs(data: Annotated[Path, DATA] = Path("data")) -> None:
             return
 
 
-def migrate(data: Annotated[Path, DATA] = Path("data")) -> None:
+def migrate(data: Data = HERE) -> None:
     """Bring the database to this release's schema; makes it if it is empty. Safe to run again.
 
     Example: sekisho migrate --data /srv/sekisho

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from portal.cli.common import JSON, fail, one_line
+from portal.cli.common import Json, fail, one_line
 
 FILE = "demo-credentials.json"
 
@@ -17,7 +17,7 @@ def walk(
     credentials: Annotated[
         Path | None, typer.Option(help="The credentials file that `sekisho demo` wrote.", show_default=f"data/{FILE}")
     ] = None,
-    as_json: Annotated[bool, JSON] = False,
+    as_json: Json = False,
 ) -> None:
     """Do the main walk against a running server, as a resident, a service, an auditor and an analyst would.
 
