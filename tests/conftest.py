@@ -5,9 +5,12 @@ real command in a process of its own. Asynchronous tests and fixtures run on any
 """
 
 import logging
+import shutil
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import create_engine
@@ -15,6 +18,11 @@ from sqlalchemy import create_engine
 from kit.clock import FrozenClock
 from kit.db import Database, metadata, open_database
 from tests.support import peers
+from tests.support.source import ROOT
+
+if TYPE_CHECKING:
+    from portal.app import Building
+    from tests.support.server import Served
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -24,11 +32,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What uses the PostgreSQL database needs PostgreSQL."""
+    """What uses PostgreSQL or a browser is marked so."""
     for item in items:
         callspec = getattr(item, "callspec", None)
         if callspec is not None and callspec.params.get("database_url") == "postgresql":
             item.add_marker("postgres")
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker("browser")
 
 
 @pytest.fixture(scope="session")
@@ -85,6 +95,94 @@ async def db(database_url: str) -> AsyncIterator[Database]:
     await database.start()
     yield database
     await database.stop()
+
+
+# -- the building in this process --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def empty_city(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory with a root key and every table, to be copied: making it takes longer than copying it."""
+    import portal.tables  # noqa: F401 - the metadata is whole from here on
+    from keys.root import create_file
+
+    data = tmp_path_factory.mktemp("empty-city")
+    make_tables(f"sqlite:///{data / 'sekisho.sqlite3'}")
+    create_file(data / "root.key")
+    return data
+
+
+@pytest.fixture
+def settings(empty_city: Path, tmp_path: Path) -> Any:
+    """Settings of an empty city on SQLite, without background jobs."""
+    from portal.settings import Settings
+
+    data = tmp_path / "data"
+    shutil.copytree(empty_city, data)
+    return Settings(data=data, issuer="http://localhost:8080", jobs=False)
+
+
+@pytest.fixture
+async def app(settings: Any, clock: FrozenClock) -> AsyncIterator["Building"]:
+    """The whole building, open, on a frozen clock. `app.host` is the host: `app.host.db`, `app.host.get(Sealer)`."""
+    from portal.app import create_app
+
+    async with create_app(settings, clock=clock).running(jobs=False) as building:
+        yield building
+
+
+@pytest.fixture
+async def client(app: "Building") -> AsyncIterator[Any]:
+    """An HTTP client of the building, without a network; cookies are kept, redirects are not followed."""
+    import httpx2
+
+    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx2.AsyncClient(transport=transport, base_url=app.settings.issuer) as made:
+        yield made
+
+
+# -- the building as a process, and a browser in front of it -----------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def city(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory with the fictional city in it, seeded once a session; copy it before changing it."""
+    data = tmp_path_factory.mktemp("city") / "data"
+    done = subprocess.run(
+        [sys.executable, "-m", "portal", "demo", "--data", data, "--seed-only"],
+        cwd=ROOT, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return data
+
+
+@pytest.fixture(scope="module")
+def server(city: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator["Served"]:
+    """The fictional city, served by the real command; one for each test module. `server.url`, `server.data`."""
+    from tests.support.server import Served
+
+    data = tmp_path_factory.mktemp("served") / "data"
+    shutil.copytree(city, data)
+    served = Served(data).start()
+    yield served
+    served.stop()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium. Tests in the module must be plain functions: Playwright brings an event loop of its own."""
+    from tests.support.browsing import launched
+
+    with launched() as made:
+        yield made
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    """A fresh window without cookies: 1280 by 800, Japanese."""
+    context = browser.new_context(locale="ja-JP", timezone_id="Asia/Tokyo", viewport={"width": 1280, "height": 800})
+    yield context.new_page()
+    context.close()
 
 
 @pytest.fixture(autouse=True)

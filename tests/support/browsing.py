@@ -1,0 +1,38 @@
+"""A browser as a resident has one: the system's Chromium, driven by Playwright, with nothing phoning home."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.support import peers
+
+FLAGS = [
+    "--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--no-first-run", "--disable-quic", "--disable-default-apps", "--disable-extensions",
+]  # fmt: skip
+
+
+@contextmanager
+def launched() -> Iterator[Browser]:
+    """Chromium, until the block ends. Not inside an event loop: Playwright's plain API brings its own."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=peers.chromium(), args=FLAGS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def faults(page: Page, *, context: str | None = None) -> list[str]:
+    """What axe-core calls serious or critical on the page, one readable line each; an empty list is a pass."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found: list[dict[str, Any]] = Axe().run(page, context=context).response["violations"]
+    return [
+        f"{rule['impact']}: {rule['id']}: {rule['help']}: {node['html'][:160]}"
+        for rule in found
+        if rule["impact"] in ("serious", "critical")
+        for node in rule["nodes"]
+    ]
