@@ -8,6 +8,10 @@ account's key therefore forgets the person and every credential at once.
 from sqlalchemy import JSON, BigInteger, Column, LargeBinary, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
+from kit.db import metadata as _metadata  # the naming rules must be set before the first table
+
+assert _metadata is SQLModel.metadata
+
 
 class Account(SQLModel, table=True):
     """One person who can sign in: a resident or a member of staff."""

@@ -6,6 +6,7 @@ names. Pure but for the time it takes (some milliseconds, in a thread).
 """
 
 import asyncio
+import re
 import unicodedata
 from collections.abc import Iterable
 
@@ -57,5 +58,6 @@ def score(password: str, own: tuple[str, ...] = ()) -> int:
     from zxcvbn import zxcvbn
 
     words = [word for text in own for word in (text, *text.replace("-", " ").split()) if word]
-    result = zxcvbn(password[:_SCORED], user_inputs=[*_LOCAL, *words])
-    return int(result["score"])
+    # A hyphen between two guessed words hides the pattern from zxcvbn, not from people: judge it without, too.
+    forms = {password[:_SCORED], re.sub(r"[\W_]+", "", password)[:_SCORED]} - {""}
+    return min(int(zxcvbn(form, user_inputs=[*_LOCAL, *words])["score"]) for form in forms)
