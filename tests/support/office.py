@@ -19,7 +19,7 @@ from keys.envelope import Sealer
 from keys.hashing import Passwords, TokenHasher
 from keys.root import new_text
 from keys.settings import KeysSettings
-from kit.audit import AuditEntry, AuditTrail, entries
+from kit.audit import AuditEntry, AuditTrail, entries, seal_pending
 from kit.clock import FrozenClock
 from kit.db import Database, Session
 from kit.host import ANONYMOUS, Actor, Host
@@ -117,6 +117,9 @@ class Office:
 
     async def audit(self, action: str) -> list[AuditEntry]:
         """Entries of one action, oldest first."""
+
+        if not self.db.single_writer:
+            await self.db.write_core(seal_pending)
 
         def read(session: Session) -> list[AuditEntry]:
             return entries(session, action=action)
