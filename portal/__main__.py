@@ -2,6 +2,8 @@
 
 import typer
 
+from portal.cli import admin as _admin
+from portal.cli import demo as _demo
 from portal.cli import keys as _keys
 from portal.cli import serve as _serve
 from portal.cli import walk as _walk
@@ -17,8 +19,11 @@ app = typer.Typer(
 app.command()(_serve.serve)
 app.command()(_serve.jobs)
 app.command()(_serve.migrate)
+app.command()(_demo.demo)
+app.command("demo-code")(_demo.demo_code)
 app.command()(_walk.walk)
 app.add_typer(_keys.app, name="keys")
+app.add_typer(_admin.app, name="admin")
 
 
 def main() -> None:

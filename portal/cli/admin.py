@@ -1,0 +1,163 @@
+"""`sekisho admin`: the first operator, members and clients, on a directory nobody serves; afterwards use the console."""
+
+from typing import Annotated, Any
+
+import typer
+
+from portal.cli.common import HERE, Data, Json, fail, show, with_building
+
+app = typer.Typer(help="Create staff, members and clients; verify the audit chain.", no_args_is_help=True)
+
+ROLES = ("operator", "analyst", "lead", "ethics")
+
+
+@app.command("create-operator")
+def create_operator(
+    login: Annotated[str, typer.Argument(help="Login name of the new member of staff.")],
+    name: Annotated[str, typer.Option(help="Full name.")],
+    role: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(ROLES)}; may be repeated.")] = None,
+    password_stdin: Annotated[bool, typer.Option(help="Read the password from standard input, do not ask.")] = False,
+    data: Data = HERE,
+    as_json: Json = False,
+) -> None:
+    """Create a member of staff with a password and an authenticator secret (shown once).
+
+    Example: sekisho admin create-operator keiko --name "保田 恵子" --role operator
+    """
+    import sys
+
+    roles = role or ["operator"]
+    unknown = sorted(set(roles) - set(ROLES))
+    if unknown:
+        fail(f"there is no role {', '.join(unknown)}; there are {', '.join(ROLES)}")
+    password = (
+        sys.stdin.readline().rstrip("\n")
+        if password_stdin
+        else typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    )
+
+    async def work(building: Any) -> dict[str, Any]:
+        from identity import accounts, password_policy, totp
+        from identity.credentials import Credentials
+        from keys.envelope import Sealer
+        from keys.hashing import TokenHasher
+        from kit.host import SYSTEM
+
+        host = building.host
+        password_policy.require_strong(password, about=(login, name))
+        encoded = await host.get(Credentials).hash(password)
+        secret = totp.new_secret()
+        now = host.clock.ms()
+
+        def create(session: Any) -> str:
+            account = accounts.create_account(
+                session, host.get(Sealer), host.get(TokenHasher), login=login, now=now, kind="staff", roles=roles,
+                profile=accounts.Profile(name=name, login=login), password_hash=encoded, actor=SYSTEM,
+            )  # fmt: skip
+            totp.turn_on(session, host.get(Sealer), account, secret=secret, now=now, actor=SYSTEM)
+            return account
+
+        account = await host.db.write(create)
+        return {"account": account, "login": login, "roles": roles, "totp_secret": secret}
+
+    made = with_building(data, work)
+    show(
+        made, as_json, f"created {login} ({', '.join(roles)}); authenticator secret, shown once: {made['totp_secret']}"
+    )
+
+
+@app.command("create-member")
+def create_member(
+    name_ja: Annotated[str, typer.Option(help="Name in Japanese.")],
+    name_en: Annotated[str, typer.Option(help="Name in English.")],
+    site: Annotated[str | None, typer.Option(help="Its web site.")] = None,
+    source: Annotated[list[str] | None, typer.Option(help="A data category it may deposit; may be repeated.")] = None,
+    approve: Annotated[bool, typer.Option(help="Approve it at once.")] = False,
+    data: Data = HERE,
+    as_json: Json = False,
+) -> None:
+    """Register a member organisation.
+
+    Example: sekisho admin create-member --name-ja みなと診療所 --name-en "Minato Clinic" --approve
+    """
+
+    async def work(building: Any) -> dict[str, Any]:
+        from identity import members
+        from kit.host import SYSTEM
+
+        now = building.host.clock.ms()
+
+        def create(session: Any) -> dict[str, Any]:
+            member = members.apply(
+                session,
+                name_ja=name_ja,
+                name_en=name_en,
+                actor=SYSTEM,
+                now=now,
+                site=site,
+                source_categories=source or (),
+            )
+            if approve:
+                member = members.approve(session, member.id, actor=SYSTEM, now=now)
+            return {"member": member.id, "status": member.status}
+
+        made: dict[str, Any] = await building.host.db.write(create)
+        return made
+
+    made = with_building(data, work)
+    show(made, as_json, f"{made['member']} is {made['status']}")
+
+
+@app.command("create-client")
+def create_client(
+    name_ja: Annotated[str, typer.Option(help="Name in Japanese.")],
+    name_en: Annotated[str, typer.Option(help="Name in English.")],
+    member: Annotated[str | None, typer.Option(help="Id of the organisation it belongs to.")] = None,
+    redirect_uri: Annotated[list[str] | None, typer.Option(help="An exact redirect URI; may be repeated.")] = None,
+    scope: Annotated[str, typer.Option(help="Scopes it may ask for.")] = "openid profile offline_access",
+    machine: Annotated[bool, typer.Option(help="Client credentials only: no resident is involved.")] = False,
+    client_id: Annotated[str | None, typer.Option(help="Choose the id yourself.")] = None,
+    data: Data = HERE,
+    as_json: Json = False,
+) -> None:
+    """Register a client with a secret (shown once). Keys instead of a secret: use the console or the API.
+
+    Example: sekisho admin create-client --name-ja 受付 --name-en Reception --redirect-uri https://clinic.example/callback
+    """
+
+    async def work(building: Any) -> dict[str, Any]:
+        from identity.clients import Clients
+        from identity.registration import Registration
+        from kit.host import SYSTEM
+
+        registration = Registration(
+            name_ja=name_ja, name_en=name_en, member_id=member, redirect_uris=redirect_uri or [], scope=scope,
+            grant_types=["client_credentials"] if machine else ["authorization_code", "refresh_token"],
+        )  # fmt: skip
+        clients = building.host.get(Clients)
+        made, secret = await building.host.db.write(
+            lambda session: clients.create(session, registration, actor=SYSTEM, client_id=client_id)
+        )
+        return {"client_id": made.id, "client_secret": secret}
+
+    made = with_building(data, work)
+    show(made, as_json, f"client_id {made['client_id']}\nclient_secret {made['client_secret']} (shown once)")
+
+
+@app.command("verify-audit")
+def verify_audit(data: Data = HERE, as_json: Json = False) -> None:
+    """Walk the whole audit chain; exit code 1 at the first entry that does not hold."""
+
+    async def work(building: Any) -> dict[str, Any]:
+        from kit.audit import verify_chain
+
+        try:
+            counts = await building.host.db.read_core(lambda connection: list(verify_chain(connection)))
+        except ValueError as error:
+            return {"held": False, "error": str(error)}
+        return {"held": True, "entries": counts[-1] if counts else 0}
+
+    found = with_building(data, work)
+    show(found, as_json, f"{found['entries']} entries hold" if found["held"] else found["error"])
+    if not found["held"]:
+        raise typer.Exit(1)

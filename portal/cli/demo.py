@@ -1,0 +1,125 @@
+"""`sekisho demo`: the fictional city of Minato-hama, ready to be looked at."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from portal.cli.common import HERE, Data, load_settings, one_line, prepare, prepare_root_key
+from portal.cli.walk import FILE
+
+_WELCOME = """
+Minato-hama 湊浜市 is open at {url}
+
+  Who you can be (login / password)              What to try
+  ────────────────────────────────────────────   ──────────────────────────────────────────────
+{people}
+  One-time codes: sekisho demo-code LOGIN        (or put the secret of the file into an app)
+  All of this is in {file} (readable by you only).
+
+  In a second terminal:   sekisho walk{walk}     a service asks, Hanako agrees, fetches, withdraws
+  API documents:          {url}/docs
+  Ctrl-C stops. The data stays in {data}.
+"""
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file only its owner may read, whole or not at all."""
+    partial = path.with_suffix(".partial")
+    partial.unlink(missing_ok=True)
+    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.rename(path)
+
+
+async def seed_city(building: Any, path: Path) -> None:
+    """Make the city's people, members, data and history through the real domain functions, once."""
+    from portal.city.seed import seed
+
+    credentials = await seed(building.host, now_ms=building.host.clock.ms())
+    write_private(path, json.dumps(credentials.document(), ensure_ascii=False, indent=2) + "\n")
+
+
+def demo(
+    port: Annotated[int, typer.Option(help="Port to listen on, on localhost.")] = 8080,
+    data: Data = HERE,
+    seed_only: Annotated[bool, typer.Option(help="Make the city, then end.")] = False,
+) -> None:
+    """Serve the fictional city of Minato-hama on http://localhost:8080, making it on the first start.
+
+    Everything is generated on this machine: keys, passwords, people. A second start keeps the data.
+
+    Example: sekisho demo --port 8080 --data ./data
+    """
+    with one_line():
+        import asyncio
+
+        from kit.logs import configure
+        from portal.app import create_app
+        from portal.server import configs, exclusive, run
+
+        url = f"http://localhost:{port}"
+        settings = load_settings(data, issuer=url)
+        configure(json=False)
+        file = settings.data / FILE
+        with exclusive(settings.data):
+            prepare_root_key(settings)
+            prepare(settings, create=True)
+            if not file.exists():
+                print("sekisho: making the city (once, a few seconds)", file=sys.stderr)
+
+                async def make() -> None:
+                    async with create_app(settings).running(jobs=False) as building:
+                        await seed_city(building, file)
+
+                asyncio.run(make())
+            if seed_only:
+                print(f"made {file}")
+                return
+            building = create_app(settings)
+            known = json.loads(file.read_text())
+
+            def opened() -> None:
+                lines = [
+                    f"  {person['login']:<12} {person['password']:<32} {person.get('try', '')}"
+                    for person in (*known["residents"].values(), *known["staff"].values())
+                    if person.get("password")
+                ]
+                walk = "" if port == 8080 else f" --url {url}"
+                if data != HERE:
+                    walk += f" --credentials {file}"
+                print(
+                    _WELCOME.format(url=url, people="\n".join(lines), file=file, walk=walk, data=settings.data),
+                    flush=True,
+                )
+
+            run(building, configs(building, host="localhost", port=port), on_open=opened)
+
+
+def demo_code(
+    login: Annotated[str, typer.Argument(help="Login of a demo person, for example hanako.")], data: Data = HERE
+) -> None:
+    """Print the one-time code of a demo person, as their authenticator app would show it.
+
+    Example: sekisho demo-code hanako
+    """
+    with one_line():
+        import pyotp
+
+        from portal.cli.common import fail
+
+        file = data / FILE
+        if not file.exists():
+            fail(f"{file} does not exist; start `sekisho demo` first")
+        known = json.loads(file.read_text())
+        for person in (*known["residents"].values(), *known["staff"].values()):
+            if person["login"] == login and person.get("totp_secret"):
+                print(pyotp.TOTP(person["totp_secret"]).now())
+                return
+        fail(f"there is nobody with the login {login} in {file}")
