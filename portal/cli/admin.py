@@ -1,4 +1,4 @@
-"""`sekisho admin`: the first operator, members and clients, on a directory nobody serves; afterwards use the console."""
+"""`sekisho admin`: first operator, members and clients, on a directory nobody serves; afterwards use the console."""
 
 from typing import Annotated, Any
 
@@ -44,7 +44,7 @@ def create_operator(
         from kit.host import SYSTEM
 
         host = building.host
-        password_policy.require_strong(password, about=(login, name))
+        await password_policy.require_good(password, own=(login, name))
         encoded = await host.get(Credentials).hash(password)
         secret = totp.new_secret()
         now = host.clock.ms()
