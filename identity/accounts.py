@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Literal
 
 import orjson
-from sqlmodel import Session, col, delete, select
+from sqlmodel import col, delete, select
 
 from identity.errors_account import AccountClosed, LoginTaken
 from identity.models_account import (
@@ -27,7 +27,7 @@ from keys.envelope import Sealer
 from keys.hashing import TokenHasher
 from kit import audit
 from kit.clock import Millis
-from kit.db import tx_of
+from kit.db import Session, tx_of
 from kit.host import SYSTEM, Actor
 from kit.ids import new_id
 from kit.problems import Invalid, NotFound
@@ -209,7 +209,7 @@ def close_account(session: Session, sealer: Sealer, account_id: str, *, now: Mil
     """
     row = _row(session, account_id)
     for table in (Passkey, Totp, RecoveryCode, Attempt, SessionRow):
-        session.exec(delete(table).where(col(table.account_id) == account_id))  # type: ignore[attr-defined]
+        session.exec(delete(table).where(col(table.account_id) == account_id))
     session.exec(delete(PasskeyChallenge).where(col(PasskeyChallenge.holder) == account_id))
     row.status, row.closed_at = "closed", now
     row.login_hash, row.password, row.password_at = None, None, None

@@ -1,7 +1,5 @@
 """What accounts, credentials and sessions plug into the building; called by `identity.wiring.include`."""
 
-from sqlmodel import Session
-
 from identity import errors_account as errors
 from identity.attempts import Attempts
 from identity.credentials import Credentials
@@ -10,6 +8,7 @@ from identity.sessions import Sessions
 from identity.throttle import Throttles
 from keys.envelope import Sealer
 from keys.hashing import Passwords, TokenHasher
+from kit.db import Session
 from kit.host import Host
 
 SWEEP_SECONDS = 300

@@ -7,12 +7,13 @@ attempt is used up by the write that completes it, so one right code makes one s
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlmodel import Session, col, delete, select, update
+from sqlmodel import col, delete, select, update
 
 from identity.models_account import Attempt
 from keys.envelope import Sealer
 from keys.hashing import TokenHasher
 from kit.clock import MINUTE, Clock, Millis
+from kit.db import Session
 from kit.ids import secret
 
 Purpose = Literal["sign-in", "sign-up"]

@@ -12,7 +12,7 @@ unknown login name ("login", keyed hash); the source address is in the sealed pa
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlmodel import Session, select
+from sqlmodel import select
 
 from identity import levels, recovery, totp
 from identity.accounts import AccountView, find_account, login_digest, normal_login
@@ -24,7 +24,7 @@ from keys.envelope import Sealer
 from keys.hashing import Passwords, TokenHasher
 from kit import audit
 from kit.clock import Clock
-from kit.db import Database
+from kit.db import Database, Session
 from kit.host import ANONYMOUS, Actor
 
 CodeKind = Literal["totp", "recovery"]

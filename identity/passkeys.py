@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlmodel import Session, col, delete, select, update
+from sqlmodel import col, delete, select, update
 
 from identity import levels, totp
 from identity.accounts import Profile, create_account, profile
@@ -26,7 +26,7 @@ from keys.envelope import Sealer
 from keys.hashing import TokenHasher, same
 from kit import audit
 from kit.clock import MINUTE, Clock, Millis
-from kit.db import Database
+from kit.db import Database, Session
 from kit.encoding import b64url, b64url_decode
 from kit.host import ANONYMOUS, Actor
 from kit.ids import new_id

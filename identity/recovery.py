@@ -7,12 +7,13 @@ hashes only; a new set replaces the old one; a code is spent by the very update 
 import secrets
 import unicodedata
 
-from sqlmodel import Session, col, delete, select, update
+from sqlmodel import col, delete, select, update
 
 from identity.models_account import RecoveryCode
 from keys.hashing import TokenHasher
 from kit import audit
 from kit.clock import Millis
+from kit.db import Session
 from kit.host import Actor
 from kit.ids import new_id
 

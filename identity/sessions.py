@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
-from sqlmodel import Session, col, delete, select, update
+from sqlmodel import col, delete, select, update
 
 from identity.accounts import require_active
 from identity.errors_account import RecentSignInNeeded
@@ -20,7 +20,7 @@ from keys.envelope import Sealer
 from keys.hashing import TokenHasher
 from kit import audit
 from kit.clock import DAY, HOUR, MINUTE, Clock, Millis
-from kit.db import Database, tx_of
+from kit.db import Database, Session, tx_of
 from kit.host import Actor
 from kit.ids import new_id, secret
 from kit.problems import NotFound

@@ -14,11 +14,12 @@ hundred prices. Unknown login names have a bucket like everybody's: waiting tell
 import ipaddress
 from dataclasses import dataclass
 
-from sqlmodel import Session, col, delete, select
+from sqlmodel import col, delete, select
 
 from identity.models_account import Throttle
 from keys.hashing import TokenHasher
 from kit.clock import DAY, HOUR, SECOND, Millis
+from kit.db import Session
 
 HARD_LIMIT = 100
 

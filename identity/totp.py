@@ -10,13 +10,14 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 
-from sqlmodel import Session, col, select, update
+from sqlmodel import col, select, update
 
 from identity.errors_account import CodeRefused
 from identity.models_account import Totp
 from keys.envelope import Sealer
 from kit import audit
 from kit.clock import HOUR, Millis
+from kit.db import Session
 from kit.host import Actor
 
 STEP_MS = 30_000
