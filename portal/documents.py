@@ -1,0 +1,224 @@
+"""The API documents: one OpenAPI 3.1 document for each package, and the list of problem types.
+
+Made from what the packages plugged in and from nothing else: FastAPI's own account of each router, on a bare
+application that holds that package's routers alone, and the operation objects of the front table's rows. What the
+roof adds to an endpoint (the guard of its audience) the roof documents here.
+
+`python -m portal.documents FOLDER` writes them; `make openapi` does so for openapi/, and a test compares.
+"""
+
+import importlib
+import inspect
+import json
+import re
+import sys
+import tempfile
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
+
+from kit.host import Audience, Host
+from kit.problems import (
+    Forbidden,
+    Internal,
+    Malformed,
+    Problem,
+    TooLarge,
+    TooMany,
+    Unauthenticated,
+    Unavailable,
+    UnsupportedType,
+)
+from kit.web import ProblemDocument, problems
+from portal.i18n import N_
+
+if TYPE_CHECKING:
+    from portal.app import Building
+
+Document = dict[str, Any]
+
+NAMES = ("keys", "identity", "consent", "infobank", "cert")
+TITLES = {
+    "keys": N_("Keys"),
+    "identity": N_("Identity"),
+    "consent": N_("Consent and its ledger"),
+    "infobank": N_("Information bank"),
+    "cert": N_("Incident desk"),
+}
+_SCHEMES: Document = {
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "__Host-sekisho",
+        "description": "A browser session, as the sign-in pages begin it. Unsafe methods must come from our own pages "
+        "(Sec-Fetch-Site, or an Origin that is ours). On http://localhost the cookie is `sekisho-local`.",
+    },
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "An access token of the token endpoint (RFC 9068). A token bound to a key is sent as "
+        "`Authorization: DPoP …` with a proof (RFC 9449).",
+    },
+    "client": {
+        "type": "http",
+        "scheme": "basic",
+        "description": "client_secret_basic; client_secret_post and private_key_jwt go in the form instead.",
+    },
+}
+_BY_AUDIENCE: dict[str, list[Document]] = {
+    "public": [],
+    "resident": [{"session": []}],
+    "operator": [{"session": []}, {"bearer": []}],
+    "service": [{"bearer": []}],
+}
+_GUARDED: tuple[type[Problem], ...] = (Unauthenticated, Forbidden)
+_FRONT: tuple[type[Problem], ...] = (TooMany, Internal, Unavailable)
+_FRONT_BODY: tuple[type[Problem], ...] = (Malformed, TooLarge, UnsupportedType)
+_REF = "#/components/schemas/"
+
+
+def documents(host: Host) -> dict[str, Document]:
+    """Every document by its name."""
+    made = {name: _package_document(host, name) for name in NAMES}
+    made["problems"] = _problems(host)
+    return made
+
+
+def _package_document(host: Host, package: str) -> Document:
+    app = FastAPI(
+        title=f"Sekisho: {TITLES[package]}",
+        version=version("sekisho"),
+        description=inspect.getdoc(importlib.import_module(package)) or "",
+    )
+    audiences: dict[tuple[str, str], Audience] = {}
+    for owner, audience, router in host.routers:
+        if owner != package:
+            continue
+        app.include_router(router)
+        alone = FastAPI()
+        alone.include_router(router)
+        for path, methods in alone.openapi().get("paths", {}).items():
+            audiences |= {(path, method): audience for method in methods}
+    document: Document = app.openapi()
+    document["info"]["license"] = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
+    document["servers"] = [{"url": "/", "description": "This city"}]
+    paths: Document = document.setdefault("paths", {})
+    for (path, method), audience in audiences.items():
+        operation = paths[path][method]
+        if audience != "public":
+            operation["security"] = _BY_AUDIENCE[audience]
+            _document_problems(operation, _GUARDED)
+        _only_problems(operation)
+    for row in host.rows:
+        if row.package == package:
+            path, operation = _front_operation(row.path, row.method, row.audience, row.operation, prefix=row.prefix)
+            paths.setdefault(path, {})[row.method.lower()] = operation
+    schemas: Document = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas["ProblemDocument"] = _problem_schema()
+    for unused in ("HTTPValidationError", "ValidationError"):
+        if _REF + unused not in json.dumps(paths):
+            schemas.pop(unused, None)
+    used = {
+        name
+        for methods in paths.values()
+        for one in methods.values()
+        for need in one.get("security", ())
+        for name in need
+    }
+    if used:
+        document["components"]["securitySchemes"] = {name: _SCHEMES[name] for name in sorted(used)}
+    document["paths"] = dict(sorted(paths.items()))
+    return document
+
+
+def _front_operation(
+    path: str, method: str, audience: str, operation: Mapping[str, Any], *, prefix: bool
+) -> tuple[str, Document]:
+    """A row of the front table; its handler guards itself, the table renders what it raises."""
+    made: Document = json.loads(json.dumps(operation))
+    if prefix:
+        named = [one["name"] for one in made.get("parameters", ()) if one.get("in") == "path"]
+        if not named:
+            made.setdefault("parameters", []).append(
+                {"name": "path", "in": "path", "required": True, "schema": {"type": "string"}}
+            )
+            named = ["path"]
+        path += "/".join(f"{{{name}}}" for name in named)
+    if audience != "public":
+        made.setdefault("security", _BY_AUDIENCE[audience])
+        _document_problems(made, _GUARDED)
+    _document_problems(made, _FRONT)
+    if method in ("POST", "PUT", "PATCH"):
+        _document_problems(made, _FRONT_BODY)
+    return path, made
+
+
+def _document_problems(operation: Document, classes: tuple[type[Problem], ...]) -> None:
+    """Add the problems the roof may answer with; what the endpoint says itself stands."""
+    wanted = {cls.status for cls in classes}
+    for status, response in problems(*classes).items():
+        if status in wanted:
+            plain = {key: value for key, value in response.items() if key != "model"}
+            operation.setdefault("responses", {}).setdefault(str(status), plain)
+
+
+def _only_problems(operation: Document) -> None:
+    """FastAPI documents an error's model as application/json too; we never send that."""
+    for response in operation.get("responses", {}).values():
+        content = response.get("content", {})
+        if "application/problem+json" in content:
+            content.pop("application/json", None)
+
+
+def _problem_schema() -> Document:
+    schema: Document = ProblemDocument.model_json_schema(ref_template=_REF + "{model}")
+    return schema
+
+
+def _problems(host: Host) -> Document:
+    """Every problem type: its address, status, title and what it means."""
+    return {
+        "problems": [
+            {
+                "type": path,
+                "status": cls.status,
+                "title": cls.title,
+                "means": re.sub(r"\s+", " ", inspect.getdoc(cls) or ""),
+            }
+            for path, cls in sorted(host.problem_types.items())
+        ]
+    }
+
+
+def text(document: Document) -> str:
+    """The document as it is committed: indented, keys in order, so that a change reads well."""
+    return json.dumps(document, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+
+
+def building() -> "Building":
+    """A building for its documents only: nothing of it is opened."""
+    from portal.app import create_app
+    from portal.settings import Settings
+
+    return create_app(
+        Settings(data=Path(tempfile.gettempdir()), issuer="https://sekisho.example", database_url=None, jobs=False)
+    )
+
+
+def write(folder: Path) -> list[Path]:
+    """Write every document into the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, document in documents(building().host).items():
+        path = folder / f"{name}.json"
+        path.write_text(text(document), encoding="utf-8")
+        written.append(path)
+    return written
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1] if len(sys.argv) > 1 else "openapi"))
