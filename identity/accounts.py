@@ -218,6 +218,7 @@ def close_account(session: Session, sealer: Sealer, account_id: str, *, now: Mil
     session.flush()
     sealer.destroy_owner(session, account_id)
     tx_of(session).touch("sessions")
+    tx_of(session).touch("tokens")  # access tokens of this person are refused from now on (identity.bearer)
     audit.record(session, "identity.account.closed", actor=actor, object=("account", account_id))
 
 
@@ -236,6 +237,7 @@ def _set_status(session: Session, account_id: str, status: str, action: str, act
     row.status = status
     session.add(row)
     tx_of(session).touch("sessions")
+    tx_of(session).touch("tokens")
     audit.record(
         session,
         action,

@@ -151,13 +151,21 @@ class Bearer:
         self._database = database
         self._clock = clock
 
-    async def verify(self, call: HasScope, *, scope: str | None = None, audience: str | None = None) -> Access:
+    async def verify(
+        self,
+        call: HasScope,
+        *,
+        scope: str | None = None,
+        audience: str | None = None,
+        body_token: str | None = None,
+    ) -> Access:
         """Who calls; raises a Problem with its WWW-Authenticate challenge (RFC 6750 section 3, RFC 9449 s. 7.1).
 
         `audience` is the resource the caller must have named; our own APIs answer to the issuer's name.
+        `body_token` is one read from a form (RFC 6750 section 2.2), where an endpoint allows that.
         """
         headers: Iterable[tuple[bytes, bytes]] = call.scope["headers"]
-        scheme, token = _read_authorization(headers)
+        scheme, token = ("Bearer", body_token) if body_token is not None else _read_authorization(headers)
         access = await self._tokens.find(token)
         if access is None:
             raise _refused(scheme, "The access token is expired, revoked or not ours. Get a new one.")

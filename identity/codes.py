@@ -5,7 +5,7 @@ seconds. It begins a *chain*: every token that comes from it, by exchange or ref
 `jti`, so that a replayed code takes everything with it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -51,6 +51,11 @@ def unpack(text: str) -> Authorized:
     for name in ("scopes", "details", "resources", "amr"):
         raw[name] = tuple(raw[name])
     return Authorized(**raw)
+
+
+def bound_to(authorized: Authorized, jkt: str | None) -> Authorized:
+    """The same, bound to the key that was proved at the exchange (RFC 9449 section 5)."""
+    return replace(authorized, dpop_jkt=jkt)
 
 
 def issue(

@@ -21,4 +21,4 @@ class IdentitySettings(BaseModel):
     dpop_nonce: Literal["off", "required"] = Field(
         "off", description="Whether DPoP proofs at the token and pushed-request endpoints must carry our nonce"
     )
-    assertion_seconds: int = Field(300, ge=10, le=3600, description="How far ahead a client assertion may expire")
+    assertion_seconds: int = Field(3600, ge=10, le=3600, description="How far ahead a client assertion may expire")

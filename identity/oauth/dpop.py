@@ -16,7 +16,9 @@ from keys.errors import BadToken
 from keys.hashing import TokenHasher, same
 from keys.jose import parse_dpop
 from kit.clock import MINUTE, SECOND, Millis
+from kit.db import Database
 from kit.encoding import b64url
+from kit.front import Call
 
 ALGS = ("ES256", "EdDSA", "PS256")
 SKEW: Millis = 10 * SECOND  # a client's clock may run ahead this much
@@ -80,6 +82,15 @@ class Dpop:
                 raise InvalidDpopProof("ath does not match the access token")
         key = once.digest("dpop", proof.jkt, claims["jti"])
         return Proved(proof.jkt, key, issued_at + oldest + SKEW)
+
+    async def prove(self, call: Call, database: Database, now: Millis) -> Proved | None:
+        """For the token and pushed-request endpoints: read the proof and spend it; None if there is none."""
+        required = self._settings.dpop_nonce == "required"
+        proofs = [value for name, value in call.scope["headers"] if name == b"dpop"]
+        proved = self.read(proofs, method=call.method, path=call.path, now=now, nonce_required=required)
+        if proved is not None and not await database.write_core(once.claim, proved.once, proved.expires_at):
+            raise InvalidDpopProof("the DPoP proof was used already")
+        return proved
 
     def nonce(self, now: Millis) -> str:
         """The nonce of this moment (section 8)."""

@@ -74,3 +74,8 @@ def unpack(text: str) -> AuthorizationRequest:
 def narrowed(request: AuthorizationRequest, details: list[dict[str, Any]]) -> AuthorizationRequest:
     """The request with its details normalised by their checkers."""
     return replace(request, details=tuple(details))
+
+
+def bound(request: AuthorizationRequest, jkt: str) -> AuthorizationRequest:
+    """The request with its code bound to a key (RFC 9449 section 10)."""
+    return replace(request, dpop_jkt=jkt)

@@ -1,0 +1,223 @@
+"""The authorization endpoint: from a browser's request to a code, a page, or an error in the right place.
+
+1. read the parameters, strictly; 2. prove the client; 3. prove the address (until here errors are pages, RFC 6749
+section 4.1.2.1); 4. the checks of `oauth.checks`, or the pushed request; 5. who is signed in; 6. is a page needed;
+7. the code. From 4 on errors go to the client, with `state` and `iss` (RFC 9207).
+
+One write does 6 and 7, so that a revoked grant never yields a code.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urlencode
+
+from sqlalchemy import Connection
+
+from identity import grants
+from identity.clients import Client, Clients
+from identity.interaction import Interactions, needs_page
+from identity.oauth.checks import check_redirect_uri, check_request
+from identity.oauth.details import DetailTypes
+from identity.oauth.errors import (
+    ConsentRequired,
+    InvalidRequest,
+    LoginRequired,
+    OAuthError,
+    UnauthorizedClient,
+)
+from identity.oauth.pages import ErrorPage
+from identity.oauth.par import PREFIX, PushedRequests
+from identity.oauth.parameters import Parameters, read_form, read_query, require
+from identity.oauth.request import AuthorizationRequest, narrowed
+from identity.sessions import BrowserSession, Sessions
+from identity.tokens import Tokens
+from keys.errors import BadToken
+from keys.ring import KeyRing
+from kit.clock import Clock
+from kit.db import Database
+from kit.front import NO_STORE, Call, Reply
+
+_MAX_QUERY = 32_768
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request whose client and address are proved: errors may be redirected from here on."""
+
+    client: Client
+    answerable: AuthorizationRequest  # only what an error answer needs, or the whole pushed request
+    pushed: bytes | None
+
+
+class Authorize:
+    """Handles /oauth/authorize."""
+
+    def __init__(
+        self,
+        issuer: str,
+        database: Database,
+        clock: Clock,
+        clients: Clients,
+        sessions: Sessions,
+        interactions: Interactions,
+        pushed: PushedRequests,
+        types: DetailTypes,
+        tokens: Tokens,
+        ring: KeyRing,
+        page: ErrorPage,
+    ) -> None:
+        self._issuer = issuer
+        self._database = database
+        self._clock = clock
+        self._clients = clients
+        self._sessions = sessions
+        self._interactions = interactions
+        self._pushed = pushed
+        self._types = types
+        self._tokens = tokens
+        self._ring = ring
+        self._page = page
+        self._cookie = b"__Host-sekisho" if issuer.startswith("https:") else b"sekisho-local"
+
+    async def get(self, call: Call) -> Reply:
+        """GET /oauth/authorize."""
+        try:
+            if len(call.query) > _MAX_QUERY:
+                raise InvalidRequest("the request is too long; push it instead (RFC 9126)")
+            parameters = read_query(call.query)
+            asked = await self._prove(parameters)
+        except OAuthError as error:
+            return self._page.render(call, error)
+        try:
+            request = await self._check(parameters, asked)
+            return _redirect(await self._decide(call, asked, request))
+        except OAuthError as error:
+            return _redirect(asked.answerable.answered(self._issuer, **error.body()))
+
+    async def post(self, call: Call) -> Reply:
+        """POST /oauth/authorize (OpenID Connect Core section 3.1.2.1).
+
+        The session cookie is not sent with a cross-site POST, so the request is taken up again by a GET of ours.
+        """
+        try:
+            form = read_form(call.headers.get(b"content-type", b""), await call.body())
+        except OAuthError as error:
+            return self._page.render(call, error)
+        pairs = [(name, part) for name, value in form.items() for part in _parts(name, value)]
+        return _redirect(f"{self._issuer}/oauth/authorize?{urlencode(pairs)}")
+
+    async def _prove(self, parameters: Parameters) -> _Asked:
+        client = await self._clients.get(require(parameters, "client_id"))
+        if client is None:
+            raise InvalidRequest("client_id is unknown")
+        if not client.usable:
+            raise UnauthorizedClient("this client is suspended")
+        request_uri = parameters.get("request_uri", "")
+        if request_uri.startswith(PREFIX):
+            pushed, request = await self._pushed.find(request_uri, client)
+            if request.redirect_uri not in client.redirect_uris:  # changed since it was pushed
+                raise InvalidRequest("redirect_uri is not registered for this client")
+            return _Asked(client, request, pushed)
+        redirect_uri = check_redirect_uri(parameters, client)
+        state = parameters.get("state", "")[:2048] or None
+        return _Asked(client, AuthorizationRequest(client.id, redirect_uri, "", state=state), None)
+
+    async def _check(self, parameters: Parameters, asked: _Asked) -> AuthorizationRequest:
+        if asked.pushed is not None:
+            return asked.answerable  # RFC 9126 section 4: what was pushed counts, and nothing beside it
+        if asked.client.require_par:
+            raise InvalidRequest("this client must push its authorization requests")  # RFC 9126 section 5
+        request = check_request(parameters, asked.client, asked.answerable.redirect_uri)
+        hint = parameters.get("id_token_hint")
+        if hint is not None:
+            request = replace(request, hinted_subject=self._read_hint(hint))
+        details = self._types.read(parameters.get("authorization_details"))
+        if details:
+            request = narrowed(request, await self._database.read(self._types.check, asked.client, details))
+        return request
+
+    def _read_hint(self, hint: str) -> str:
+        """The subject of an ID token of ours; it may have expired (OpenID Connect Core section 3.1.2.1)."""
+        try:
+            claims: dict[str, Any] = self._ring.verify_jwt(hint, typ="JWT")
+        except BadToken as error:
+            raise InvalidRequest("id_token_hint is not an ID token of this issuer") from error
+        return str(claims.get("sub", ""))
+
+    async def _decide(self, call: Call, asked: _Asked, request: AuthorizationRequest) -> str:
+        session = await self._sessions.find(read_cookie(call, self._cookie))
+        now = self._clock.ms()
+        sign_in = request.needs_sign_in(
+            auth_at=session.auth_at if session else None, acr=session.acr if session else None, asked_at=now, now=now
+        )
+        if session is not None and request.hinted_subject is not None:
+            if request.hinted_subject != self._tokens.subject(session.account_id, asked.client.sector):
+                # Somebody else is signed in than the client means: whoever it is must prove it now.
+                request, sign_in = replace(request, prompt=(*request.prompt, "login")), True
+        if sign_in or session is None:
+            if "none" in request.prompt:
+                raise LoginRequired("nobody suitable is signed in")
+            return await self._database.write_core(self._open, request, asked.pushed)
+        return await self._database.write_core(self._complete, asked.client, request, asked.pushed, session)
+
+    def _open(self, connection: Connection, request: AuthorizationRequest, pushed: bytes | None) -> str:
+        return f"{self._issuer}/interaction/{self._interactions.create(connection, request, par=pushed)}"
+
+    def _complete(
+        self,
+        connection: Connection,
+        client: Client,
+        request: AuthorizationRequest,
+        pushed: bytes | None,
+        session: BrowserSession,
+    ) -> str:
+        remembered = grants.find_remembered(connection, session.account_id, client.id)
+        if needs_page(request, client, remembered):
+            if "none" in request.prompt:
+                raise ConsentRequired("the resident has to be asked")
+            return self._open(connection, request, pushed)
+        if remembered is None or not set(request.scopes) <= set(remembered.scopes):
+            # The city's own service: the grant is recorded all the same, so that it can be seen and revoked.
+            remembered = grants.give(
+                connection,
+                account_id=session.account_id,
+                client_id=client.id,
+                scopes=request.scopes,
+                actor=session.actor(),
+                now=self._clock.ms(),
+            )
+        code = self._interactions.issue_code(
+            connection,
+            request,
+            par=pushed,
+            grant_id=remembered.id,
+            account_id=session.account_id,
+            session_id=session.id,
+            auth_at=session.auth_at,
+            acr=session.acr,
+            amr=session.amr,
+            scopes=request.scopes,
+        )
+        return request.answered(self._issuer, code=code)
+
+
+def read_cookie(call: Call, name: bytes) -> str | None:
+    """The value of a cookie; None if it is missing or sent twice (a planted second one decides nothing)."""
+    found = None
+    for header in call.header_values(b"cookie"):
+        for pair in header.split(b";"):
+            key, _, value = pair.strip().partition(b"=")
+            if key == name:
+                if found is not None:
+                    return None
+                found = value.decode("latin-1")
+    return found
+
+
+def _parts(name: str, value: str) -> list[str]:
+    return value.split(" ") if name == "resource" else [value]
+
+
+def _redirect(location: str) -> Reply:
+    # 303 and not 302 or 307: the form of a page is never sent on (RFC 9700 section 2.1, 4.12).
+    return Reply(303, b"", [(b"location", location.encode("ascii")), NO_STORE])

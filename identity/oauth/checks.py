@@ -1,0 +1,158 @@
+"""The checks of an authorization request, in the order they are made.
+
+RFC 6749 section 4.1.1 and 4.1.2.1, OpenID Connect Core section 3.1.2.1 and 3.1.2.2, RFC 7636, RFC 8707, RFC 9101,
+RFC 9126, RFC 9396, RFC 9449 section 10. Pure: each check reads the parameters and the client, raises an OAuthError or
+returns the fields of the request it has proved. The same list serves /oauth/authorize and /oauth/par.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from identity.clients import Client
+from identity.oauth import pkce
+from identity.oauth.errors import (
+    InvalidRequest,
+    InvalidScope,
+    InvalidTarget,
+    RegistrationNotSupported,
+    RequestNotSupported,
+    RequestUriNotSupported,
+    UnauthorizedClient,
+    UnsupportedResponseType,
+)
+from identity.oauth.parameters import Parameters, read_scopes, read_seconds, require
+from identity.oauth.request import AuthorizationRequest
+from identity.registration import STANDARD_SCOPES
+
+PROMPTS = frozenset({"none", "login", "consent", "select_account"})
+_STANDARD = frozenset(STANDARD_SCOPES)
+_THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
+
+Fields = dict[str, Any]
+Check = Callable[[Parameters, Client], Fields]
+
+
+def check_redirect_uri(parameters: Parameters, client: Client) -> str:
+    """The address the browser may be sent to: one the client registered, character for character.
+
+    RFC 9700 section 2.1: no pattern, no normalisation; whatever needs interpretation is not equal. Until this has
+    passed nothing may be redirected (RFC 6749 section 4.1.2.1).
+    """
+    asked = parameters.get("redirect_uri")
+    if asked is None:
+        if len(client.redirect_uris) == 1 and "openid" not in parameters.get("scope", "").split(" "):
+            return client.redirect_uris[0]
+        raise InvalidRequest("redirect_uri is required")
+    if asked not in client.redirect_uris:
+        raise InvalidRequest("redirect_uri is not registered for this client")
+    return asked
+
+
+def refuse_request_objects(parameters: Parameters, _: Client) -> Fields:
+    """OpenID Connect Core section 6 and 7.2.1: what we do not support is refused by its own name."""
+    if "request" in parameters:
+        raise RequestNotSupported("request is not supported; use pushed authorization requests")
+    if "request_uri" in parameters:
+        raise RequestUriNotSupported("request_uri is only supported for pushed authorization requests")
+    if "registration" in parameters:
+        raise RegistrationNotSupported("registration is not supported")
+    return {}
+
+
+def check_response_type(parameters: Parameters, client: Client) -> Fields:
+    """Only `code`: RFC 9700 section 2.1.2 leaves no room for tokens in the front channel."""
+    if require(parameters, "response_type") != "code":
+        raise UnsupportedResponseType("response_type must be code")
+    if "authorization_code" not in client.grant_types:
+        raise UnauthorizedClient("this client may not use the authorization code flow")
+    return {}
+
+
+def check_response_mode(parameters: Parameters, _: Client) -> Fields:
+    """The answer goes into the query; a mode we would silently ignore is refused."""
+    if parameters.get("response_mode", "query") != "query":
+        raise InvalidRequest("response_mode must be query")
+    return {}
+
+
+def read_challenge(parameters: Parameters, _: Client) -> Fields:
+    """RFC 7636 section 4.3."""
+    return {"challenge": pkce.read_challenge(parameters.get("code_challenge"), parameters.get("code_challenge_method"))}
+
+
+def check_scope(parameters: Parameters, client: Client) -> Fields:
+    """Standard scopes for everybody; others only for an approved member's client that registered them."""
+    scopes = read_scopes(parameters.get("scope"))
+    for scope in scopes:
+        if scope not in client.scopes or (scope not in _STANDARD and not client.may_use_data):
+            raise InvalidScope(f"scope {scope[:60]} is not allowed to this client")
+    if not scopes and "authorization_details" not in parameters:
+        raise InvalidScope("scope is required")
+    return {"scopes": scopes}
+
+
+def check_prompt(parameters: Parameters, _: Client) -> Fields:
+    """OpenID Connect Core section 3.1.2.1: `none` stands alone."""
+    prompt = tuple(parameters["prompt"].split()) if "prompt" in parameters else ()
+    if not set(prompt) <= PROMPTS:
+        raise InvalidRequest("prompt holds an unknown value")
+    if "none" in prompt and len(prompt) > 1:
+        raise InvalidRequest("prompt=none can't be combined")
+    return {"prompt": prompt, "max_age": read_seconds(parameters, "max_age")}
+
+
+def read_wishes(parameters: Parameters, _: Client) -> Fields:
+    """What the client would like: languages, levels, a name to fill in. Wishes never fail a request."""
+    return {
+        "login_hint": parameters.get("login_hint", "")[:200] or None,
+        "ui_locales": tuple(parameters["ui_locales"].split()[:10]) if "ui_locales" in parameters else (),
+        "acr_values": tuple(parameters["acr_values"].split()[:10]) if "acr_values" in parameters else (),
+    }
+
+
+def check_sizes(parameters: Parameters, _: Client) -> Fields:
+    """What is handed back or kept must not be a way to fill our tables."""
+    for name, limit in (("state", 2048), ("nonce", 512), ("code_challenge", 128)):
+        if len(parameters.get(name, "")) > limit:
+            raise InvalidRequest(f"{name} is longer than {limit} characters")
+    return {"nonce": parameters.get("nonce")}
+
+
+def check_resource(parameters: Parameters, client: Client) -> Fields:
+    """RFC 8707 section 2.1: only audiences this client registered."""
+    resources = tuple(parameters["resource"].split(" ")) if "resource" in parameters else ()
+    for resource in resources:
+        if resource not in client.resources:
+            raise InvalidTarget("a resource is not allowed to this client")
+    return {"resources": resources}
+
+
+def check_dpop_jkt(parameters: Parameters, _: Client) -> Fields:
+    """RFC 9449 section 10: the code will be bound to this key."""
+    jkt = parameters.get("dpop_jkt")
+    if jkt is not None and not _THUMBPRINT.fullmatch(jkt):
+        raise InvalidRequest("dpop_jkt must be a SHA-256 JWK thumbprint")
+    return {"dpop_jkt": jkt}
+
+
+CHECKS: tuple[Check, ...] = (
+    refuse_request_objects,
+    check_response_type,
+    check_response_mode,
+    read_challenge,
+    check_scope,
+    check_prompt,
+    check_sizes,
+    read_wishes,
+    check_resource,
+    check_dpop_jkt,
+)
+
+
+def check_request(parameters: Parameters, client: Client, redirect_uri: str) -> AuthorizationRequest:
+    """Every check in order; authorization details follow, since their meaning is in the database."""
+    fields: Fields = {}
+    for check in CHECKS:
+        fields.update(check(parameters, client))
+    return AuthorizationRequest(client_id=client.id, redirect_uri=redirect_uri, state=parameters.get("state"), **fields)

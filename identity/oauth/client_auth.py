@@ -1,0 +1,168 @@
+"""Client authentication: who calls the token, pushed-request, introspection or revocation endpoint.
+
+RFC 6749 section 2.3 (secret by Basic or by body), RFC 7523 section 3 and OpenID Connect Core section 9
+(private_key_jwt), public clients by their id. A client uses the one method it registered. Unknown client, wrong secret
+and suspended client get the same answer after the same work.
+"""
+
+import base64
+import binascii
+from typing import Any
+from urllib.parse import unquote_plus
+
+import orjson
+
+from identity import once
+from identity.clients import Client, Clients
+from identity.oauth.errors import InvalidClient, InvalidRequest
+from identity.oauth.parameters import Parameters
+from identity.registration import ASSERTION_ALGS
+from identity.settings import IdentitySettings
+from keys.errors import BadToken
+from keys.hashing import TokenHasher, same
+from keys.jose import verify_with_jwks
+from kit.clock import SECOND, Clock, Millis
+from kit.db import Database
+from kit.encoding import b64url_decode
+from kit.front import Call
+
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+SKEW: Millis = 10 * SECOND  # how far ahead a client's clock may run
+_NOBODY = bytes(32)
+_CHALLENGE = ((b"www-authenticate", b'Basic realm="sekisho", charset="UTF-8"'),)
+
+
+class ClientAuth:
+    """Authenticates the client of a call."""
+
+    def __init__(
+        self,
+        issuer: str,
+        settings: IdentitySettings,
+        clients: Clients,
+        hasher: TokenHasher,
+        database: Database,
+        clock: Clock,
+    ) -> None:
+        self._issuer = issuer
+        self._settings = settings
+        self._clients = clients
+        self._hasher = hasher
+        self._database = database
+        self._clock = clock
+
+    async def authenticate(self, call: Call, form: Parameters) -> Client:
+        """The client that proved itself; raises InvalidClient (401), or InvalidRequest for two methods at once."""
+        authorization = call.headers.get(b"authorization")
+        assertion, password = form.get("client_assertion"), form.get("client_secret")
+        if (authorization is not None) + (assertion is not None) + (password is not None) > 1:
+            raise InvalidRequest("use one method of client authentication only")  # RFC 6749 section 2.3
+        if authorization is not None:
+            if len(call.header_values(b"authorization")) > 1:
+                raise InvalidRequest("there is more than one Authorization header")
+            client_id, secret = _read_basic(authorization)
+            if form.get("client_id", client_id) != client_id:
+                raise InvalidRequest("client_id differs from the Authorization header")
+            return await self._by_secret(client_id, secret, "client_secret_basic")
+        if assertion is not None:
+            return await self._by_assertion(call, form, assertion)
+        client_id = form.get("client_id", "")
+        if password is not None:
+            return await self._by_secret(client_id, password, "client_secret_post")
+        if not client_id:
+            raise InvalidClient("client authentication is missing", headers=_CHALLENGE)
+        client = await self._clients.get(client_id)
+        if client is None or not client.public or not client.usable:
+            raise InvalidClient("client authentication failed")
+        return client
+
+    async def _by_secret(self, client_id: str, secret: str, method: str) -> Client:
+        client = await self._clients.get(client_id)
+        digest = self._hasher.digest("client-secret", secret)
+        expected = client.secret_digest if client is not None and client.secret_digest is not None else _NOBODY
+        matches = same(digest, expected)
+        if not matches or client is None or client.auth_method != method or not client.usable:
+            raise InvalidClient(
+                "client authentication failed", headers=_CHALLENGE if method == "client_secret_basic" else ()
+            )
+        return client
+
+    async def _by_assertion(self, call: Call, form: Parameters, assertion: str) -> Client:
+        if form.get("client_assertion_type") != ASSERTION_TYPE:
+            raise InvalidRequest("client_assertion_type must be " + ASSERTION_TYPE)
+        unverified_id = _unverified_subject(assertion)
+        if form.get("client_id", unverified_id) != unverified_id:
+            raise InvalidClient("client_id differs from the assertion's subject")
+        client = await self._clients.get(unverified_id)
+        if client is None or client.auth_method != "private_key_jwt" or not client.usable or client.jwks is None:
+            raise InvalidClient("client authentication failed")
+        try:
+            _, claims = verify_with_jwks(assertion, client.jwks, algs=ASSERTION_ALGS, typ=None)
+        except BadToken as error:
+            raise InvalidClient("client authentication failed", private=error.private) from error
+        expires_at = self._check_claims(claims, client.id, call.path, self._clock.ms())
+        key = once.digest("assertion", client.id, claims["jti"])
+        if not await self._database.write_core(once.claim, key, expires_at + SKEW):
+            raise InvalidClient("the assertion was used already")  # RFC 7523 section 3, rule 7
+        return client
+
+    def _check_claims(self, claims: dict[str, Any], client_id: str, path: str, now: Millis) -> Millis:
+        """RFC 7523 section 3, rules 1 to 6. Returns the moment of expiry."""
+        if claims.get("iss") != client_id or claims.get("sub") != client_id:
+            raise InvalidClient("iss and sub of the assertion must be the client_id")
+        audience = claims.get("aud")
+        named = [audience] if isinstance(audience, str) else audience
+        # An assertion that also names somebody else could be replayed there, or was meant for there.
+        accepted = {self._issuer, self._issuer + path, self._issuer + "/oauth/token"}
+        if not isinstance(named, list) or not named or not all(isinstance(a, str) and a in accepted for a in named):
+            raise InvalidClient("aud of the assertion must be this issuer, and nobody else")
+        expires_at = _moment(claims, "exp", required=True)
+        if expires_at + SKEW <= now:
+            raise InvalidClient("the assertion has expired")
+        if expires_at > now + self._settings.assertion_seconds * SECOND + SKEW:
+            raise InvalidClient("exp of the assertion is too far ahead")
+        for name in ("iat", "nbf"):
+            if _moment(claims, name, required=False) > now + SKEW:
+                raise InvalidClient(f"{name} of the assertion is in the future")
+        jti = claims.get("jti")
+        if not isinstance(jti, str) or not 0 < len(jti) <= 512:
+            raise InvalidClient("jti of the assertion is required")
+        return expires_at
+
+
+def _moment(claims: dict[str, Any], name: str, *, required: bool) -> Millis:
+    value = claims.get(name)
+    if value is None and not required:
+        return 0
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e12:
+        raise InvalidClient(f"{name} of the assertion must be a number of seconds")
+    return int(value * 1000)
+
+
+def _read_basic(header: bytes) -> tuple[str, str]:
+    """RFC 7617, with both parts form-encoded (RFC 6749 section 2.3.1). Loosely encoded credentials are refused."""
+    scheme, _, encoded = header.partition(b" ")
+    if scheme.lower() != b"basic":
+        raise InvalidClient("this authentication scheme is not known here", headers=_CHALLENGE)
+    try:
+        raw = base64.b64decode(encoded.strip(b" "), validate=True).decode("utf-8")
+    except (binascii.Error, UnicodeDecodeError):
+        raise InvalidClient("the Basic credentials are malformed", headers=_CHALLENGE) from None
+    client_id, colon, secret = raw.partition(":")
+    if not colon or not client_id:
+        raise InvalidClient("the Basic credentials are malformed", headers=_CHALLENGE)
+    if "%" in raw or "+" in raw:
+        return unquote_plus(client_id), unquote_plus(secret)
+    return client_id, secret
+
+
+def _unverified_subject(assertion: str) -> str:
+    """The subject an assertion claims, only to find the key to check it with."""
+    try:
+        claims = orjson.loads(b64url_decode(assertion.split(".")[1]))
+        subject = claims["sub"]
+    except (ValueError, IndexError, KeyError, TypeError):
+        raise InvalidClient("client_assertion is malformed") from None
+    if not isinstance(subject, str):
+        raise InvalidClient("client_assertion is malformed")
+    return subject

@@ -1,0 +1,258 @@
+"""The front rows of OAuth and OpenID Connect: path, handler, OpenAPI operation.
+
+Forms are parsed by hand, so their schemas are written by hand too.
+"""
+
+from typing import Any
+
+from identity.oauth.authorize import Authorize
+from identity.oauth.introspection import Introspection
+from identity.oauth.par import PushedRequests
+from identity.oauth.revocation import Revocation
+from identity.oauth.token import TokenEndpoint
+from identity.oidc.userinfo import UserInfo
+from kit.front import Handler
+from kit.host import Host
+
+Operation = dict[str, Any]
+
+_ERROR = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {"error": {"type": "string"}, "error_description": {"type": "string"}},
+}
+_AUTH = {
+    "client_id": {"type": "string"},
+    "client_secret": {"type": "string"},
+    "client_assertion_type": {"type": "string"},
+    "client_assertion": {"type": "string"},
+}
+_ASKED = {
+    "response_type": {"type": "string", "enum": ["code"]},
+    "redirect_uri": {"type": "string"},
+    "scope": {"type": "string"},
+    "state": {"type": "string"},
+    "nonce": {"type": "string"},
+    "code_challenge": {"type": "string"},
+    "code_challenge_method": {"type": "string", "enum": ["S256"]},
+    "authorization_details": {"type": "string", "description": "JSON array (RFC 9396)"},
+    "resource": {"type": "string", "format": "uri"},
+    "dpop_jkt": {"type": "string"},
+    "prompt": {"type": "string"},
+    "max_age": {"type": "string"},
+    "login_hint": {"type": "string"},
+    "id_token_hint": {"type": "string"},
+    "ui_locales": {"type": "string"},
+    "acr_values": {"type": "string"},
+}
+
+
+def _answer(description: str, schema: dict[str, Any] | None = None, example: Any = None) -> dict[str, Any]:
+    if schema is None:
+        return {"description": description}
+    content: dict[str, Any] = {"schema": schema}
+    if example is not None:
+        content["example"] = example
+    return {"description": description, "content": {"application/json": content}}
+
+
+def _problem(description: str) -> dict[str, Any]:
+    return {
+        "description": description,
+        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}},
+    }
+
+
+_ANYWHERE = {"413": _problem("The body is too large"), "503": _problem("Busy or stopping; nothing was done")}
+
+
+def _form(
+    name: str,
+    summary: str,
+    properties: dict[str, Any],
+    required: list[str],
+    responses: dict[str, Any],
+    description: str = "",
+) -> Operation:
+    return {
+        "operationId": f"identity_{name}",
+        "tags": ["oauth"],
+        "summary": summary,
+        "description": description,
+        "security": [{"client_secret_basic": []}, {}],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/x-www-form-urlencoded": {
+                    "schema": {"type": "object", "required": required, "properties": properties}
+                }
+            },
+        },
+        "responses": {
+            **responses,
+            "400": _answer("An OAuth error (RFC 6749 section 5.2)", _ERROR, {"error": "invalid_request"}),
+            "401": _answer("Client authentication failed", _ERROR, {"error": "invalid_client"}),
+            **_ANYWHERE,
+        },
+    }
+
+
+TOKEN = _form(
+    "token",
+    "Get tokens",
+    {
+        "grant_type": {"type": "string", "enum": ["authorization_code", "refresh_token", "client_credentials"]},
+        "code": {"type": "string"},
+        "redirect_uri": {"type": "string"},
+        "code_verifier": {"type": "string"},
+        "refresh_token": {"type": "string"},
+        "scope": {"type": "string"},
+        "resource": {"type": "string"},
+        **_AUTH,
+    },
+    ["grant_type"],
+    {
+        "200": _answer(
+            "Tokens (RFC 6749 section 5.1)",
+            {
+                "type": "object",
+                "required": ["access_token", "token_type", "expires_in"],
+                "properties": {
+                    "access_token": {"type": "string"},
+                    "token_type": {"type": "string", "enum": ["Bearer", "DPoP"]},
+                    "expires_in": {"type": "integer"},
+                    "scope": {"type": "string"},
+                    "refresh_token": {"type": "string"},
+                    "id_token": {"type": "string"},
+                    "authorization_details": {"type": "array", "items": {"type": "object"}},
+                },
+            },
+            {"access_token": "eyJ0eXAiOiJhdCtqd3QifQ.e30.c2ln", "token_type": "Bearer", "expires_in": 300},
+        )
+    },
+    "Authorization code with PKCE, refresh with rotation, client credentials. A DPoP header binds the tokens.",
+)
+PAR = _form(
+    "pushed_authorization_request",
+    "Push an authorization request (RFC 9126)",
+    {**_ASKED, **_AUTH},
+    ["response_type"],
+    {
+        "201": _answer(
+            "The request is kept for a moment",
+            {
+                "type": "object",
+                "required": ["request_uri", "expires_in"],
+                "properties": {"request_uri": {"type": "string"}, "expires_in": {"type": "integer"}},
+            },
+            {"request_uri": "urn:ietf:params:oauth:request_uri:par_6esc_11ACC5bwc014ltc14eY22c", "expires_in": 90},
+        ),
+    },
+)
+INTROSPECT = _form(
+    "introspect",
+    "Ask what a token is worth now (RFC 7662)",
+    {"token": {"type": "string"}, "token_type_hint": {"type": "string"}, **_AUTH},
+    ["token"],
+    {
+        "200": _answer(
+            "What the token says, if it is active and the caller may know",
+            {"type": "object", "required": ["active"], "properties": {"active": {"type": "boolean"}}},
+            {"active": False},
+        )
+    },
+)
+REVOKE = _form(
+    "revoke",
+    "Give up a token (RFC 7009)",
+    {"token": {"type": "string"}, "token_type_hint": {"type": "string"}, **_AUTH},
+    ["token"],
+    {"200": {"description": "The token is not honoured any more, if it ever was"}},
+)
+_REDIRECTS = {
+    "303": {"description": "To the client with a code or an error, or to a page that asks the resident"},
+    "400": {
+        "description": "Client or redirect_uri could not be proved: a page, never a redirect",
+        "content": {"text/html": {"schema": {"type": "string"}}},
+    },
+    "503": _problem("Busy or stopping; nothing was done"),
+}
+AUTHORIZE: Operation = {
+    "operationId": "identity_authorize",
+    "tags": ["oauth"],
+    "summary": "Ask a resident's authorization (for browsers)",
+    "parameters": [
+        {"name": name, "in": "query", "required": name == "client_id", "schema": {"type": "string"}}
+        for name in ("client_id", "request_uri", *_ASKED)
+    ],
+    "responses": _REDIRECTS,
+}
+AUTHORIZE_POST: Operation = {
+    "operationId": "identity_authorize_post",
+    "tags": ["oauth"],
+    "summary": "The same by POST; taken up again by GET",
+    "requestBody": {
+        "content": {
+            "application/x-www-form-urlencoded": {
+                "schema": {"type": "object", "properties": {"client_id": {"type": "string"}, **_ASKED}}
+            }
+        }
+    },
+    "responses": {**_REDIRECTS, "413": _problem("The body is too large")},
+}
+
+
+def _userinfo(method: str) -> Operation:
+    return {
+        "operationId": f"identity_userinfo_{method}",
+        "tags": ["openid"],
+        "summary": "Claims about the resident who authorized the token",
+        "security": [{"bearer": []}],
+        "responses": {
+            "200": _answer(
+                "The claims of the granted scopes",
+                {"type": "object", "required": ["sub"], "properties": {"sub": {"type": "string"}}},
+                {"sub": "3f1c0Qj9n0nDkV1YtJ3s5cQH2vJmWmQ0b0b1c2d3e4f", "name": "湊 花子"},
+            ),
+            "400": _problem("The token was sent in two ways"),
+            "401": _problem("No token, or one that is not honoured"),
+            "403": _problem("The token lacks the scope openid"),
+            "410": _problem("The resident's data was erased"),
+            **_ANYWHERE,
+        },
+    }
+
+
+def _document(name: str, summary: str) -> Operation:
+    return {
+        "operationId": f"identity_{name}",
+        "tags": ["discovery"],
+        "summary": summary,
+        "responses": {"200": _answer("The metadata document", {"type": "object", "required": ["issuer"]})},
+    }
+
+
+def register(
+    host: Host,
+    *,
+    authorize: Authorize,
+    token: TokenEndpoint,
+    pushed: PushedRequests,
+    introspection: Introspection,
+    revocation: Revocation,
+    userinfo: UserInfo,
+    document: Handler,
+) -> None:
+    """Put the rows into the front table. The callers prove themselves here, so the audience is `public`."""
+    openid = _document("openid_configuration", "OpenID Connect discovery")
+    server = _document("authorization_server", "Authorization server metadata (RFC 8414)")
+    host.front("GET", "/.well-known/openid-configuration", "public", document, openid)
+    host.front("GET", "/.well-known/oauth-authorization-server", "public", document, server)
+    host.front("GET", "/oauth/authorize", "public", authorize.get, AUTHORIZE)
+    host.front("POST", "/oauth/authorize", "public", authorize.post, AUTHORIZE_POST)
+    host.front("POST", "/oauth/token", "public", token.endpoint, TOKEN)
+    host.front("POST", "/oauth/par", "public", pushed.endpoint, PAR)
+    host.front("POST", "/oauth/introspect", "public", introspection.endpoint, INTROSPECT)
+    host.front("POST", "/oauth/revoke", "public", revocation.endpoint, REVOKE)
+    host.front("GET", "/oauth/userinfo", "public", userinfo.endpoint, _userinfo("get"))
+    host.front("POST", "/oauth/userinfo", "public", userinfo.endpoint, _userinfo("post"))

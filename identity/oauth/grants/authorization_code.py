@@ -1,0 +1,140 @@
+"""The authorization code grant: a code becomes tokens, once.
+
+RFC 6749 section 4.1.3, RFC 7636 section 4.6, RFC 9449 section 10, RFC 9700 section 2.1.1. One write finds the code,
+checks it, marks it used, begins the refresh family and notes the tokens; of eight callers with one code exactly one
+gets past the mark. A code that comes back ends its whole chain, and that refusal is returned, not raised, so that what
+it ended stays ended.
+"""
+
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, text
+
+from identity import chains, codes
+from identity.clients import Client
+from identity.oauth import pkce
+from identity.oauth.dpop import Proved
+from identity.oauth.errors import InvalidGrant
+from identity.oauth.grants.shared import (
+    Exchanged,
+    Replayed,
+    answer,
+    note_issued,
+    read_audience,
+    require_binding,
+)
+from identity.oauth.parameters import Parameters, require
+from identity.settings import IdentitySettings
+from identity.tokens import Tokens, new_jti
+from keys.hashing import TokenHasher, same
+from kit import audit
+from kit.clock import SECOND, Clock, Millis
+from kit.db import Database
+
+_FIND = text(
+    "SELECT c.chain, c.client_id, c.account_id, c.grant_id, c.request, c.used_at, c.expires_at,"
+    " g.status AS grant_status, a.status AS account_status"
+    " FROM identity_code c JOIN identity_grant g ON g.id = c.grant_id JOIN identity_account a ON a.id = c.account_id"
+    " WHERE c.digest = :digest"
+)
+_BEGIN = text(
+    "INSERT INTO identity_refresh (id, client_id, account_id, grant_id, current, generation, request, status,"
+    " ends_at, expires_at) VALUES (:id, :client_id, :account_id, :grant_id, :current, 0, :request, 'active',"
+    " :ends_at, :expires_at)"
+)
+_USE = text("UPDATE identity_code SET used_at = :now WHERE digest = :digest AND used_at IS NULL")
+
+
+class AuthorizationCode:
+    """Handles grant_type=authorization_code."""
+
+    def __init__(
+        self, database: Database, clock: Clock, settings: IdentitySettings, hasher: TokenHasher, tokens: Tokens
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._settings = settings
+        self._hasher = hasher
+        self._tokens = tokens
+
+    async def handle(self, form: Parameters, client: Client, proved: Proved | None) -> dict[str, Any]:
+        """Tokens for a code; answered once its use is durable."""
+        code = require(form, "code")
+        now = self._clock.ms()
+        result = await self._database.write_core(
+            self._exchange, self._hasher.digest("code", code), form, client, proved, now
+        )
+        if isinstance(result, Replayed):
+            raise InvalidGrant("the code was used already; everything issued from it has been revoked")
+        return answer(self._tokens, self._settings, client, result, proved=proved, now=now, first=True)
+
+    def _exchange(
+        self,
+        connection: Connection,
+        digest: bytes,
+        form: Parameters,
+        client: Client,
+        proved: Proved | None,
+        now: Millis,
+    ) -> Exchanged | Replayed:
+        row = connection.execute(_FIND, {"digest": digest}).mappings().first()
+        if row is None or row["client_id"] != client.id:
+            raise InvalidGrant("the code is unknown or was issued to another client")
+        if row["used_at"] is not None:
+            return self._replayed(connection, row["chain"], row["grant_id"], client, now)
+        if row["expires_at"] <= now:
+            raise InvalidGrant("the code has expired")
+        if row["grant_status"] != "active" or row["account_status"] != "active":
+            raise InvalidGrant("the authorization was withdrawn")
+        authorized = codes.unpack(row["request"])
+        # Section 4.1.3: identical to the one of the authorization request, whenever that carried one; ours always do.
+        if form.get("redirect_uri") != authorized.redirect_uri:
+            raise InvalidGrant("redirect_uri differs from the authorization request")
+        pkce.verify(form.get("code_verifier"), pkce.Challenge(authorized.challenge))
+        if authorized.dpop_jkt is not None and (proved is None or not same(proved.jkt, authorized.dpop_jkt)):
+            raise InvalidGrant("the DPoP proof was made with another key than the code is bound to")
+        require_binding(client, proved)
+        audience = read_audience(form.get("resource"), authorized.resources, self._tokens.issuer)
+        if connection.execute(_USE, {"digest": digest, "now": now}).rowcount != 1:
+            return self._replayed(connection, row["chain"], row["grant_id"], client, now)
+        jkt = proved.jkt if proved else None
+        jti = new_jti(row["chain"])
+        note_issued(
+            connection, jti, "access", client_id=client.id, grant_id=row["grant_id"], now=now,
+            seconds=self._settings.access_token_seconds,
+        )  # fmt: skip
+        refresh_token = None
+        if "offline_access" in authorized.scopes and "refresh_token" in client.grant_types:
+            refresh_token = self._begin_family(connection, row, codes.bound_to(authorized, jkt), now)
+        return Exchanged(
+            jti, row["account_id"], row["grant_id"], authorized, authorized.scopes, audience, refresh_token
+        )
+
+    def _begin_family(self, connection: Connection, row: RowMapping, authorized: codes.Authorized, now: Millis) -> str:
+        chain, idle = row["chain"], self._settings.refresh_idle_seconds
+        token, current = self._tokens.new_refresh(chain, 0)
+        connection.execute(
+            _BEGIN,
+            {
+                "id": chain, "client_id": row["client_id"], "account_id": row["account_id"],
+                "grant_id": row["grant_id"], "current": current, "request": authorized.pack(),
+                "ends_at": now + self._settings.refresh_seconds * SECOND, "expires_at": now + idle * SECOND,
+            },
+        )  # fmt: skip
+        note_issued(
+            connection, f"{chain}.0", "refresh", client_id=row["client_id"], grant_id=row["grant_id"], now=now,
+            seconds=idle,
+        )  # fmt: skip
+        return token
+
+    def _replayed(self, connection: Connection, chain: str, grant_id: str, client: Client, now: Millis) -> Replayed:
+        chains.revoke(connection, chain, until=now + self._settings.access_token_seconds * SECOND)
+        audit.record(
+            connection,
+            "identity.code.replayed",
+            actor=client.actor(),
+            object=("client", client.id),
+            detail={"grant": grant_id, "chain": chain},
+            outcome="refused",
+        )
+        return Replayed()

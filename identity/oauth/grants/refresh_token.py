@@ -1,0 +1,134 @@
+"""The refresh token grant, with rotation.
+
+RFC 6749 section 6, RFC 9700 section 4.14.2: each use yields a new refresh token and spends the old one; a spent one
+that comes back ends the family, for either the thief or the client holds it. RFC 9449 section 5: a bound family stays
+bound; a public client must prove the same key.
+"""
+
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from identity import chains, codes
+from identity.clients import Client
+from identity.oauth.dpop import Proved
+from identity.oauth.errors import InvalidDpopProof, InvalidGrant, InvalidScope
+from identity.oauth.grants.shared import (
+    Exchanged,
+    Replayed,
+    answer,
+    note_issued,
+    read_audience,
+    require_binding,
+)
+from identity.oauth.parameters import Parameters, read_scopes, require
+from identity.settings import IdentitySettings
+from identity.tokens import Refresh, Tokens, new_jti
+from keys.hashing import same
+from kit import audit
+from kit.clock import SECOND, Clock, Millis
+from kit.db import Database
+
+_FIND = text(
+    "SELECT f.client_id, f.account_id, f.grant_id, f.current, f.generation, f.request, f.status, f.ends_at,"
+    " f.expires_at, g.status AS grant_status, a.status AS account_status"
+    " FROM identity_refresh f JOIN identity_grant g ON g.id = f.grant_id"
+    " JOIN identity_account a ON a.id = f.account_id WHERE f.id = :id"
+)
+_ROTATE = text(
+    "UPDATE identity_refresh SET current = :new, generation = :generation, expires_at = :expires_at"
+    " WHERE id = :id AND current = :old AND status = 'active'"
+)
+
+
+class RefreshToken:
+    """Handles grant_type=refresh_token."""
+
+    def __init__(self, database: Database, clock: Clock, settings: IdentitySettings, tokens: Tokens) -> None:
+        self._database = database
+        self._clock = clock
+        self._settings = settings
+        self._tokens = tokens
+
+    async def handle(self, form: Parameters, client: Client, proved: Proved | None) -> dict[str, Any]:
+        """Fresh tokens for a refresh token; answered once the rotation is durable."""
+        presented = self._tokens.read_refresh(require(form, "refresh_token"))
+        if presented is None:
+            raise InvalidGrant("the refresh token is unknown")
+        require_binding(client, proved)
+        now = self._clock.ms()
+        result = await self._database.write_core(self._rotate, presented, form, client, proved, now)
+        if isinstance(result, Replayed):
+            raise InvalidGrant("the refresh token was used already; everything issued with it has been revoked")
+        return answer(self._tokens, self._settings, client, result, proved=proved, now=now, first=False)
+
+    def _rotate(
+        self,
+        connection: Connection,
+        presented: Refresh,
+        form: Parameters,
+        client: Client,
+        proved: Proved | None,
+        now: Millis,
+    ) -> Exchanged | Replayed:
+        row = connection.execute(_FIND, {"id": presented.family_id}).mappings().first()
+        if row is None or row["client_id"] != client.id:
+            raise InvalidGrant("the refresh token is unknown or was issued to another client")
+        if row["status"] != "active" or row["grant_status"] != "active" or row["account_status"] != "active":
+            raise InvalidGrant("the refresh token was revoked")
+        if not same(bytes(row["current"]), presented.digest):
+            return self._reused(connection, presented, row["grant_id"], client, now)
+        if row["expires_at"] <= now or row["ends_at"] <= now:
+            raise InvalidGrant("the refresh token has expired")
+        authorized = codes.unpack(row["request"])
+        _check_binding(client, authorized, proved)
+        asked = read_scopes(form.get("scope"))
+        if not set(asked) <= set(authorized.scopes):
+            raise InvalidScope("scope asks for more than was granted")  # section 6
+        audience = read_audience(form.get("resource"), authorized.resources, self._tokens.issuer)
+        generation = row["generation"] + 1
+        idle = self._settings.refresh_idle_seconds
+        token, digest = self._tokens.new_refresh(presented.family_id, generation)
+        rotated = connection.execute(
+            _ROTATE,
+            {
+                "new": digest, "generation": generation, "id": presented.family_id, "old": presented.digest,
+                "expires_at": min(now + idle * SECOND, row["ends_at"]),
+            },
+        )  # fmt: skip
+        if rotated.rowcount != 1:
+            return self._reused(connection, presented, row["grant_id"], client, now)
+        jti = new_jti(presented.family_id)
+        note_issued(
+            connection, jti, "access", client_id=client.id, grant_id=row["grant_id"], now=now,
+            seconds=self._settings.access_token_seconds,
+        )  # fmt: skip
+        note_issued(
+            connection, f"{presented.family_id}.{generation}", "refresh", client_id=client.id,
+            grant_id=row["grant_id"], now=now, seconds=idle,
+        )  # fmt: skip
+        scopes = asked or authorized.scopes
+        return Exchanged(jti, row["account_id"], row["grant_id"], authorized, scopes, audience, token)
+
+    def _reused(
+        self, connection: Connection, presented: Refresh, grant_id: str, client: Client, now: Millis
+    ) -> Replayed:
+        chains.revoke(connection, presented.family_id, until=now + self._settings.access_token_seconds * SECOND)
+        audit.record(
+            connection,
+            "identity.refresh.reused",
+            actor=client.actor(),
+            object=("client", client.id),
+            detail={"grant": grant_id, "chain": presented.family_id, "generation": presented.generation},
+            outcome="refused",
+        )
+        return Replayed()
+
+
+def _check_binding(client: Client, authorized: codes.Authorized, proved: Proved | None) -> None:
+    if authorized.dpop_jkt is None:
+        return
+    if proved is None:
+        raise InvalidDpopProof("this refresh token is bound to a key; send a DPoP proof")
+    if client.public and not same(proved.jkt, authorized.dpop_jkt):
+        raise InvalidGrant("the DPoP proof was made with another key than the refresh token is bound to")

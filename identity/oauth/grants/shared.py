@@ -1,0 +1,111 @@
+"""What the grants share: the audience of a token, its compact row, the body of the answer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from identity.clients import Client
+from identity.codes import Authorized, issued_table
+from identity.oauth.dpop import Proved
+from identity.oauth.errors import InvalidDpopProof, InvalidTarget
+from identity.settings import IdentitySettings
+from identity.tokens import Tokens
+from kit.clock import SECOND, Millis
+from kit.db import tx_of
+
+
+@dataclass(frozen=True, slots=True)
+class Exchanged:
+    """What a write found and recorded; the tokens are signed after it is durable."""
+
+    jti: str
+    account_id: str
+    grant_id: str
+    authorized: Authorized
+    scopes: tuple[str, ...]
+    audience: str
+    refresh_token: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """A spent code or refresh token came back. Returned, not raised: what it ended stays ended."""
+
+
+def read_audience(asked: str | None, allowed: Sequence[str], default: str) -> str:
+    """The one audience of the token (RFC 8707 section 2): the one asked for, or the first allowed, or ourselves."""
+    if asked is None:
+        return allowed[0] if allowed else default
+    if " " in asked:
+        raise InvalidTarget("ask for one resource at a time")
+    if asked != default and asked not in allowed:
+        raise InvalidTarget("this resource is not allowed to this client")
+    if allowed and asked not in allowed:
+        raise InvalidTarget("this resource was not authorized")
+    return asked
+
+
+def require_binding(client: Client, proved: Proved | None) -> None:
+    """A client registered for bound tokens never gets a bearer token (RFC 9449 section 5.2)."""
+    if client.dpop_bound and proved is None:
+        raise InvalidDpopProof("this client must send a DPoP proof")
+
+
+def note_issued(
+    connection: Connection, jti: str, kind: str, *, client_id: str, grant_id: str | None, now: Millis, seconds: int
+) -> None:
+    """The compact row of a token (invariant I8)."""
+    tx_of(connection).append(
+        issued_table,
+        {
+            "jti": jti, "client_id": client_id, "grant_id": grant_id, "kind": kind, "issued_at": now,
+            "expires_at": now + seconds * SECOND,
+        },
+    )  # fmt: skip
+
+
+def answer(
+    tokens: Tokens,
+    settings: IdentitySettings,
+    client: Client,
+    exchanged: Exchanged,
+    *,
+    proved: Proved | None,
+    now: Millis,
+    first: bool,
+) -> dict[str, Any]:
+    """Sign and say (RFC 6749 section 5.1, OpenID Connect Core section 3.1.3.3, RFC 9396 section 7)."""
+    authorized = exchanged.authorized
+    access_token = tokens.access_token(
+        client,
+        jti=exchanged.jti,
+        audience=exchanged.audience,
+        scopes=exchanged.scopes,
+        now=now,
+        jkt=proved.jkt if proved else None,
+        account_id=exchanged.account_id,
+        grant_id=exchanged.grant_id,
+        authorized=authorized,
+    )
+    body: dict[str, Any] = {
+        "access_token": access_token,
+        "token_type": "DPoP" if proved else "Bearer",
+        "expires_in": settings.access_token_seconds,
+        "scope": " ".join(exchanged.scopes),
+    }
+    if exchanged.refresh_token is not None:
+        body["refresh_token"] = exchanged.refresh_token
+    if "openid" in exchanged.scopes:
+        body["id_token"] = tokens.id_token(
+            client,
+            account_id=exchanged.account_id,
+            authorized=authorized,
+            access_token=access_token,
+            now=now,
+            with_nonce=first,
+        )
+    if authorized.details:
+        body["authorization_details"] = authorized.details
+    return body

@@ -1,0 +1,95 @@
+"""Token introspection.
+
+RFC 7662. A resource server asks about tokens for its audiences, a client about its own; for everybody else, and for
+everything else, the answer is `{"active": false}` and no more (section 2.2). Answers are as of now: the verdict comes
+from the cache that compares the change counter (identity.bearer).
+"""
+
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, text
+
+from identity.bearer import Access, AccessTokens
+from identity.clients import Client
+from identity.oauth.client_auth import ClientAuth
+from identity.oauth.errors import UnauthorizedClient
+from identity.oauth.parameters import read_form, require
+from identity.tokens import Refresh, Tokens
+from kit.clock import Clock
+from kit.db import Database
+from kit.front import JSON, NO_STORE, Call, Reply
+
+_INACTIVE = Reply(200, b'{"active":false}', [JSON, NO_STORE])
+_PASSED_ON = (
+    "iss", "sub", "aud", "exp", "iat", "jti", "client_id", "scope", "auth_time", "acr", "amr", "grant_id", "cnf",
+    "authorization_details",
+)  # fmt: skip
+_KEPT = 20_000
+
+_FAMILY = text(
+    "SELECT f.client_id, f.current, f.request, f.status, f.ends_at, f.expires_at, g.status, a.status"
+    " FROM identity_refresh f JOIN identity_grant g ON g.id = f.grant_id"
+    " JOIN identity_account a ON a.id = f.account_id WHERE f.id = :id"
+)
+
+
+class Introspection:
+    """Handles POST /oauth/introspect."""
+
+    def __init__(
+        self, auth: ClientAuth, access_tokens: AccessTokens, tokens: Tokens, database: Database, clock: Clock
+    ) -> None:
+        self._auth = auth
+        self._access_tokens = access_tokens
+        self._tokens = tokens
+        self._database = database
+        self._clock = clock
+        self._bodies: dict[str, bytes] = {}  # by jti: what is said of a live token never changes
+
+    async def endpoint(self, call: Call) -> Reply:
+        """Section 2.1: the caller must authenticate, so a public client can't ask."""
+        form = read_form(call.headers.get(b"content-type", b""), await call.body())
+        client = await self._auth.authenticate(call, form)
+        if client.public:
+            raise UnauthorizedClient("a public client can't introspect tokens")
+        token = require(form, "token")
+        if token.startswith("skr_"):
+            return await self._of_refresh(token, client)
+        access = await self._access_tokens.find(token)
+        if access is None or not _may_know(client, access):
+            return _INACTIVE
+        body = self._bodies.get(access.jti)
+        if body is None:
+            if len(self._bodies) >= _KEPT:
+                self._bodies.clear()
+            body = self._bodies[access.jti] = orjson.dumps(describe(access))
+        return Reply(200, body, [JSON, NO_STORE])
+
+    async def _of_refresh(self, token: str, client: Client) -> Reply:
+        presented = self._tokens.read_refresh(token)
+        if presented is None:
+            return _INACTIVE
+        found = await self._database.peek(_family, presented, client.id, self._clock.ms())
+        return _INACTIVE if found is None else Reply(200, orjson.dumps(found), [JSON, NO_STORE])
+
+
+def describe(access: Access) -> dict[str, Any]:
+    """Section 2.2: `sub` is the resource's, as in the token (pairwise)."""
+    claims = access.claims
+    said = {name: claims[name] for name in _PASSED_ON if name in claims}
+    return {"active": True, "token_type": "DPoP" if access.jkt else "Bearer", **said}
+
+
+def _may_know(client: Client, access: Access) -> bool:
+    return access.client_id == client.id or any(audience in client.introspects for audience in access.audience)
+
+
+def _family(connection: Connection, presented: Refresh, client_id: str, now: int) -> dict[str, Any] | None:
+    row = connection.execute(_FAMILY, {"id": presented.family_id}).first()
+    if row is None or row[0] != client_id or bytes(row[1]) != presented.digest:
+        return None
+    if row[3] != "active" or row[6] != "active" or row[7] != "active" or min(row[4], row[5]) <= now:
+        return None
+    scopes = orjson.loads(row[2])["scopes"]
+    return {"active": True, "client_id": client_id, "scope": " ".join(scopes), "exp": min(row[4], row[5]) // 1000}

@@ -1,0 +1,74 @@
+"""What this server can do, for machines.
+
+OpenID Connect Discovery 1.0 section 3, RFC 8414 section 2, RFC 9126 section 5, RFC 9207 section 3, RFC 9396 section 10,
+RFC 9449 section 5.1. Built once, served as bytes; the tests judge it with Authlib's `OpenIDProviderMetadata`.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import orjson
+
+from identity.levels import ORDER
+from identity.oauth.dpop import ALGS as DPOP_ALGS
+from identity.registration import ASSERTION_ALGS, STANDARD_SCOPES
+from kit.front import JSON, Call, Reply
+
+_METHODS = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
+_ANYBODY = (b"access-control-allow-origin", b"*")
+
+
+def build(issuer: str, *, id_token_algs: Sequence[str], detail_types: Sequence[str]) -> dict[str, Any]:
+    """The metadata document."""
+    return {
+        "issuer": issuer,
+        "authorization_endpoint": f"{issuer}/oauth/authorize",
+        "token_endpoint": f"{issuer}/oauth/token",
+        "userinfo_endpoint": f"{issuer}/oauth/userinfo",
+        "jwks_uri": f"{issuer}/oauth/jwks",
+        "pushed_authorization_request_endpoint": f"{issuer}/oauth/par",
+        "introspection_endpoint": f"{issuer}/oauth/introspect",
+        "revocation_endpoint": f"{issuer}/oauth/revoke",
+        "scopes_supported": list(STANDARD_SCOPES),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+        "subject_types_supported": ["pairwise"],
+        "acr_values_supported": list(ORDER),
+        "id_token_signing_alg_values_supported": list(id_token_algs),
+        "token_endpoint_auth_methods_supported": [*_METHODS, "none"],
+        "token_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGS),
+        "introspection_endpoint_auth_methods_supported": _METHODS,
+        "introspection_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGS),
+        "revocation_endpoint_auth_methods_supported": [*_METHODS, "none"],
+        "revocation_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGS),
+        "dpop_signing_alg_values_supported": list(DPOP_ALGS),
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": True,
+        "require_pushed_authorization_requests": False,
+        "authorization_details_types_supported": list(detail_types),
+        "prompt_values_supported": ["none", "login", "consent", "select_account"],
+        "claim_types_supported": ["normal"],
+        "claims_supported": [
+            "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid", "name",
+            "name#ja-Kana-JP", "gender", "birthdate", "locale", "email", "email_verified", "address",
+        ],
+        "claims_parameter_supported": False,
+        "request_parameter_supported": False,
+        "request_uri_parameter_supported": False,
+        "ui_locales_supported": ["ja", "en"],
+        "service_documentation": f"{issuer}/docs",
+    }  # fmt: skip
+
+
+def handler(make: Callable[[], dict[str, Any]]) -> Callable[[Call], Awaitable[Reply]]:
+    """Serve the document as prebuilt bytes; made at the first request, when every package has plugged in."""
+    kept: list[Reply] = []
+
+    async def serve(_: Call) -> Reply:
+        if not kept:
+            headers = [JSON, (b"cache-control", b"public, max-age=300"), _ANYBODY]
+            kept.append(Reply(200, orjson.dumps(make()), headers))
+        return kept[0]
+
+    return serve

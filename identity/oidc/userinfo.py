@@ -1,0 +1,69 @@
+"""The userinfo endpoint.
+
+OpenID Connect Core section 5.3: claims about the resident, by the scopes of the access token (section 5.4). `sub` is
+the client's own, the same as in its ID tokens. Only what the resident has told us is said: an absent claim is left out.
+"""
+
+from typing import Any
+
+from identity import accounts
+from identity.accounts import Profile
+from identity.bearer import Bearer
+from identity.clients import Clients
+from identity.errors import TokenRefused
+from identity.tokens import Tokens
+from keys.envelope import Sealer
+from kit.db import Database
+from kit.front import Call, Reply, reply_json
+
+_ANYBODY = ((b"access-control-allow-origin", b"*"),)
+
+
+class UserInfo:
+    """Handles GET and POST /oauth/userinfo."""
+
+    def __init__(self, bearer: Bearer, clients: Clients, tokens: Tokens, sealer: Sealer, database: Database) -> None:
+        self._bearer = bearer
+        self._clients = clients
+        self._tokens = tokens
+        self._sealer = sealer
+        self._database = database
+
+    async def endpoint(self, call: Call) -> Reply:
+        """The claims as JSON; the token by Authorization header, or in the body of a POST (RFC 6750 section 2.2)."""
+        token = await _body_token(call)
+        access = await self._bearer.verify(call, scope="openid", body_token=token)
+        client = await self._clients.get(access.client_id)
+        if access.account_id is None or client is None:
+            raise TokenRefused("This token does not speak for a resident.")
+        claims: dict[str, Any] = {"sub": self._tokens.subject(access.account_id, client.sector)}
+        if access.scopes & {"profile", "email", "address"}:
+            profile = await self._database.read(accounts.profile, self._sealer, access.account_id)
+            claims.update(claims_for(profile, access.scopes))
+        return reply_json(200, claims, headers=_ANYBODY)
+
+
+def claims_for(profile: Profile, scopes: frozenset[str]) -> dict[str, Any]:
+    """The claims of the granted scopes (section 5.4). Pure."""
+    said: dict[str, Any] = {}
+    if "profile" in scopes:
+        said |= {
+            "name": profile.name,
+            "name#ja-Kana-JP": profile.name_kana,
+            "gender": profile.gender,
+            "birthdate": profile.birthdate,
+            "locale": profile.locale,
+        }
+    if "email" in scopes and profile.email:
+        said |= {"email": profile.email, "email_verified": False}
+    if "address" in scopes and profile.address:
+        said["address"] = {"formatted": profile.address}
+    return {name: value for name, value in said.items() if value is not None and value != ""}
+
+
+async def _body_token(call: Call) -> str | None:
+    if call.method != "POST" or b"authorization" in call.headers:
+        return None
+    if not call.headers.get(b"content-type", b"").startswith(b"application/x-www-form-urlencoded"):
+        return None
+    return (await call.form()).get("access_token")

@@ -1,0 +1,97 @@
+"""Where this package plugs in: accounts and sessions first, then clients, grants, OAuth and OpenID Connect."""
+
+from typing import Any
+
+from identity import accounts_wiring, errors
+from identity.bearer import AccessTokens, Bearer
+from identity.clients import Clients
+from identity.interaction import Interactions
+from identity.oauth import endpoints, housekeeping, metadata
+from identity.oauth.authorize import Authorize
+from identity.oauth.client_auth import ClientAuth
+from identity.oauth.details import DetailTypes
+from identity.oauth.dpop import Dpop
+from identity.oauth.grants.authorization_code import AuthorizationCode
+from identity.oauth.grants.client_credentials import ClientCredentials
+from identity.oauth.grants.refresh_token import RefreshToken
+from identity.oauth.introspection import Introspection
+from identity.oauth.pages import ErrorPage
+from identity.oauth.par import PushedRequests
+from identity.oauth.revocation import Revocation
+from identity.oauth.token import TokenEndpoint
+from identity.oidc.userinfo import UserInfo
+from identity.routes import operator_router
+from identity.sessions import Sessions
+from identity.settings import IdentitySettings
+from identity.tokens import Tokens
+from keys.envelope import Sealer
+from keys.hashing import TokenHasher
+from keys.ring import KeyRing
+from kit.host import Host
+
+# OpenID Connect Core section 2: RS256 unless the client registered otherwise.
+ID_TOKEN_ALGS = ("RS256", "ES256", "EdDSA")
+SWEEP_SECONDS = 60
+
+
+def include(host: Host) -> None:
+    """Provide Clients, Interactions, DetailTypes, Tokens, AccessTokens, Bearer, ErrorPage; serve the endpoints."""
+    accounts_wiring.include(host)
+    db, clock, issuer = host.db, host.clock, host.issuer
+    settings: IdentitySettings = host.settings.identity
+    hasher, ring, sealer = host.get(TokenHasher), host.get(KeyRing), host.get(Sealer)
+
+    clients = Clients(db, hasher, clock)
+    types = DetailTypes()
+    interactions = Interactions(issuer, settings, hasher, clock)
+    tokens = Tokens(issuer, settings, ring, hasher, ID_TOKEN_ALGS[0])
+    dpop = Dpop(issuer, settings, hasher)
+    access_tokens = AccessTokens(issuer, db, ring, clients, clock)
+    bearer = Bearer(issuer, access_tokens, dpop, db, clock)
+    page = ErrorPage()
+    host.provide(Clients, clients)
+    host.provide(DetailTypes, types)
+    host.provide(Interactions, interactions)
+    host.provide(Tokens, tokens)
+    host.provide(AccessTokens, access_tokens)
+    host.provide(Bearer, bearer)
+    host.provide(ErrorPage, page)
+
+    auth = ClientAuth(issuer, settings, clients, hasher, db, clock)
+    pushed = PushedRequests(settings, db, clock, hasher, auth, dpop, types)
+    authorize = Authorize(
+        issuer, db, clock, clients, host.get(Sessions), interactions, pushed, types, tokens, ring, page
+    )
+    token = TokenEndpoint(
+        auth,
+        dpop,
+        {
+            "authorization_code": AuthorizationCode(db, clock, settings, hasher, tokens),
+            "refresh_token": RefreshToken(db, clock, settings, tokens),
+            "client_credentials": ClientCredentials(db, clock, settings, tokens),
+        },
+        ring,
+        db,
+        clock,
+    )
+
+    def document() -> dict[str, Any]:
+        return metadata.build(issuer, id_token_algs=ID_TOKEN_ALGS, detail_types=types.names)
+
+    endpoints.register(
+        host,
+        authorize=authorize,
+        token=token,
+        pushed=pushed,
+        introspection=Introspection(auth, access_tokens, tokens, db, clock),
+        revocation=Revocation(settings, auth, tokens, ring, db, clock),
+        userinfo=UserInfo(bearer, clients, tokens, sealer, db),
+        document=metadata.handler(document),
+    )
+    host.routes("operator", operator_router(db, clock, clients))
+    host.problems(*errors.ALL)
+
+    async def tidy() -> int:
+        return await housekeeping.sweep_all(db, clock)
+
+    host.job("identity.oauth.sweep", SWEEP_SECONDS, tidy)
