@@ -150,10 +150,12 @@ class Authorize:
         sign_in = request.needs_sign_in(
             auth_at=session.auth_at if session else None, acr=session.acr if session else None, asked_at=now, now=now
         )
-        if session is not None and request.hinted_subject is not None:
-            if request.hinted_subject != self._tokens.subject(session.account_id, asked.client.sector):
-                # Somebody else is signed in than the client means: whoever it is must prove it now.
-                request, sign_in = replace(request, prompt=(*request.prompt, "login")), True
+        if session is not None and request.hinted_subject not in (
+            None,
+            self._tokens.subject(session.account_id, asked.client.sector),
+        ):
+            # Somebody else is signed in than the client means: whoever it is must prove it now.
+            request, sign_in = replace(request, prompt=(*request.prompt, "login")), True
         if sign_in or session is None:
             if "none" in request.prompt:
                 raise LoginRequired("nobody suitable is signed in")
