@@ -27,7 +27,11 @@ from portal.app import Building
 
 REDIRECT = "https://clinic.example/cb"
 PROFILE = Profile(
-    name="湊 花子", name_kana="ミナト ハナコ", birthdate="1988-04-02", email="hanako@example.jp", address="湊浜市潮見1-2-3"
+    name="湊 花子",
+    name_kana="ミナト ハナコ",
+    birthdate="1988-04-02",
+    email="hanako@example.jp",
+    address="湊浜市潮見1-2-3",
 )
 
 
@@ -239,5 +243,3 @@ def assertion(key: Any, *, alg: str, now_ms: int, **claims: Any) -> str:
     body = {"iat": now, "exp": now + 60, "jti": secrets.token_hex(8), **claims}
     payload = json.dumps({name: value for name, value in body.items() if value is not None})
     return str(jws.serialize_compact({"alg": alg, "kid": key.kid}, payload, key, algorithms=[alg]))
-
-
