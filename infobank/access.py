@@ -18,7 +18,7 @@ from identity.bearer import Access
 from identity.standing import standing
 from infobank import store, vault
 from infobank.items import SealedItem
-from infobank.store import DISCLOSURE
+from infobank.store import DISCLOSURE, Place
 from keys.envelope import OwnerKey, Sealer
 from kit import audit, context
 from kit.clock import Millis
@@ -152,7 +152,7 @@ def provide(
 
 
 def disclose(
-    connection: Connection,
+    place: Place,
     sealer: Sealer,
     permit: Permit,
     *,
@@ -165,13 +165,13 @@ def disclose(
     now: Millis,
 ) -> Provided:
     """Select what the permit covers and lay the disclosure record, in the same write the permit was made in."""
-    key = vault.owner_key(connection, sealer, account_id)
+    key = vault.owner_key(place, sealer, account_id)
     items: list[SealedItem] = []
     counts: dict[str, int] = {}
     following: dict[str, str] = {}
     for category in permit.categories:
         found = store.page(
-            connection,
+            place,
             account_id,
             category,
             limit=ask.limit + 1,
@@ -185,7 +185,7 @@ def disclose(
         counts[category] = len(found)
         items.extend(found)
     disclosure_id = new_id("dis")
-    tx_of(connection).append(
+    tx_of(place).append(
         DISCLOSURE,
         {
             "id": disclosure_id,
@@ -205,7 +205,7 @@ def disclose(
         },
     )
     audit.record(
-        connection,
+        place,
         "infobank.disclosure.made",
         actor=Actor(kind="service", id=client_id, client_id=client_id),
         object=("disclosure", disclosure_id),
@@ -217,37 +217,27 @@ def disclose(
 def _judge(
     connection: Connection, access: Access, target: Target, now: Millis
 ) -> tuple[Permit | None, tuple[Withheld, ...]]:
-    """One judgement for all; if it fails, one for each, so that what is covered is still given."""
+    """One judgement for all; if only some categories are not covered, a second one for the others."""
     if not target.categories:
         return None, target.withheld
     if not standing(connection, access).honoured:
         return None, tuple(Withheld(category, TOKEN_ENDED) for category in target.categories)
-
-    def ask(categories: tuple[str, ...]) -> Any:
-        return gate.judge(
+    asked, withheld = target.categories, target.withheld
+    for _attempt in range(2):
+        outcome = gate.judge(
             connection,
-            account_id=access.account_id,
-            member_id=access.member_id,
-            categories=categories,
+            account_id=str(access.account_id),
+            member_id=str(access.member_id),
+            categories=asked,
             purpose=target.purpose,
             consent_id=target.consent_id,
             now=now,
         )
-
-    outcome = ask(target.categories)
-    if isinstance(outcome, Permit):
-        return outcome, target.withheld
-    if len(target.categories) == 1:
-        return None, (*target.withheld, Withheld(target.categories[0], outcome.reason))
-    withheld = list(target.withheld)
-    covered = []
-    for category in target.categories:
-        single = ask((category,))
-        if isinstance(single, Permit):
-            covered.append(category)
-        else:
-            withheld.append(Withheld(category, single.reason))
-    if not covered:
-        return None, tuple(withheld)
-    outcome = ask(tuple(covered))
-    return (outcome if isinstance(outcome, Permit) else None), tuple(withheld)
+        if isinstance(outcome, Permit):
+            return outcome, withheld
+        named = outcome.categories or asked
+        withheld = (*withheld, *(Withheld(category, outcome.reason) for category in named))
+        asked = tuple(category for category in asked if category not in named)
+        if not asked:
+            break
+    return None, withheld

@@ -6,8 +6,8 @@ still verifies: it holds salted commitments, and the salts were sealed under the
 """
 
 from dataclasses import dataclass
-from typing import Protocol
 
+from consent import records
 from identity import accounts, grants
 from infobank import store
 from infobank.catalogue import Label
@@ -17,14 +17,6 @@ from kit import audit
 from kit.clock import DAY, Millis
 from kit.db import Session
 from kit.host import Actor
-
-
-class Withdrawals(Protocol):
-    """Withdraws every consent of a resident; returns the consents' ids. Consent's part of leaving."""
-
-    def __call__(self, session: Session, account_id: str, *, actor: Actor, now: Millis) -> tuple[str, ...]:
-        """Do it, in the running transaction."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +67,6 @@ def preview(session: Session, *, account_id: str, settings: InfobankSettings, no
 def erase(
     session: Session,
     sealer: Sealer,
-    withdraw_all: Withdrawals,
     *,
     account_id: str,
     settings: InfobankSettings,
@@ -84,19 +75,19 @@ def erase(
 ) -> Erased:
     """Forget a resident. Cannot be undone."""
     times = store.disclosure_times(session, account_id, since=store.FAR_PAST, until=store.FAR_FUTURE)
-    consents = withdraw_all(session, account_id, actor=actor, now=now)
+    consents = tuple(records.forget(session, sealer, account_id=account_id, actor=actor, now=now))
     revoked = grants.revoke_for_account(session, account_id, actor=actor, now=now)
-    records = store.delete_all(session, account_id)
+    deleted = store.delete_all(session, account_id)
     audit.record(
         session,
         "infobank.account.erased",
         actor=actor,
         object=("account", account_id),
-        detail={"records": records, "consents": len(consents), "grants": len(revoked)},
+        detail={"records": deleted, "consents": len(consents), "grants": len(revoked)},
     )
     accounts.close_account(session, sealer, account_id, now=now, actor=actor)
     return Erased(
-        records=records,
+        records=deleted,
         consents=consents,
         grants=len(revoked),
         complete_at=now + settings.key_backup_days * DAY,

@@ -74,6 +74,20 @@ def public_jwk(private: PrivateKey, alg: str) -> dict[str, str]:
     return {**members, "kid": thumbprint(members), "alg": alg, "use": "sig"}
 
 
+def private_jwk(private: PrivateKey, alg: str) -> dict[str, str]:
+    """Both halves (RFC 7518 section 6.2.2, RFC 8037 section 2): for the keys of demonstration clients only.
+
+    Our own private keys never take this form.
+    """
+    if isinstance(private, Ed25519PrivateKey):
+        secret = b64url(private.private_bytes_raw())
+    elif isinstance(private, ec.EllipticCurvePrivateKey):
+        secret = _number(private.private_numbers().private_value, 32)
+    else:
+        raise ValueError("RSA keys do not leave in this form")
+    return {**public_jwk(private, alg), "d": secret}
+
+
 class Signer:
     """A private key in use. Its repr shows the kid only."""
 

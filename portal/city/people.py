@@ -3,6 +3,7 @@ numbers (000-…) do not exist, and every host ends in `.example` (RFC 2606). Da
 """
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Resident:
     relations: tuple[str, ...]  # who lives in the household, the person included
     job: str
     health: str = "good"  # good | pressure | sugar | frail | child
-    rides: int = 0  # journeys in the last ninety days
+    rides: int = 0  # journeys in the last 150 days
     solar: bool = False
     signs_in: bool = True
     tags: tuple[str, ...] = field(default=())
@@ -44,7 +45,7 @@ RESIDENTS: tuple[Resident, ...] = (
     Resident(
         "hanako", "湊 花子", "みなと はなこ", "Hanako Minato", "1992-04-18", "female", "ja",
         "汐見町", "一丁目2番3号", "コーポしおかぜ 201", "000-0012", "rented", ("self", "child"),
-        "看護学校の事務", health="good", rides=38,
+        "看護学校の事務", health="good", rides=64,
     ),
     Resident(
         "sora", "湊 空", "みなと そら", "Sora Minato", "2020-05-05", "male", "ja",
@@ -141,7 +142,9 @@ class Member:
     client_name_en: str
     redirect_uris: tuple[str, ...]
     homepage: str
-    scopes: tuple[str, ...] = ("openid", "profile", "offline_access", "bank:read", "bank:deposit")
+    auth_method: Literal["client_secret_basic", "client_secret_post", "private_key_jwt"] = "client_secret_basic"
+    dpop: bool = False
+    scopes: tuple[str, ...] = ("openid", "profile", "email", "offline_access", "bank:deposit")
 
 
 MEMBERS: tuple[Member, ...] = (
@@ -152,7 +155,7 @@ MEMBERS: tuple[Member, ...] = (
         ("health_checkup", "vaccination"), "minato-clinic", "みなと診療所 けんしん便り",
         "Minato Clinic Check-up Letter",
         ("http://localhost:9401/callback", "https://letter.clinic.minatohama.example/callback"),
-        "https://clinic.minatohama.example",
+        "https://clinic.minatohama.example", auth_method="private_key_jwt", dpop=True,
     ),
     Member(
         "transit", "湊浜交通株式会社", "Minatohama Transit", "交", "transport",
@@ -176,6 +179,6 @@ MEMBERS: tuple[Member, ...] = (
         "ISMS（ISO/IEC 27001）認証（2027年9月まで）", "ISO/IEC 27001, valid to September 2027",
         ("energy_use",), "energy-coop", "くらしの灯り", "Home Light",
         ("http://localhost:9404/callback", "https://light.energy.minatohama.example/callback"),
-        "https://energy.minatohama.example",
+        "https://energy.minatohama.example", auth_method="client_secret_post",
     ),
 )  # fmt: skip

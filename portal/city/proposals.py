@@ -260,7 +260,7 @@ AGREED: tuple[tuple[str, str, int, tuple[str, ...]], ...] = (
 
 # Past disclosures: resident, agreement, days ago, hour of the day, categories asked for.
 DISCLOSED: tuple[tuple[str, str, int, int, tuple[str, ...]], ...] = (
-    ("hanako", "bus-timetable", 90, 9, ("mobility",)),
+    ("hanako", "bus-timetable", 84, 9, ("mobility",)),
     ("hanako", "bus-timetable", 60, 9, ("mobility",)),
     ("hanako", "evacuation-plan", 58, 14, ("disaster_support", "household")),
     ("hanako", "bus-timetable", 30, 9, ("mobility", "household")),

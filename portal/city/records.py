@@ -156,7 +156,7 @@ _USUAL = {
 
 def _mobility(resident: Resident, today: date, rng: random.Random) -> Iterator[Record]:
     home = _HOME_STOPS[resident.district]
-    days = sorted(rng.sample(range(1, 91), min(resident.rides, 90)), reverse=True)
+    days = sorted(rng.sample(range(1, 151), min(resident.rides, 150)), reverse=True)
     for back in days:
         out = rng.random() < 0.55
         other = _USUAL[resident.login] if rng.random() < 0.7 else rng.choice(STOPS)
