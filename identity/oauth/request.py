@@ -45,7 +45,7 @@ class AuthorizationRequest:
         """
         if auth_at is None or acr is None:
             return True
-        if auth_at >= asked_at:
+        if auth_at > asked_at:
             return False
         if "login" in self.prompt or "select_account" in self.prompt:
             return True
