@@ -81,6 +81,17 @@ def list_for(place: Session | Connection, account_id: str, *, active_only: bool 
     return tuple(_grant(found) for found in _connection(place).execute(query).mappings())
 
 
+def holders(place: Session | Connection, client_id: str) -> tuple[str, ...]:
+    """The accounts with an active grant for this client: whom suspending it would touch."""
+    query = (
+        select(_grants.c.account_id)
+        .where(_grants.c.client_id == client_id, _grants.c.status == "active")
+        .distinct()
+        .order_by(_grants.c.account_id)
+    )
+    return tuple(_connection(place).execute(query).scalars())
+
+
 def consents_of(place: Session | Connection, grant_id: str) -> tuple[str, ...]:
     """The consent records a grant rests on."""
     query = select(_consents.c.consent_id).where(_consents.c.grant_id == grant_id).order_by(_consents.c.consent_id)

@@ -175,6 +175,15 @@ class Language:
         """2026年11月22日 14:05 / 22 November 2026, 14:05."""
         return f"{self.day(ms)}{' ' if self.code == 'ja' else ', '}{self.clock(ms)}"
 
+    def short_moment(self, ms: int) -> str:
+        """11/22 14:05 / 22 Nov 14:05: in dense lists of staff, where the year goes without saying."""
+        day = _local(ms).date()
+        return (
+            f"{day.month}/{day.day} {self.clock(ms)}"
+            if self.code == "ja"
+            else f"{day.day} {_MONTHS_EN[day.month - 1][:3]} {self.clock(ms)}"
+        )
+
     def number(self, value: int | float) -> str:
         """1,234 in both languages; a fraction keeps its digits."""
         return f"{value:,}"

@@ -163,7 +163,19 @@ def environment() -> Environment:
         newstyle=True,
     )
     env.globals["static"] = static_url
-    for name in ("day", "long_day", "weekday", "month", "clock", "moment", "number", "plain_day", "pick", "join"):
+    for name in (
+        "day",
+        "long_day",
+        "weekday",
+        "month",
+        "clock",
+        "moment",
+        "short_moment",
+        "number",
+        "plain_day",
+        "pick",
+        "join",
+    ):
         env.filters[name if name != "join" else "sentence_list"] = _language_filter(name)
     env.filters["ago"] = lambda ms, now: i18n.current().ago(ms, now)
     env.filters["days_left"] = lambda ms, now: i18n.current().days_left(ms, now)
