@@ -1,0 +1,89 @@
+"""Lists that must agree with each other: settings and README, error codes and tests, templates and contexts."""
+
+import importlib
+import inspect
+import re
+from collections.abc import Iterator
+
+import pytest
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from identity.oauth import errors as oauth_errors
+from portal.settings import Settings
+from tests.support.source import PACKAGES, ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def every_setting(model: type[BaseModel] = Settings, prefix: str = "SEKISHO_") -> Iterator[tuple[str, FieldInfo]]:
+    """Each leaf setting by its name in the environment."""
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        if inspect.isclass(inner) and issubclass(inner, BaseModel):
+            yield from every_setting(inner, f"{prefix}{name.upper()}__")
+        else:
+            yield f"{prefix}{name.upper()}", field
+
+
+@pytest.mark.parametrize(
+    ("name", "field"), list(every_setting()), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_every_setting_is_described_and_stands_in_the_readme(name: str, field: FieldInfo) -> None:
+    assert field.description, f"{name} has no description"
+    assert f"`{name}`" in README, f"{name} is not in the README's table of settings: {field.description}"
+
+
+def test_the_readme_names_no_setting_that_is_gone() -> None:
+    known = {name for name, _ in every_setting()}
+    assert not set(re.findall(r"`(SEKISHO_[A-Z_]+)`", README)) - known
+
+
+def _oauth_codes() -> list[type[oauth_errors.OAuthError]]:
+    found = [one for _, one in inspect.getmembers(oauth_errors, inspect.isclass)]
+    return [one for one in found if issubclass(one, oauth_errors.OAuthError) and one is not oauth_errors.OAuthError]
+
+
+@pytest.mark.parametrize("error", _oauth_codes(), ids=lambda error: error.code)
+def test_every_oauth_error_has_a_row_and_a_test(error: type[oauth_errors.OAuthError]) -> None:
+    """A code that no test provokes is a code that nobody knows to be right."""
+    assert inspect.getdoc(error)
+    assert error.spec
+    assert 400 <= error.status <= 503
+    tests = "".join(
+        path.read_text(encoding="utf-8")
+        for folder in ("identity", "flows", "consent", "portal")
+        for path in (ROOT / "tests" / folder).rglob("*.py")
+    )
+    assert re.search(rf"""\b{error.__name__}\b|["']{re.escape(error.code)}["']""", tests)
+
+
+def test_no_two_oauth_rows_say_the_same() -> None:
+    codes = [error.code for error in _oauth_codes()]
+    assert len(codes) == len(set(codes))
+
+
+def test_every_template_is_given_exactly_one_dataclass() -> None:
+    """Partials (`_name.html`), layouts and macros are parts of templates, not templates."""
+    templates = ROOT / "portal" / "templates"
+    parts = {"base.html", "macros.html"}
+    pages = {
+        path.relative_to(templates).as_posix()
+        for path in templates.rglob("*.html")
+        if path.name not in parts and not path.name.startswith("_")
+    }
+    sampled = set()
+    for path in sorted((ROOT / "portal" / "contexts").glob("*.py")):
+        if path.stem != "__init__":
+            module = importlib.import_module(f"portal.contexts.{path.stem}")
+            sampled |= {(sample.template, type(sample.context).__name__) for sample in module.samples()}
+    assert pages == {template for template, _ in sampled}
+    assert len(sampled) == len({template for template, _ in sampled}), "a template with two dataclasses"
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_package_tells_what_it_is(package: str) -> None:
+    """A page of README for a reader, a docstring for the API document."""
+    assert (ROOT / package / "README.md").is_file()
+    assert importlib.import_module(package).__doc__
+    assert (ROOT / package / "py.typed").is_file()
