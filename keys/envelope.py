@@ -165,10 +165,7 @@ class Sealer:
         if cached is not None and cached[0] == wrapped:
             return cached[1]
         key = OwnerKey(owner_id, row.number, _unwrap(self._kek(place, row.kek_id), owner_id, row.number, wrapped))
-        with self._lock:
-            if len(self._owners) >= _CACHED:
-                self._owners.pop(next(iter(self._owners)))
-            self._owners[owner_id] = (wrapped, key)
+        self._remember(owner_id, wrapped, key)
         return key
 
     def destroy_owner(self, session: Session, owner_id: str) -> None:
@@ -212,6 +209,12 @@ class Sealer:
             found = AESGCM(_loaded(self._root).unwrap(f"keys_kek|{kek_id}", bytes(row.wrapped)))
             self._keks[kek_id] = found
         return found
+
+    def _remember(self, owner_id: str, wrapped: bytes, key: OwnerKey) -> None:
+        with self._lock:
+            if len(self._owners) >= _CACHED:
+                self._owners.pop(next(iter(self._owners)))
+            self._owners[owner_id] = (wrapped, key)
 
     def _drop(self, owner_id: str) -> None:
         with self._lock:

@@ -133,7 +133,7 @@ def _material(settings: KeysSettings, stored: Stored | None) -> bytes:
 
 def _read_file(path: Path, *, known: bool) -> bytes:
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError as error:
         cure = (
             "put back the file this data was sealed with (from your backup)"
@@ -145,7 +145,7 @@ def _read_file(path: Path, *, known: bool) -> bytes:
         raise RootKeyMissing(
             f"The root key file {path} cannot be read ({error.strerror}): run as the user that owns it."
         ) from error
-    with os.fdopen(fd, "rb") as file:
+    try:
         mode = os.fstat(fd).st_mode  # of the open file: a name could be swapped between look and read
         if not stat.S_ISREG(mode):
             raise RootKeyUnsafe(f"The root key {path} is not a plain file: name the file itself.")
@@ -154,7 +154,9 @@ def _read_file(path: Path, *, known: bool) -> bytes:
                 f"The root key file {path} can be read by others (mode {stat.S_IMODE(mode):04o}): "
                 f"run `chmod 600 {path}`, and replace the key if strangers share this machine."
             )
-        return _parse(file.read(4096).decode("ascii", "replace").strip(), f"the file {path}")
+        return _parse(os.read(fd, 4096).decode("ascii", "replace"), f"the file {path}")
+    finally:
+        os.close(fd)
 
 
 def _parse(text: str, source: str) -> bytes:
