@@ -158,7 +158,8 @@ class Sealer:
         if row is None:
             raise KeyNotFound(private=f"no data key for {owner_id}")
         if row.wrapped is None:
-            self._drop(owner_id)
+            with self._lock:
+                self._owners.pop(owner_id, None)
             raise KeyDestroyed("This data was erased and cannot be read again.")
         wrapped = bytes(row.wrapped)
         cached = self._owners.get(owner_id)

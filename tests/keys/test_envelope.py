@@ -1,7 +1,6 @@
 """Sealed values open in their own place only; a destroyed key opens nothing, in any process."""
 
 import pickle
-from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -261,7 +260,6 @@ def test_the_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("keys.envelope._CACHED", 2)
     sealer = Sealer(FrozenClock())
     sealer.take_root(RootKey(b"\x01" * 32))
-    fill: Callable[[str], None] = lambda owner: sealer._remember(owner, b"w", owner_key(owner))  # noqa: E731
     for n in range(5):
-        fill(f"acc_{n}")
+        sealer._remember(f"acc_{n}", b"wrapped", owner_key(f"acc_{n}"))
     assert len(sealer._owners) == 2
