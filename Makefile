@@ -44,8 +44,8 @@ check: $(STAMP) ## Formatting, lint, types and import contracts
 system: ## Install what the tests want from the system (Chromium, a Japanese font), where that is allowed
 	@sh tests/support/system.sh
 
-openapi: $(STAMP) ## Write openapi/*.json from the code
-	@$(PY) -m portal.documents openapi
+openapi: $(STAMP) ## Write openapi/*.json and the README's table of settings from the code
+	@$(PY) -m portal.documents openapi README.md
 
 bench: $(STAMP) ## Measure ours beside npm oidc-provider and PyPI pymerkle, and print the ratios
 	@sh tests/support/system.sh bench

@@ -31,7 +31,8 @@ from kit.problems import (
 class Body(BaseModel):
     """Base of request models: strict types, no unknown fields, nothing half-understood."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True)
+    # Not deferred: FastAPI builds an adapter for it at once, and warns when it finds the model unbuilt.
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
 class Answer(BaseModel):

@@ -4,7 +4,8 @@ Made from what the packages plugged in and from nothing else: FastAPI's own acco
 application that holds that package's routers alone, and the operation objects of the front table's rows. What the
 roof adds to an endpoint (the guard of its audience) the roof documents here.
 
-`python -m portal.documents FOLDER` writes them; `make openapi` does so for openapi/, and a test compares.
+`python -m portal.documents FOLDER README` writes them, and the README's table of settings from the Settings class;
+`make openapi` does so, and tests compare.
 """
 
 import importlib
@@ -13,12 +14,14 @@ import json
 import re
 import sys
 import tempfile
-from collections.abc import Mapping
-from importlib.metadata import version
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from kit.host import Audience, Host
 from kit.problems import (
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
 
 Document = dict[str, Any]
 
+API_VERSION = "1.0.0"  # of what the documents promise, not of the release
 NAMES = ("keys", "identity", "consent", "infobank", "cert")
 TITLES = {
     "keys": N_("Keys"),
@@ -63,10 +67,10 @@ _SCHEMES: Document = {
         "description": "An access token of the token endpoint (RFC 9068). A token bound to a key is sent as "
         "`Authorization: DPoP …` with a proof (RFC 9449).",
     },
-    "client": {
+    "client_secret_basic": {
         "type": "http",
         "scheme": "basic",
-        "description": "client_secret_basic; client_secret_post and private_key_jwt go in the form instead.",
+        "description": "Or client_secret_post or private_key_jwt, which go into the form.",
     },
 }
 _BY_AUDIENCE: dict[str, list[Document]] = {
@@ -78,7 +82,9 @@ _BY_AUDIENCE: dict[str, list[Document]] = {
 _GUARDED: tuple[type[Problem], ...] = (Unauthenticated, Forbidden)
 _FRONT: tuple[type[Problem], ...] = (TooMany, Internal, Unavailable)
 _FRONT_BODY: tuple[type[Problem], ...] = (Malformed, TooLarge, UnsupportedType)
+_FILLED = {"root_key", "root_key_file", "root_passphrase", "new_salt"}  # of keys; the roof fills them from its own
 _REF = "#/components/schemas/"
+_MARKED = re.compile(r"(<!-- settings:begin[^\n]*-->\n).*?(<!-- settings:end -->)", re.DOTALL)
 
 
 def documents(host: Host) -> dict[str, Document]:
@@ -91,7 +97,7 @@ def documents(host: Host) -> dict[str, Document]:
 def _package_document(host: Host, package: str) -> Document:
     app = FastAPI(
         title=f"Sekisho: {TITLES[package]}",
-        version=version("sekisho"),
+        version=API_VERSION,
         description=inspect.getdoc(importlib.import_module(package)) or "",
     )
     audiences: dict[tuple[str, str], Audience] = {}
@@ -209,16 +215,62 @@ def building() -> "Building":
     )
 
 
-def write(folder: Path) -> list[Path]:
+def write(folder: Path) -> None:
     """Write every document into the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    written = []
     for name, document in documents(building().host).items():
-        path = folder / f"{name}.json"
-        path.write_text(text(document), encoding="utf-8")
-        written.append(path)
-    return written
+        (folder / f"{name}.json").write_text(text(document), encoding="utf-8")
+
+
+# -- the table of settings
+
+
+def settings(model: type[BaseModel] | None = None, prefix: str = "SEKISHO_") -> Iterator[tuple[str, FieldInfo]]:
+    """Every setting by its name in the environment, parts unfolded."""
+    from portal.settings import Settings
+
+    for name, field in (model or Settings).model_fields.items():
+        if prefix == "SEKISHO_KEYS__" and name in _FILLED:
+            continue
+        kind = field.annotation
+        if inspect.isclass(kind) and issubclass(kind, BaseModel):
+            yield from settings(kind, f"{prefix}{name.upper()}__")
+        else:
+            yield f"{prefix}{name.upper()}", field
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.get_default(call_default_factory=True, validated_data={})
+    if value is None or value in ("", ()):
+        return ""
+    if isinstance(value, timedelta):
+        days, seconds = value.days, value.seconds
+        return f"`{value.total_seconds():.0f}` (s)" if seconds or not days else f"`P{days}D`"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return f"`{value}`"
+
+
+def settings_table() -> str:
+    """The README's table, between its markers."""
+    rows = [f"| `{name}` | {_default(field)} | {field.description or ''} |" for name, field in settings()]
+    return "\n".join(["", "| name | default | what it is |", "|---|---|---|", *rows, ""])
+
+
+def with_settings(readme: str) -> str:
+    """The README's text with its table of settings made anew. Raises ValueError if the markers are gone."""
+    made, found = _MARKED.subn(lambda match: match[1] + settings_table() + match[2], readme)
+    if found != 1:
+        raise ValueError("the README lost the markers of its table of settings")
+    return made
+
+
+def main(folder: Path, readme: Path | None) -> None:
+    """See the module's docstring."""
+    write(folder)
+    if readme is not None:
+        readme.write_text(with_settings(readme.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1] if len(sys.argv) > 1 else "openapi"))
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "openapi"), Path(sys.argv[2]) if len(sys.argv) > 2 else None)

@@ -3,40 +3,22 @@
 import importlib
 import inspect
 import re
-from collections.abc import Iterator
 
 import pytest
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 
 from identity.oauth import errors as oauth_errors
-from portal.settings import Settings
+from portal import documents
 from tests.support.source import PACKAGES, ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def every_setting(model: type[BaseModel] = Settings, prefix: str = "SEKISHO_") -> Iterator[tuple[str, FieldInfo]]:
-    """Each leaf setting by its name in the environment."""
-    for name, field in model.model_fields.items():
-        inner = field.annotation
-        if inspect.isclass(inner) and issubclass(inner, BaseModel):
-            yield from every_setting(inner, f"{prefix}{name.upper()}__")
-        else:
-            yield f"{prefix}{name.upper()}", field
+def test_every_setting_is_described() -> None:
+    assert not [name for name, field in documents.settings() if not field.description]
 
 
-@pytest.mark.parametrize(
-    ("name", "field"), list(every_setting()), ids=lambda value: value if isinstance(value, str) else ""
-)
-def test_every_setting_is_described_and_stands_in_the_readme(name: str, field: FieldInfo) -> None:
-    assert field.description, f"{name} has no description"
-    assert f"`{name}`" in README, f"{name} is not in the README's table of settings: {field.description}"
-
-
-def test_the_readme_names_no_setting_that_is_gone() -> None:
-    known = {name for name, _ in every_setting()}
-    assert not set(re.findall(r"`(SEKISHO_[A-Z_]+)`", README)) - known
+def test_the_readme_has_the_table_of_settings_that_the_code_has() -> None:
+    assert documents.with_settings(README) == README, "run `make openapi` and commit the result"
 
 
 def _oauth_codes() -> list[type[oauth_errors.OAuthError]]:
