@@ -1,0 +1,144 @@
+"""The command line: help with examples, errors in one line with the cure, JSON where it may be parsed."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def sekisho(*args: str, stdin: str = "", env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the real command."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("SEKISHO_")}
+    return subprocess.run(
+        [sys.executable, "-m", "portal", *args],
+        cwd=ROOT, env={**clean, **(env or {})}, input=stdin, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated, empty data directory."""
+    made = tmp_path_factory.mktemp("cli") / "data"
+    done = sekisho("migrate", "--data", str(made))
+    assert done.returncode == 0, done.stderr
+    return made
+
+
+@pytest.mark.parametrize("command", ["serve", "demo", "walk", "migrate", "keys rotate", "admin create-operator"])
+def test_help_has_an_example(command: str) -> None:
+    done = sekisho(*command.split(), "--help")
+    assert done.returncode == 0
+    assert "Example" in done.stdout
+
+
+def test_migrate_makes_a_root_key_that_only_its_owner_can_read(data: Path) -> None:
+    assert stat.S_IMODE((data / "root.key").stat().st_mode) == 0o600
+    assert stat.S_IMODE(data.stat().st_mode) == 0o700
+
+
+def test_migrate_may_be_run_again(data: Path) -> None:
+    assert sekisho("migrate", "--data", str(data)).returncode == 0
+
+
+def test_keys_are_listed_as_json_without_material(data: Path) -> None:
+    done = sekisho("keys", "list", "--data", str(data), "--json")
+    keys = json.loads(done.stdout)
+    assert {"active", "next"} <= {key["state"] for key in keys if key["purpose"] == "signing"}
+    assert all(set(key) & {"sealed_private", "wrapped", "d", "k"} == set() for key in keys)
+
+
+def test_a_lost_root_key_is_told_in_one_line_with_the_cure(data: Path, tmp_path: Path) -> None:
+    missing = tmp_path / "nowhere.key"
+    assert sekisho("keys", "list", "--data", str(data)).returncode == 0
+    done = sekisho("keys", "list", "--data", str(data), env={"SEKISHO_ROOT_KEY_FILE": str(missing)})
+    assert done.returncode == 3
+    assert done.stderr.count("\n") == 1
+    assert "backup" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_root_key_is_told_in_one_line(data: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.key"
+    assert sekisho("keys", "new-root", str(other)).returncode == 0
+    done = sekisho("keys", "list", "--data", str(data), env={"SEKISHO_ROOT_KEY_FILE": str(other)})
+    assert done.returncode == 3
+    assert "not the one this data was sealed with" in done.stderr
+
+
+def test_a_root_key_is_never_overwritten(tmp_path: Path) -> None:
+    key = tmp_path / "root.key"
+    assert sekisho("keys", "new-root", str(key)).returncode == 0
+    before = key.read_text()
+    assert sekisho("keys", "new-root", str(key)).returncode == 2
+    assert key.read_text() == before
+
+
+def test_a_wrong_issuer_is_refused_with_an_example(data: Path) -> None:
+    done = sekisho("serve", "--data", str(data), "--issuer", "http://id.city.example")
+    assert done.returncode == 2
+    assert "https" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_several_workers_ask_for_postgresql(data: Path) -> None:
+    done = sekisho("serve", "--data", str(data), "--workers", "2")
+    assert done.returncode == 2
+    assert "PostgreSQL" in done.stderr
+
+
+def test_staff_members_and_clients_are_created_and_the_audit_chain_holds(data: Path) -> None:
+    done = sekisho(
+        "admin", "create-operator", "keiko", "--name", "保田 恵子", "--password-stdin", "--data", str(data), "--json",
+        stdin="correct horse battery staple\n",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["roles"] == ["operator"]
+    done = sekisho(
+        "admin",
+        "create-member",
+        "--name-ja",
+        "診療所",
+        "--name-en",
+        "Clinic",
+        "--approve",
+        "--data",
+        str(data),
+        "--json",
+    )
+    member = json.loads(done.stdout)
+    assert member["status"] == "approved"
+    done = sekisho(
+        "admin", "create-client", "--name-ja", "受付", "--name-en", "Desk", "--member", member["member"],
+        "--redirect-uri", "https://clinic.example/callback", "--data", str(data), "--json",
+    )  # fmt: skip
+    assert json.loads(done.stdout)["client_secret"].startswith("sec_")
+    done = sekisho("admin", "verify-audit", "--data", str(data), "--json")
+    assert json.loads(done.stdout)["held"]
+
+
+def test_a_guessable_password_is_refused(data: Path) -> None:
+    done = sekisho(
+        "admin",
+        "create-operator",
+        "kenji",
+        "--name",
+        "Kenji",
+        "--password-stdin",
+        "--data",
+        str(data),
+        stdin="password1234\n",
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_walk_without_a_server_says_how_to_start_one(tmp_path: Path) -> None:
+    done = sekisho("walk", "--credentials", str(tmp_path / "none.json"))
+    assert done.returncode == 2
+    assert "sekisho demo" in done.stderr
