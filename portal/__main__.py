@@ -5,6 +5,7 @@ import typer
 from portal.cli import admin as _admin
 from portal.cli import demo as _demo
 from portal.cli import keys as _keys
+from portal.cli import ledger as _ledger
 from portal.cli import serve as _serve
 from portal.cli import walk as _walk
 
@@ -23,6 +24,7 @@ app.command()(_demo.demo)
 app.command("demo-code")(_demo.demo_code)
 app.command()(_walk.walk)
 app.add_typer(_keys.app, name="keys")
+app.add_typer(_ledger.app, name="ledger")
 app.add_typer(_admin.app, name="admin")
 
 

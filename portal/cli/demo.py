@@ -42,8 +42,10 @@ async def seed_city(building: Any, path: Path) -> None:
     """Make the city's people, members, data and history through the real domain functions, once."""
     from portal.city.seed import seed
 
-    credentials = await seed(building.host, now_ms=building.host.clock.ms())
-    write_private(path, json.dumps(credentials.document(), ensure_ascii=False, indent=2) + "\n")
+    def keep(credentials: Any) -> None:
+        write_private(path, json.dumps(credentials.document(), ensure_ascii=False, indent=2) + "\n")
+
+    await seed(building.host, now_ms=building.host.clock.ms(), keep=keep)
 
 
 def demo(
@@ -71,7 +73,8 @@ def demo(
         with exclusive(settings.data):
             prepare_root_key(settings)
             prepare(settings, create=True)
-            if not file.exists():
+            made = settings.data / "demo-made"
+            if not made.exists():  # a start that was cut short begins again
                 print("sekisho: making the city (once, a few seconds)", file=sys.stderr)
 
                 async def make() -> None:
@@ -79,6 +82,7 @@ def demo(
                         await seed_city(building, file)
 
                 asyncio.run(make())
+                made.touch()
             if seed_only:
                 print(f"made {file}")
                 return

@@ -5,6 +5,7 @@ Every `require` is a promise the city makes to a stranger; the first that does n
 
 import base64
 import hashlib
+import hmac
 import json
 import secrets
 import time
@@ -262,8 +263,11 @@ class Walk:
         report.require(page_who.status_code == 200, "and on the page a person reads", "the history page does not open")
 
         report.step("The receipt proves it to anybody, offline")
-        bundle = json.loads(browser.get(f"/api/consent/records/{consent}/receipt", accept="application/json").text)
-        head = self._receipt(bundle, jwks)
+        receipt = browser.get(f"/api/consent/records/{consent}/receipt", accept="application/json")
+        report.require(
+            receipt.status_code == 200, "the receipt is there to take home", f"no receipt: {receipt.text[:200]}"
+        )
+        head = self._receipt(receipt.text, jwks)
         report.require(head.size > before.size, "the ledger grew by this consent", "the ledger did not grow")
 
         report.step("The service refreshes; a stolen old refresh token ends the family, and the desk notices")
@@ -413,27 +417,36 @@ class Walk:
             self.report.broken("withdrawing led away from the city")
         return current
 
-    def _receipt(self, bundle: dict[str, Any], jwks: dict[str, Any]) -> Checkpoint:
-        """Check a receipt with an auditor's own code: signature, notice, opening, inclusion, checkpoint."""
+    def _receipt(self, text: str, jwks: dict[str, Any]) -> Checkpoint:
+        """Check a receipt with an auditor's own code: credential, disclosures, opening, inclusion, checkpoint."""
         report = self.report
-        parts = bundle["sd_jwt"].split("~")
+        bundle = json.loads(text)
+        parts = bundle["credential"].split("~")
         claims = _verify_sd_jwt(report, parts[0], jwks, self.issuer)
         disclosed = {b64url(hashlib.sha256(part.encode()).digest()) for part in parts[1:] if part}
         report.require(
-            disclosed <= set(claims.get("_sd", [])),
-            "the receipt is an SD-JWT signed by the issuer, its claims disclosable one by one",
+            disclosed and disclosed == set(claims.get("_sd", [])),
+            f"the receipt is an SD-JWT signed by the issuer; its {len(disclosed)} fields can be shown one by one",
             "the receipt carries a disclosure the issuer did not sign",
         )
-        lines = bundle["tlog_proof"].split("\n\n", 1)
-        head = lines[0].splitlines()
-        index = next(int(line.split(" ")[1]) for line in head if line.startswith("index "))
-        proof = [base64.b64decode(line) for line in head if " " not in line and "/" not in line[:9]]
-        vkey = self.http.get(self.issuer + "/ledger/vkey").text
-        checkpoint = open_note(report, lines[1], vkey)
-        leaf = leaf_hash(base64.b64decode(bundle["entry"]))
+        event = json.dumps(bundle["event"], ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+        opened = hmac.digest(_unb64url(bundle["salt"]), event, "sha256")
         report.require(
-            root_from_proof(leaf, index, checkpoint.size, proof) == checkpoint.root,
-            f"its ledger entry is number {index} of {checkpoint.size} under a signed checkpoint",
+            b64url(opened) == claims["commitment"],
+            "its event and salt open the commitment in the credential",
+            "the event in the receipt is not the one committed to",
+        )
+        head, _, note = bundle["proof"].partition("\n\n")
+        lines = head.splitlines()
+        index = int(next(line for line in lines if line.startswith("index ")).removeprefix("index "))
+        proof = [base64.b64decode(line) for line in lines[lines.index(f"index {index}") + 1 :]]
+        checkpoint = open_note(report, note, self.http.get(self.issuer + "/ledger/vkey").text)
+        leaf = next(
+            (entry for entry in entries(checkpoint.size, self.tile) if entry.endswith(opened) and entry[0] == 1), None
+        )
+        report.require(
+            leaf and root_from_proof(leaf_hash(leaf), index, checkpoint.size, proof) == checkpoint.root,
+            f"the commitment is entry {index} of {checkpoint.size} under a signed checkpoint",
             "the inclusion proof of the receipt does not hold",
         )
         return checkpoint
@@ -492,6 +505,10 @@ class Walk:
 
 
 _last_step: dict[str, int] = {}
+
+
+def _unb64url(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 def _rows(value: Any) -> list[dict[str, Any]]:
