@@ -38,6 +38,11 @@ _CACHED: Final = 8192
 TOPIC: Final = "keys"
 
 
+def new_key() -> bytes:
+    """A fresh AES-256 key."""
+    return AESGCM.generate_key(256)
+
+
 def _bind(owner_id: str, number: int, context: str) -> bytes:
     """Associated data: every part with its length, so no two tuples spell the same bytes."""
     parts = [
@@ -141,7 +146,7 @@ class Sealer:
         row = store.find_active_kek(session, lock=True)
         if row is None:
             raise RuntimeError("there is no active key-encryption key")
-        material = AESGCM.generate_key(256)
+        material = new_key()
         store.add_data_key(
             session,
             owner_id=owner_id,
@@ -195,7 +200,7 @@ class Sealer:
 
     def new_kek(self, kek_id: str) -> bytes:
         """Fresh key material for a key-encryption key, wrapped under the root key."""
-        return _loaded(self._root).wrap(f"keys_kek|{kek_id}", AESGCM.generate_key(256))
+        return _loaded(self._root).wrap(f"keys_kek|{kek_id}", new_key())
 
     def forget_keks(self) -> None:
         """After a rotation: read key-encryption keys from the table again."""
