@@ -79,6 +79,7 @@ class Log:
     def __init__(self, name: str, origin: str, signer: Signer) -> None:
         self.name = name
         self.origin = origin
+        self.vkey = signer.vkey
         self._signer = signer
         # The right edge and the checkpoint it stands for; one tuple, so that no thread sees half a step.
         self._state: tuple[RightEdge, Published | None] = (RightEdge(), None)

@@ -1,0 +1,422 @@
+"""Data-use agreements: what a member may ask residents for, in immutable numbered revisions.
+
+A revision's body is canonical JSON (RFC 8785) and named by its SHA-256; the predecessor's hash is inside the hashed
+body, so the history cannot be linked anew. Every revision and every decision about one is a public ledger entry: anyone
+can read what residents were asked.
+
+    draft -> offered -> approved -> superseded        offered -> returned        any -> withdrawn
+
+`offered` waits for the data ethics board (データ倫理審査会). Only an approved revision can be agreed to. A newer
+approved revision never widens a consent given under an older one: the consent stands for the text it was given for.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal, cast
+
+import orjson
+
+from consent import store
+from consent.durations import parse_duration
+from consent.errors import AgreementState, BadAgreement, UnknownAgreement
+from consent.ledger import digest, public_entry
+from consent.models import Agreement, AgreementRevision
+from consent.proposal import LANGS, Lang, Proposal
+from consent.purposes import LAWFUL_BASES, PURPOSES
+from identity import members
+from kit import audit
+from kit.clock import Millis, iso
+from kit.db import Session, tx_of
+from kit.encoding import canonical
+from kit.host import Actor
+from kit.ids import new_id
+from kit.tlog.log import append
+
+SCHEMA = "urn:sekisho:agreement-revision:1"
+TOPIC = "consent"
+LONGEST = timedelta(days=731)
+
+RevisionStatus = Literal["draft", "offered", "approved", "superseded", "returned", "withdrawn"]
+AgreementStatus = Literal["offered", "approved", "withdrawn"]
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryUse:
+    """A data category in an agreement."""
+
+    category: str
+    required: bool
+    sensitivity: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """The text a resident is shown, in one language; `hash` names exactly this text."""
+
+    lang: Lang
+    title: str
+    short: str
+    full: str
+    benefit: str
+    if_refused: str
+    forbidden: str
+
+    def document(self) -> dict[str, str]:
+        """The notice as it is hashed and put into receipts."""
+        return {
+            "lang": self.lang, "title": self.title, "short": self.short, "full": self.full,
+            "benefit": self.benefit, "if_refused": self.if_refused, "forbidden": self.forbidden,
+        }  # fmt: skip
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the notice's canonical JSON."""
+        return digest(self.document())
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Who receives the data."""
+
+    member_id: str
+    name_ja: str
+    name_en: str
+    contact: str
+
+    def name(self, lang: str) -> str:
+        """The name in a language."""
+        return self.name_ja if lang == "ja" else self.name_en
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One immutable version of an agreement."""
+
+    id: str
+    agreement_id: str
+    number: int
+    member_id: str
+    purpose: str
+    lawful_basis: str
+    categories: tuple[CategoryUse, ...]
+    recipient: Recipient
+    retention: str
+    duration: str
+    jurisdiction: str
+    text: Mapping[str, Notice]
+    predecessor: str | None
+    hash: str
+    status: RevisionStatus
+    created_at: Millis
+    body: Mapping[str, Any]
+
+    @property
+    def duration_ms(self) -> Millis:
+        """How long a consent lasts at most."""
+        return parse_duration(self.duration)
+
+    @property
+    def required(self) -> frozenset[str]:
+        """The categories without which the use makes no sense."""
+        return frozenset(use.category for use in self.categories if use.required)
+
+    @property
+    def all_categories(self) -> frozenset[str]:
+        """Every category that may be agreed to."""
+        return frozenset(use.category for use in self.categories)
+
+    @property
+    def benefit(self) -> Mapping[str, str]:
+        """What the resident gets (便益), by language."""
+        return {lang: notice.benefit for lang, notice in self.text.items()}
+
+    def notice(self, lang: str) -> Notice:
+        """The notice in a language (English if it is another)."""
+        return self.text.get(lang) or self.text["en"]
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementView:
+    """An agreement and how it stands."""
+
+    id: str
+    member_id: str
+    status: AgreementStatus
+    current_id: str | None
+    latest: int
+    created_at: Millis
+    changed_at: Millis
+
+
+def propose(
+    session: Session,
+    *,
+    member_id: str,
+    proposal: Proposal,
+    actor: Actor,
+    now: Millis,
+    agreement_id: str | None = None,
+    longest: timedelta = LONGEST,
+) -> Revision:
+    """Offer a new agreement to the ethics board; returns its first revision."""
+    agreement = Agreement(
+        id=agreement_id or new_id("agr"),
+        member_id=member_id,
+        status="offered",
+        current_id=None,
+        latest=0,
+        created_at=now,
+        changed_at=now,
+    )
+    session.add(agreement)
+    session.flush()
+    return _add_revision(session, agreement, proposal, predecessor=None, actor=actor, now=now, longest=longest)
+
+
+def revise(
+    session: Session,
+    agreement_id: str,
+    *,
+    proposal: Proposal,
+    actor: Actor,
+    now: Millis,
+    longest: timedelta = LONGEST,
+) -> Revision:
+    """Offer a next revision. The one in force stays in force until this one is approved."""
+    agreement = _agreement(session, agreement_id)
+    if agreement.status == "withdrawn":
+        raise AgreementState("A withdrawn agreement is not revised; propose a new one.")
+    last = store.revision_by_number(session, agreement_id, agreement.latest)
+    return _add_revision(session, agreement, proposal, predecessor=last.hash, actor=actor, now=now, longest=longest)
+
+
+def approve(session: Session, revision_id: str, *, actor: Actor, now: Millis) -> Revision:
+    """The ethics board approved: from now on residents may be asked with this revision."""
+    row = _revision(session, revision_id)
+    agreement = _agreement(session, row.agreement_id)
+    if row.status != "offered" or agreement.status == "withdrawn":
+        raise AgreementState(f"A revision that is {row.status} cannot be approved.")
+    if agreement.current_id is not None:
+        former = _revision(session, agreement.current_id)
+        if former.number > row.number:
+            raise AgreementState("A newer revision is in force already.")
+        former.status = "superseded"
+        session.add(former)
+    agreement.current_id, agreement.status, agreement.changed_at = row.id, "approved", now
+    session.add(agreement)
+    return _decided(session, row, "approved", actor=actor, now=now)
+
+
+def send_back(session: Session, revision_id: str, *, actor: Actor, now: Millis) -> Revision:
+    """The ethics board returned the offer; the member may revise it."""
+    row = _revision(session, revision_id)
+    if row.status != "offered":
+        raise AgreementState(f"A revision that is {row.status} cannot be returned.")
+    return _decided(session, row, "returned", actor=actor, now=now)
+
+
+def withdraw(session: Session, agreement_id: str, *, actor: Actor, now: Millis) -> AgreementView:
+    """End an agreement: every consent under it stops covering anything at this commit; their events follow."""
+    agreement = _agreement(session, agreement_id)
+    if agreement.status == "withdrawn":
+        raise AgreementState("This agreement is withdrawn already.")
+    agreement.status, agreement.changed_at = "withdrawn", now
+    session.add(agreement)
+    session.flush()
+    last = store.revision_by_number(session, agreement_id, agreement.latest)
+    _announce(session, "agreement-withdrawn", last, now)
+    audit.record(session, "consent.agreement.withdrawn", actor=actor, object=("agreement", agreement_id))
+    tx_of(session).touch(TOPIC)
+    return _view(agreement)
+
+
+def get(session: Session, agreement_id: str) -> AgreementView:
+    """An agreement; raises UnknownAgreement."""
+    return _view(_agreement(session, agreement_id))
+
+
+def current(session: Session, agreement_id: str) -> Revision:
+    """The revision in force, or the newest one if none is; raises UnknownAgreement. Look at `status`."""
+    agreement = _agreement(session, agreement_id)
+    if agreement.current_id is not None:
+        return read_revision(_revision(session, agreement.current_id), withdrawn=agreement.status == "withdrawn")
+    return read_revision(store.revision_by_number(session, agreement_id, agreement.latest))
+
+
+def get_revision(session: Session, revision_id: str) -> Revision:
+    """A revision by its id; raises UnknownAgreement."""
+    row = _revision(session, revision_id)
+    return read_revision(row, withdrawn=_agreement(session, row.agreement_id).status == "withdrawn")
+
+
+def revisions(session: Session, agreement_id: str) -> tuple[Revision, ...]:
+    """All revisions, oldest first."""
+    withdrawn = _agreement(session, agreement_id).status == "withdrawn"
+    return tuple(read_revision(row, withdrawn=withdrawn) for row in store.revisions(session, agreement_id))
+
+
+def list_all(
+    session: Session,
+    *,
+    member_id: str | None = None,
+    status: AgreementStatus | None = None,
+    after: str = "",
+    limit: int = 100,
+) -> tuple[AgreementView, ...]:
+    """Agreements in order of proposal, after an id."""
+    found = store.agreements(session, member_id=member_id, status=status, after=after, limit=limit)
+    return tuple(_view(row) for row in found)
+
+
+def pending(session: Session, *, limit: int = 100) -> tuple[Revision, ...]:
+    """Revisions that wait for the ethics board, oldest first."""
+    return tuple(read_revision(row) for row in store.pending(session, limit))
+
+
+def read_revision(row: AgreementRevision, *, withdrawn: bool = False) -> Revision:
+    """A stored revision as a value."""
+    body = orjson.loads(row.body)
+    recipient = body["recipient"]
+    return Revision(
+        id=row.id,
+        agreement_id=row.agreement_id,
+        number=row.number,
+        member_id=recipient["member"],
+        purpose=body["purpose"]["code"],
+        lawful_basis=body["lawful_basis"]["code"],
+        categories=tuple(CategoryUse(**use) for use in body["categories"]),
+        recipient=Recipient(
+            recipient["member"], recipient["name"]["ja"], recipient["name"]["en"], recipient["contact"]
+        ),
+        retention=body["retention"],
+        duration=body["duration"],
+        jurisdiction=body["jurisdiction"],
+        text={lang: Notice(**body["text"][lang]) for lang in LANGS},
+        predecessor=body["predecessor"],
+        hash=row.hash,
+        status="withdrawn" if withdrawn else cast(RevisionStatus, row.status),
+        created_at=row.created_at,
+        body=body,
+    )
+
+
+def _add_revision(
+    session: Session,
+    agreement: Agreement,
+    proposal: Proposal,
+    *,
+    predecessor: str | None,
+    actor: Actor,
+    now: Millis,
+    longest: timedelta,
+) -> Revision:
+    member = members.get(session, agreement.member_id)
+    if member.status != "approved":
+        raise AgreementState("Only an approved member may propose to use residents' data.")
+    if parse_duration(proposal.duration) > longest.total_seconds() * 1000:
+        raise BadAgreement(f"A consent lasts at most {longest.days} days.", pointer="/duration")
+    number = agreement.latest + 1
+    body = {
+        "schema": SCHEMA,
+        "agreement": agreement.id,
+        "number": number,
+        "predecessor": predecessor,
+        "recipient": {
+            "member": member.id,
+            "name": {"ja": member.name_ja, "en": member.name_en},
+            "contact": proposal.contact,
+        },
+        "purpose": {"code": proposal.purpose, "iri": PURPOSES[proposal.purpose].iri},
+        "lawful_basis": {"code": proposal.lawful_basis, "iri": LAWFUL_BASES[proposal.lawful_basis].iri},
+        "categories": [use.model_dump() for use in proposal.categories],
+        "retention": proposal.retention,
+        "duration": proposal.duration,
+        "jurisdiction": proposal.jurisdiction,
+        "text": {lang: {"lang": lang, **getattr(proposal.text, lang).model_dump()} for lang in LANGS},
+    }
+    text = canonical(body).decode()
+    row = AgreementRevision(
+        id=new_id("rev"),
+        agreement_id=agreement.id,
+        number=number,
+        status="offered",
+        body=text,
+        hash=digest(body),
+        created_at=now,
+    )
+    session.add(row)
+    agreement.latest, agreement.changed_at = number, now
+    session.add(agreement)
+    session.flush()
+    try:
+        _announce(session, "agreement-offered", row, now, body=body)
+    except ValueError:
+        raise BadAgreement("The texts are too long for the public ledger; shorten them.", pointer="/text") from None
+    audit.record(
+        session,
+        "consent.agreement.offered",
+        actor=actor,
+        object=("agreement", agreement.id),
+        detail={"revision": row.id, "number": number, "hash": row.hash},
+    )
+    tx_of(session).touch(TOPIC)
+    return read_revision(row)
+
+
+def _decided(session: Session, row: AgreementRevision, to: RevisionStatus, *, actor: Actor, now: Millis) -> Revision:
+    row.status, row.decided_at = to, now
+    session.add(row)
+    session.flush()
+    _announce(session, f"agreement-{to}", row, now)
+    audit.record(
+        session,
+        f"consent.agreement.{to}",
+        actor=actor,
+        object=("agreement", row.agreement_id),
+        detail={"revision": row.id, "number": row.number, "hash": row.hash},
+    )
+    tx_of(session).touch(TOPIC)
+    return read_revision(row)
+
+
+def _announce(
+    session: Session, kind: str, row: AgreementRevision, now: Millis, *, body: Mapping[str, Any] | None = None
+) -> None:
+    """The public ledger entry: anyone can read which text was offered, approved or withdrawn, and when."""
+    document = {
+        "type": kind,
+        "agreement": row.agreement_id,
+        "revision": row.id,
+        "number": row.number,
+        "hash": row.hash,
+        "time": iso(now),
+        **({"body": dict(body)} if body is not None else {}),
+    }
+    append(session, public_entry(document))
+
+
+def _agreement(session: Session, agreement_id: str) -> Agreement:
+    row = session.get(Agreement, agreement_id)
+    if row is None:
+        raise UnknownAgreement("No agreement has this id.")
+    return row
+
+
+def _revision(session: Session, revision_id: str) -> AgreementRevision:
+    row = session.get(AgreementRevision, revision_id)
+    if row is None:
+        raise UnknownAgreement("No agreement revision has this id.")
+    return row
+
+
+def _view(row: Agreement) -> AgreementView:
+    return AgreementView(
+        row.id,
+        row.member_id,
+        cast(AgreementStatus, row.status),
+        row.current_id,
+        row.latest,
+        row.created_at,
+        row.changed_at,
+    )

@@ -1,0 +1,45 @@
+"""Problems of agreements, records and receipts (RFC 9457), one line each."""
+
+from kit.problems import Conflict, Invalid, NotFound
+
+
+class UnknownAgreement(NotFound):
+    """No agreement has this id, or none that concerns the caller."""
+
+    slug, title = "unknown-agreement", "There is no such agreement"
+
+
+class UnknownConsent(NotFound):
+    """No consent record has this id, or it is somebody else's."""
+
+    slug, title = "unknown-consent", "There is no such consent"
+
+
+class BadAgreement(Invalid):
+    """A proposal breaks a rule; `errors` name the fields."""
+
+    slug, title = "bad-agreement", "The agreement needs correction"
+
+
+class AgreementState(Conflict):
+    """The agreement or revision is not in a state that allows the step."""
+
+    slug, title = "agreement-state", "The agreement's state does not allow this"
+
+
+class ConsentState(Conflict):
+    """The consent is not in a state that allows the step (withdrawn already, for example)."""
+
+    slug, title = "consent-state", "The consent's state does not allow this"
+
+
+class BadConsent(Invalid):
+    """What is to be agreed to does not fit the agreement: a category, a duration, a language."""
+
+    slug, title = "bad-consent", "This does not fit the agreement"
+
+
+class ReceiptNotReady(Conflict):
+    """The ledger has not laid the entry yet; it will within a second."""
+
+    slug, title = "receipt-not-ready", "The receipt will be ready in a moment"

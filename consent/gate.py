@@ -1,0 +1,122 @@
+"""Where decisions meet the database: inside a disclosing write, and from a checked cache for those who only ask.
+
+`judge` re-reads the record in the very write that discloses, so it serialises with withdrawal (invariants I1, I5).
+`Decisions` answers questions without a write: what it remembers is dropped as soon as the change counters of consents
+or members have moved; the counters are compared on every single use, and if they cannot be read, it does not answer.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+from consent.agreements import TOPIC
+from consent.decisions import Facts, Permit, Refusal, decide, decide_among
+from consent.store import DECIDE
+from kit.clock import Clock, Millis
+from kit.db import Database, Session
+
+_MEMBERS_TOPIC = "clients"  # identity touches it when a member is suspended
+
+
+def judge(
+    place: Session | Connection,
+    *,
+    account_id: str,
+    member_id: str,
+    categories: Iterable[str],
+    now: Millis,
+    purpose: str | None = None,
+    consent_id: str | None = None,
+    grant_id: str | None = None,
+) -> Permit | Refusal:
+    """Decide as of now, inside the write that acts on the answer.
+
+    By a consent id, else by the consents a grant rests on, else by any consent of the resident for the member.
+    """
+    connection = _connection(place)
+    found: Sequence[Facts]
+    if consent_id:
+        found = _facts(connection, "id", write=True, id=consent_id)
+    elif grant_id:
+        found = _facts(connection, "grant", write=True, grant=grant_id)
+    else:
+        found = _facts(connection, "pair", write=True, account=account_id, member=member_id)
+    return decide_among(
+        found, recipient=member_id, categories=categories, now=now, purpose=purpose, account_id=account_id
+    )
+
+
+class Decisions:
+    """Decisions for those who only ask (services before they act, other holders of data)."""
+
+    def __init__(self, database: Database, clock: Clock, *, size: int = 100_000) -> None:
+        self._database = database
+        self._clock = clock
+        self._size = size
+        self._count: tuple[int, int] = (-1, -1)
+        self._kept: dict[str, Facts] = {}
+
+    async def ask(
+        self,
+        consent_id: str,
+        *,
+        recipient: str,
+        categories: Iterable[str],
+        purpose: str | None = None,
+        account_id: str | None = None,
+    ) -> Permit | Refusal:
+        """Decide on a consent as of now. The answer is good for this moment only."""
+        count = (await self._database.counter(TOPIC), await self._database.counter(_MEMBERS_TOPIC))
+        if count != self._count:
+            self._kept.clear()
+            self._count = count
+        facts = self._kept.get(consent_id)
+        if facts is None:
+            found = await self._database.peek(_look, consent_id)
+            if found is not None and self._count == count:
+                if len(self._kept) >= self._size:
+                    self._kept.pop(next(iter(self._kept)))
+                self._kept[consent_id] = found
+            facts = found
+        return decide(
+            facts,
+            recipient=recipient,
+            categories=categories,
+            now=self._clock.ms(),
+            purpose=purpose,
+            account_id=account_id,
+        )
+
+
+def _look(connection: Connection, consent_id: str) -> Facts | None:
+    found = _facts(connection, "id", write=False, id=consent_id)
+    return found[0] if found else None
+
+
+def _facts(connection: Connection, by: str, *, write: bool, **values: Any) -> list[Facts]:
+    share = write and connection.dialect.name == "postgresql"
+    return [
+        Facts(
+            consent_id=row[0],
+            account_id=row[1],
+            member_id=row[2],
+            agreement_id=row[3],
+            revision_id=row[4],
+            state=row[5],
+            purpose=row[6],
+            categories=frozenset(row[7].split()),
+            until_at=row[8],
+            agreement_status=row[9],
+            member_status=row[10],
+            held=bool(row[11]),
+        )
+        for row in connection.execute(DECIDE[by, share], values)
+    ]
+
+
+def _connection(place: Session | Connection) -> Connection:
+    if isinstance(place, Connection):
+        return place
+    place.flush()
+    return place.connection()

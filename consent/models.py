@@ -1,0 +1,93 @@
+"""The tables of consent. Private to this package.
+
+A resident appears as an opaque account id only. What an event says (type, time, actor, text agreed to), its salt and
+its leaf in the ledger are sealed under the resident's data key: with the key destroyed nobody can link a leaf any more.
+"""
+
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, Text, text
+from sqlmodel import Field, SQLModel
+
+
+class Agreement(SQLModel, table=True):
+    """What a member proposes to do with residents' data; its content is in revisions."""
+
+    __tablename__ = "consent_agreement"
+
+    id: str = Field(primary_key=True, max_length=40)
+    member_id: str = Field(index=True, max_length=40)
+    status: str = Field(max_length=16, description="offered | approved | withdrawn")
+    current_id: str | None = Field(default=None, max_length=40, description="The approved revision in force")
+    latest: int = Field(description="The highest revision number")
+    created_at: int = Field(sa_type=BigInteger)
+    changed_at: int = Field(sa_type=BigInteger)
+
+
+class AgreementRevision(SQLModel, table=True):
+    """One immutable version; only its status moves."""
+
+    __tablename__ = "consent_revision"
+    __table_args__ = (Index("uq_consent_revision_agreement_number", "agreement_id", "number", unique=True),)
+
+    id: str = Field(primary_key=True, max_length=40)
+    agreement_id: str = Field(max_length=40, foreign_key="consent_agreement.id")
+    number: int
+    status: str = Field(max_length=16, description="draft | offered | approved | superseded | returned | withdrawn")
+    body: str = Field(sa_type=Text, description="The hashed text itself: canonical JSON (RFC 8785)")
+    hash: str = Field(max_length=64, description="SHA-256 of body, hexadecimal")
+    created_at: int = Field(sa_type=BigInteger)
+    decided_at: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class Record(SQLModel, table=True):
+    """A resident's standing answer to an agreement: what the events fold to, as far as a decision needs it."""
+
+    __tablename__ = "consent_record"
+    __table_args__ = (
+        Index("ix_consent_record_account_member", "account_id", "member_id"),
+        Index("ix_consent_record_state_until", "state", "until_at"),
+        # One standing consent for each agreement: two would make withdrawal ambiguous.
+        Index(
+            "uq_consent_record_standing",
+            "account_id",
+            "agreement_id",
+            unique=True,
+            sqlite_where=text("state = 'given'"),
+            postgresql_where=text("state = 'given'"),
+        ),
+    )
+
+    id: str = Field(primary_key=True, max_length=40)
+    account_id: str = Field(max_length=40)
+    member_id: str = Field(max_length=40)
+    agreement_id: str = Field(index=True, max_length=40, foreign_key="consent_agreement.id")
+    revision_id: str = Field(max_length=40, foreign_key="consent_revision.id")
+    state: str = Field(max_length=16, description="given | refused | withdrawn | expired | invalidated")
+    purpose: str = Field(max_length=64)
+    categories: str = Field(sa_type=Text, description="Codes, separated by spaces")
+    until_at: int = Field(sa_type=BigInteger)
+    events: int = Field(description="How many events there are: the next one's place")
+    created_at: int = Field(sa_type=BigInteger)
+    changed_at: int = Field(sa_type=BigInteger)
+
+
+class ConsentEvent(SQLModel, table=True):
+    """One event of a record; append-only."""
+
+    __tablename__ = "consent_event"
+    __table_args__ = (Index("uq_consent_event_record_seq", "record_id", "seq", unique=True),)
+
+    id: str = Field(primary_key=True, max_length=40)
+    record_id: str = Field(max_length=40, foreign_key="consent_record.id")
+    account_id: str = Field(index=True, max_length=40)
+    seq: int
+    sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False), description="Event, salt and leaf id")
+
+
+class Hold(SQLModel, table=True):
+    """Sharing with a member is held (an incident): every decision refuses while the row is there."""
+
+    __tablename__ = "consent_hold"
+
+    member_id: str = Field(primary_key=True, max_length=40)
+    since_at: int = Field(sa_type=BigInteger)
+    reason: str = Field(max_length=80, description="A code or an incident id")

@@ -1,0 +1,424 @@
+"""Consent records: a resident's standing answers, and every change of one.
+
+Each change is one transaction with five parts, kept together or not at all (invariant I2): the sealed event, the record
+row that decisions read, the ledger leaf with the event's commitment, the audit entry, and the end of what rested on the
+consent (grants and tokens). The topic "consent" is touched, so every cache in every process is stale before the caller
+is answered (invariant I5).
+
+The event names the revision and the notice by hash: what was agreed to is exactly one text, in one language. It also
+holds the hash of the event before it. Event, salt and leaf are sealed under the resident's own key.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+import orjson
+
+from consent import agreements, store
+from consent.agreements import TOPIC, Revision
+from consent.errors import AgreementState, BadConsent, ConsentState, UnknownConsent
+from consent.ledger import commit, digest
+from consent.models import ConsentEvent, Record
+from consent.states import DPV_STATUS, STANDING, BadHistory, EventType, Standing, State, after, fold, read_event
+from identity import grants, members
+from keys.envelope import Sealer
+from keys.errors import KeyDestroyed
+from kit import audit
+from kit.clock import Millis, iso
+from kit.db import Session, tx_of
+from kit.encoding import b64url, b64url_decode, canonical
+from kit.host import SYSTEM, Actor
+from kit.ids import new_id
+from kit.tlog.log import Leaf, append
+
+SCHEMA = "urn:sekisho:consent-event:1"
+Authority = Literal["self", "guardian", "delegate", "rule"]
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentRef:
+    """A change as it was recorded. `leaf.index` is known when the write has returned (SQLite)."""
+
+    consent_id: str
+    event_id: str
+    leaf: Leaf
+
+
+@dataclass(frozen=True, slots=True)
+class RecordView:
+    """A record as it stands at a moment."""
+
+    id: str
+    account_id: str
+    member_id: str
+    agreement_id: str
+    revision_id: str
+    state: State
+    purpose: str
+    categories: tuple[str, ...]
+    until_at: Millis
+    created_at: Millis
+    changed_at: Millis
+
+    @property
+    def stands(self) -> bool:
+        """Whether it covers anything."""
+        return self.state == STANDING
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event opened under the resident's key: the document, what opens its commitment, and its leaf."""
+
+    id: str
+    seq: int
+    document: dict[str, Any]
+    salt: bytes = field(repr=False)
+    leaf_id: str
+
+
+def give(
+    session: Session,
+    sealer: Sealer,
+    *,
+    account_id: str,
+    revision_id: str,
+    categories: Iterable[str],
+    notice_lang: str,
+    actor: Actor,
+    now: Millis,
+    until_ms: Millis | None = None,
+    authority: Authority = "self",
+) -> ConsentRef:
+    """The resident agrees to a revision for some of its categories.
+
+    If a consent under this agreement stands already, it is renewed: one record, one more event, what is agreed now.
+    Raises BadConsent, AgreementState.
+    """
+    revision = _revision_in_force(session, revision_id)
+    chosen = _check_categories(revision, categories)
+    until = now + revision.duration_ms if until_ms is None else until_ms
+    if not now < until <= now + revision.duration_ms:
+        raise BadConsent(f"A consent under this agreement lasts at most {revision.duration}.", pointer="/until")
+    _check_lang(revision, notice_lang)
+    row = store.standing_record(session, account_id, revision.agreement_id)
+    if row is not None and row.until_at <= now:  # ran out by the clock; its event only had not come yet
+        _append(session, sealer, row, "expired", actor=SYSTEM, authority="rule", now=now)
+        row = None
+    kind: EventType = "given" if row is None else "renewed"
+    if row is None:
+        row = _new_record(session, account_id, revision, now)
+    row.revision_id, row.purpose = revision.id, revision.purpose
+    row.categories, row.until_at = " ".join(chosen), until
+    return _append(
+        session, sealer, row, kind, actor=actor, authority=authority, now=now, revision=revision, lang=notice_lang
+    )
+
+
+def refuse(
+    session: Session,
+    sealer: Sealer,
+    *,
+    account_id: str,
+    revision_id: str,
+    notice_lang: str,
+    actor: Actor,
+    now: Millis,
+    authority: Authority = "self",
+) -> ConsentRef:
+    """The resident says no; a record of its own. A consent that stands under the agreement is not touched by it."""
+    revision = _revision_in_force(session, revision_id)
+    _check_lang(revision, notice_lang)
+    row = _new_record(session, account_id, revision, now)
+    return _append(
+        session, sealer, row, "refused", actor=actor, authority=authority, now=now, revision=revision, lang=notice_lang
+    )
+
+
+def change(
+    session: Session,
+    sealer: Sealer,
+    *,
+    consent_id: str,
+    account_id: str,
+    categories: Iterable[str],
+    actor: Actor,
+    now: Millis,
+    authority: Authority = "self",
+) -> ConsentRef:
+    """The resident adds or removes optional categories of the revision agreed to. Raises BadConsent, ConsentState."""
+    row = _standing(session, consent_id, account_id, now)
+    revision = agreements.get_revision(session, row.revision_id)
+    row.categories = " ".join(_check_categories(revision, categories))
+    return _append(session, sealer, row, "changed", actor=actor, authority=authority, now=now, revision=revision)
+
+
+def withdraw(
+    session: Session,
+    sealer: Sealer,
+    *,
+    consent_id: str,
+    account_id: str,
+    actor: Actor,
+    now: Millis,
+    authority: Authority = "self",
+) -> ConsentRef:
+    """The resident withdraws: from this commit on nothing is decided, disclosed or honoured under it, anywhere.
+
+    Raises UnknownConsent, or ConsentState if it does not stand any more.
+    """
+    row = _standing(session, consent_id, account_id, now)
+    return _append(session, sealer, row, "withdrawn", actor=actor, authority=authority, now=now)
+
+
+def invalidate(
+    session: Session, sealer: Sealer, *, consent_id: str, actor: Actor, now: Millis, reason: str
+) -> ConsentRef:
+    """Somebody other than the resident found that the consent does not hold (agreement withdrawn, authority ended)."""
+    row = _record(session, consent_id, None)
+    if row.state != STANDING:
+        raise ConsentState(f"A consent that is {row.state} cannot be invalidated.")
+    return _append(session, sealer, row, "invalidated", actor=actor, authority="rule", now=now, reason=reason)
+
+
+def sweep(session: Session, sealer: Sealer, *, now: Millis, limit: int = 100) -> int:
+    """Give consents that ran out, or whose agreement was withdrawn, their events; how many. A chunk; run it again.
+
+    Nothing waits for this to be safe: expiry acts by the clock at every decision, a withdrawn agreement at its commit.
+    """
+    done = 0
+    for row in store.due(session, now, limit):
+        done += _end(session, sealer, row, "expired", now)
+    for row in store.orphaned(session, limit - done) if done < limit else ():
+        done += _end(session, sealer, row, "invalidated", now, reason="agreement_withdrawn")
+    return done
+
+
+def forget(session: Session, sealer: Sealer, *, account_id: str, actor: Actor, now: Millis) -> list[str]:
+    """The resident leaves: withdraw what stands, then remove records and events. Before their key is destroyed.
+
+    The leaves stay in the ledger: commitments that nobody can open or link any more, except with the resident's own
+    receipts. Returns the ids of the withdrawn consents.
+    """
+    ended = []
+    for row in store.records_of(session, account_id):
+        if row.state == STANDING:
+            _append(session, sealer, row, "withdrawn", actor=actor, authority="self", now=now)
+            ended.append(row.id)
+    session.flush()
+    store.delete_for(session, account_id)
+    audit.record(session, "consent.records.forgotten", actor=actor, object=("account", account_id))
+    tx_of(session).touch(TOPIC)
+    return ended
+
+
+def list_for(session: Session, account_id: str, *, now: Millis) -> tuple[RecordView, ...]:
+    """A resident's records, newest first."""
+    return tuple(_view(row, now) for row in store.records_of(session, account_id))
+
+
+def get(session: Session, consent_id: str, *, account_id: str | None, now: Millis) -> RecordView:
+    """A record of this resident (or anybody's, for None); raises UnknownConsent."""
+    return _view(_record(session, consent_id, account_id), now)
+
+
+def history(session: Session, sealer: Sealer, consent_id: str, *, account_id: str) -> tuple[StoredEvent, ...]:
+    """A record's events, oldest first, opened under the resident's key; raises UnknownConsent, KeyDestroyed."""
+    _record(session, consent_id, account_id)
+    return tuple(_open(session, sealer, row) for row in store.events_of(session, consent_id))
+
+
+def standing(session: Session, sealer: Sealer, consent_id: str, *, account_id: str) -> Standing:
+    """What the events add up to: the truth that the record row repeats."""
+    events = history(session, sealer, consent_id, account_id=account_id)
+    return fold(read_event(event.document) for event in events)
+
+
+def _end(
+    session: Session,
+    sealer: Sealer,
+    row: Record,
+    kind: Literal["expired", "invalidated"],
+    now: Millis,
+    reason: str = "",
+) -> int:
+    try:
+        _append(session, sealer, row, kind, actor=SYSTEM, authority="rule", now=now, reason=reason)
+    except KeyDestroyed:  # the resident left; nothing of theirs can be written any more, and nothing needs to be
+        store.delete_for(session, row.account_id)
+    return 1
+
+
+def _revision_in_force(session: Session, revision_id: str) -> Revision:
+    revision = agreements.get_revision(session, revision_id)
+    if agreements.get(session, revision.agreement_id).current_id != revision.id or revision.status != "approved":
+        raise AgreementState("Only the approved revision in force can be answered. Load the page again.")
+    if members.get(session, revision.member_id).status != "approved" or store.is_held(session, revision.member_id):
+        raise AgreementState("Sharing with this member is stopped at the moment.")
+    return revision
+
+
+def _check_categories(revision: Revision, categories: Iterable[str]) -> list[str]:
+    chosen = frozenset(categories)
+    if unknown := chosen - revision.all_categories:
+        raise BadConsent(f"Not part of this agreement: {', '.join(sorted(unknown))}.", pointer="/categories")
+    if missing := revision.required - chosen:
+        raise BadConsent(f"This agreement cannot do without: {', '.join(sorted(missing))}.", pointer="/categories")
+    if not chosen:
+        raise BadConsent("Choose at least one category, or refuse.", pointer="/categories")
+    return sorted(chosen)
+
+
+def _check_lang(revision: Revision, lang: str) -> None:
+    if lang not in revision.text:
+        raise BadConsent("The notice is in ja and en.", pointer="/notice_lang")
+
+
+def _new_record(session: Session, account_id: str, revision: Revision, now: Millis) -> Record:
+    return Record(
+        id=new_id("con"),
+        account_id=account_id,
+        member_id=revision.member_id,
+        agreement_id=revision.agreement_id,
+        revision_id=revision.id,
+        state="",
+        purpose=revision.purpose,
+        categories="",
+        until_at=now,
+        events=0,
+        created_at=now,
+        changed_at=now,
+    )
+
+
+def _append(
+    session: Session,
+    sealer: Sealer,
+    row: Record,
+    kind: EventType,
+    *,
+    actor: Actor,
+    authority: Authority,
+    now: Millis,
+    revision: Revision | None = None,
+    lang: str | None = None,
+    reason: str = "",
+) -> ConsentRef:
+    """The five parts of a change."""
+    try:
+        row.state = after(cast(State, row.state) if row.events else None, kind)
+    except BadHistory as bad:
+        raise ConsentState(f"This is not possible: {bad}.") from None
+    key = sealer.owner(session, row.account_id)
+    before = _last(session, sealer, row) if row.events else None
+    revision = revision or agreements.get_revision(session, row.revision_id)
+    lang = lang or (before.document["notice"]["lang"] if before else "en")
+    at = max(now, row.changed_at)  # a clock that was set back must not make a history that cannot be
+    event_id = new_id("cev")
+    document: dict[str, Any] = {
+        "schema": SCHEMA,
+        "event": event_id,
+        "record": row.id,
+        "seq": row.events,
+        "previous": digest(before.document) if before else None,
+        "type": kind,
+        "status": DPV_STATUS[kind],
+        "time": iso(at),
+        "until": iso(row.until_at),
+        "subject": row.account_id,
+        "actor": {"kind": actor.kind, "authority": authority},
+        "agreement": row.agreement_id,
+        "revision": row.revision_id,
+        "revision_hash": revision.hash,
+        "notice": {"lang": lang, "hash": revision.notice(lang).hash},
+        "recipient": row.member_id,
+        "purpose": row.purpose,
+        "lawful_basis": revision.lawful_basis,
+        "categories": row.categories.split(),
+    }
+    if reason:
+        document["reason"] = reason
+    envelope = commit(document)
+    leaf = append(session, envelope.entry)
+    sealed = key.seal(
+        f"consent_event|sealed|{event_id}",
+        canonical({"event": document, "salt": b64url(envelope.salt), "leaf": leaf.leaf_id}),
+    )
+    first = row.events == 0
+    row.events += 1
+    row.changed_at = at
+    session.add(row)
+    if first:
+        session.flush()  # the record before its event: the event refers to it
+    session.add(
+        ConsentEvent(id=event_id, record_id=row.id, account_id=row.account_id, seq=row.events - 1, sealed=sealed)
+    )
+    session.flush()
+    ended: Collection[str] = ()
+    if row.state != STANDING and not first:
+        ended = grants.revoke_for_consent(session, row.id, actor=actor, now=now, reason=f"consent-{kind}")
+    audit.record(
+        session,
+        f"consent.record.{kind}",
+        actor=actor,
+        object=("consent", row.id),
+        detail={
+            "account": row.account_id,
+            "agreement": row.agreement_id,
+            "revision": row.revision_id,
+            "member": row.member_id,
+            "categories": row.categories.split(),
+            "grants_ended": len(ended),
+            **({"reason": reason} if reason else {}),
+        },
+    )
+    tx_of(session).touch(TOPIC)
+    return ConsentRef(row.id, event_id, leaf)
+
+
+def _last(session: Session, sealer: Sealer, row: Record) -> StoredEvent:
+    found = store.last_event(session, row.id)
+    if found is None:
+        raise BadHistory("the record's last event is missing")
+    return _open(session, sealer, found)
+
+
+def _open(session: Session, sealer: Sealer, row: ConsentEvent) -> StoredEvent:
+    opened = orjson.loads(sealer.owner(session, row.account_id).open(f"consent_event|sealed|{row.id}", row.sealed))
+    return StoredEvent(row.id, row.seq, opened["event"], b64url_decode(opened["salt"]), opened["leaf"])
+
+
+def _record(session: Session, consent_id: str, account_id: str | None) -> Record:
+    row = store.record_of(session, consent_id, account_id)
+    if row is None:
+        raise UnknownConsent("No consent of yours has this id.")
+    return row
+
+
+def _standing(session: Session, consent_id: str, account_id: str, now: Millis) -> Record:
+    row = _record(session, consent_id, account_id)
+    if row.state != STANDING:
+        raise ConsentState(f"This consent is {row.state} already.")
+    if row.until_at <= now:
+        raise ConsentState("This consent has run out already.")
+    return row
+
+
+def _view(row: Record, now: Millis) -> RecordView:
+    state = cast(State, row.state)
+    if state == STANDING and row.until_at <= now:  # the clock decides, not the sweeper
+        state = "expired"
+    return RecordView(
+        row.id,
+        row.account_id,
+        row.member_id,
+        row.agreement_id,
+        row.revision_id,
+        state,
+        row.purpose,
+        tuple(row.categories.split()),
+        row.until_at,
+        row.created_at,
+        row.changed_at,
+    )

@@ -1,0 +1,30 @@
+"""The part of the settings that belongs to consent. Loaded by the portal; nothing here reads the environment."""
+
+from datetime import timedelta
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ConsentSettings(BaseModel):
+    """The ledger's name, and how often the background work runs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    log_origin: str | None = Field(
+        default=None,
+        description="The ledger's origin line; without it the issuer's host and /ledger. Never change it afterwards.",
+    )
+    ledger_add_for_tests: bool = Field(
+        default=False,
+        description="Open POST /ledger/add for load tests; it writes to a log of its own under /ledger/test/",
+    )
+    expiry_every: timedelta = Field(
+        default=timedelta(seconds=15),
+        description="How often consents that ran out get their event (expiry itself acts by the clock)",
+    )
+    longest_consent: timedelta = Field(
+        default=timedelta(days=731), description="The longest duration an agreement may ask for"
+    )
+    decisions_kept: int = Field(
+        default=100_000, ge=1, description="Consents kept in memory for decisions, checked against the change counter"
+    )

@@ -1,0 +1,229 @@
+"""Checking receipts and the ledger, offline: no server of ours, no database, no network for a receipt.
+
+Needs two things from somewhere trusted: the ledger's verifier key (the text at /ledger/vkey) and the issuer's public
+keys (a JWKS). The steps of a receipt's check are numbered; a failure names the step that failed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
+
+import orjson
+
+from consent.iso27560 import RECEIPT_PROFILE, fields
+from consent.ledger import CONSENT_EVENT, commitment, digest, private_entry
+from keys import sdjwt
+from keys.errors import BadToken
+from keys.notes import NoteVerifier
+from kit.encoding import b64url, b64url_decode, canonical
+from kit.tlog import client
+from kit.tlog.errors import BadLog
+from kit.tlog.merkle import leaf_hash, verify_inclusion
+from kit.tlog.note import Checkpoint, open_checkpoint
+from kit.tlog.proof import TlogProof, parse_proof
+
+FORMAT: Final = "sekisho-consent-receipt/1"
+VCT: Final = "urn:sekisho:consent-receipt:27560:1"
+LARGEST_RECEIPT: Final = 1_000_000
+_MEMBERS: Final = {"format", "credential", "event", "salt", "notice", "agreement", "proof"}
+_SHOWN: Final = {"iss", "iat", "vct", "receipt_profile", "commitment"}
+
+STEPS: Final = (
+    "the file is a receipt in its one canonical form",
+    "the issuer signed the credential",
+    "the agreement is the one that was agreed to",
+    "the notice is the text that was shown",
+    "event and salt open the commitment",
+    "the credential says what the event says",
+    "the ledger signed the checkpoint",
+    "the commitment is in the ledger",
+)
+
+
+class NotVerified(Exception):
+    """A receipt does not verify. `step` is the number of the step that failed, from 1."""
+
+    def __init__(self, step: int, detail: str) -> None:
+        super().__init__(f"step {step} failed ({STEPS[step - 1]}): {detail}")
+        self.step = step
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedReceipt:
+    """What a receipt proves; made by `verify_receipt` only."""
+
+    issuer: str
+    claims: Mapping[str, Any]
+    event: Mapping[str, Any]
+    notice: Mapping[str, Any]
+    agreement: Mapping[str, Any]
+    index: int
+    checkpoint: Checkpoint
+
+    @property
+    def summary(self) -> tuple[tuple[str, str], ...]:
+        """What to show a person."""
+        event = self.event
+        return (
+            ("issuer", self.issuer),
+            ("consent", event["record"]),
+            ("event", f"{event['type']} at {event['time']}"),
+            ("recipient", self.agreement["recipient"]["name"][event["notice"]["lang"]]),
+            ("notice", self.notice["title"]),
+            ("categories", ", ".join(event["categories"])),
+            ("until", event["until"]),
+            ("ledger", f"{self.checkpoint.origin} entry {self.index} of {self.checkpoint.size}"),
+        )
+
+
+def verify_receipt(receipt: bytes, *, vkey: str, jwks: Mapping[str, Any]) -> VerifiedReceipt:
+    """Check a receipt file; raises NotVerified with the number of the failed step. No network, no database."""
+    verifier = NoteVerifier(vkey.strip())
+    bundle, salt = _read(receipt)  # 1
+    claims = _credential(bundle["credential"], jwks)  # 2
+    event, agreement, notice = bundle["event"], bundle["agreement"], bundle["notice"]
+    # 3: the event names the revision by the hash of its whole text
+    if not hmac.compare_digest(digest(agreement), str(event.get("revision_hash"))):
+        raise NotVerified(3, "the agreement's hash is not the one in the event")
+    _step4(event, agreement, notice)
+    # 5: nobody can find another event or salt with the same commitment
+    opened = b64url(commitment(salt, event))
+    if not hmac.compare_digest(opened, str(claims["commitment"])):
+        raise NotVerified(5, "the commitment in the credential is of another event")
+    try:  # 6
+        expected = fields(event, agreement, issuer=str(claims["iss"]))
+    except (KeyError, TypeError) as error:
+        raise NotVerified(6, f"the event lacks {error}") from None
+    told = {name: value for name, value in claims.items() if name not in _SHOWN}
+    if told != expected or claims.get("receipt_profile") != RECEIPT_PROFILE:
+        wrong = sorted(name for name in {*told, *expected} if told.get(name) != expected.get(name))
+        raise NotVerified(6, f"these fields differ: {', '.join(wrong) or 'receipt_profile'}")
+    proof, checkpoint = _step7(bundle["proof"], verifier)
+    entry = private_entry(b64url_decode(claims["commitment"]), kind=CONSENT_EVENT)
+    try:  # 8
+        verify_inclusion(leaf_hash(entry), proof.index, checkpoint.size, proof.hashes, checkpoint.root)
+    except BadLog as bad:
+        raise NotVerified(8, str(bad)) from None
+    return VerifiedReceipt(str(claims["iss"]), claims, event, notice, agreement, proof.index, checkpoint)
+
+
+def _read(receipt: bytes) -> tuple[dict[str, Any], bytes]:
+    if len(receipt) > LARGEST_RECEIPT:
+        raise NotVerified(1, "the file is too large")
+    try:
+        bundle = orjson.loads(receipt)
+        if not isinstance(bundle, dict) or set(bundle) != _MEMBERS or bundle["format"] != FORMAT:
+            raise NotVerified(1, f"a receipt is a JSON object with {', '.join(sorted(_MEMBERS))}")
+        if canonical(bundle) != receipt:
+            raise NotVerified(1, "the JSON is not canonical: something was added or moved")
+        for name, kind in (("credential", str), ("salt", str), ("proof", str), ("event", dict), ("notice", dict)):
+            if not isinstance(bundle[name], kind):
+                raise NotVerified(1, f"{name} has the wrong type")
+        if not isinstance(bundle["agreement"], dict):
+            raise NotVerified(1, "agreement has the wrong type")
+        salt = b64url_decode(bundle["salt"])
+        if len(salt) != 32:
+            raise NotVerified(1, "the salt has the wrong length")
+    except ValueError as error:
+        raise NotVerified(1, str(error)) from None
+    return bundle, salt
+
+
+def _credential(credential: str, jwks: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        claims = sdjwt.verify(credential, jwks)
+    except BadToken as bad:
+        raise NotVerified(2, bad.private or "the credential does not verify") from None
+    if claims.get("vct") != VCT:
+        raise NotVerified(2, "the credential is of another type")
+    if not isinstance(claims.get("iss"), str) or not isinstance(claims.get("commitment"), str):
+        raise NotVerified(2, "the credential lacks its issuer or its commitment")
+    return claims
+
+
+def _step4(event: Mapping[str, Any], agreement: Mapping[str, Any], notice: Mapping[str, Any]) -> None:
+    named = event.get("notice")
+    texts = agreement.get("text")
+    if not isinstance(named, dict) or not isinstance(texts, dict):
+        raise NotVerified(4, "the event names no notice")
+    if texts.get(named.get("lang")) != notice:
+        raise NotVerified(4, "the notice is not the agreement's")
+    if not hmac.compare_digest(digest(notice), str(named.get("hash"))):
+        raise NotVerified(4, "the notice's hash is not the one in the event")
+
+
+def _step7(text: str, verifier: NoteVerifier) -> tuple[TlogProof, Checkpoint]:
+    try:
+        proof = parse_proof(text)
+        if proof.extra is not None:
+            raise NotVerified(7, "the proof carries extra data that nobody vouches for")
+        return proof, open_checkpoint(proof.checkpoint, verifier.name, [verifier])
+    except BadLog as bad:
+        raise NotVerified(7, str(bad)) from None
+
+
+# -- the ledger itself ------------------------------------------------------------------------------------------------
+
+
+def verify_checkpoint(note: bytes, *, vkey: str) -> Checkpoint:
+    """A checkpoint signed by this key, of the log the key is named after; raises BadLog (a BadNote)."""
+    verifier = NoteVerifier(vkey.strip())
+    return open_checkpoint(note, verifier.name, [verifier])
+
+
+def verify_log(place: str, *, vkey: str) -> client.Audit:
+    """The whole log at a URL prefix or in a directory, byte for byte; raises BadLog naming what does not fit."""
+    verifier = NoteVerifier(vkey.strip())
+    return client.audit(fetcher(place), origin=verifier.name, verifiers=[verifier])
+
+
+def verify_growth(place: str, older: bytes, *, vkey: str) -> Checkpoint:
+    """That the log at `place` still begins with the tree of an older checkpoint; raises BadLog. Returns the newest."""
+    verifier = NoteVerifier(vkey.strip())
+    before = open_checkpoint(older, verifier.name, [verifier])
+    fetch = fetcher(place)
+    newest = client.read_checkpoint(fetch, verifier.name, [verifier])
+    client.check_consistency(fetch, before, newest)
+    return newest
+
+
+def prove(place: str, index: int, *, vkey: str) -> str:
+    """The tlog-proof of an entry, made from the log's tiles."""
+    verifier = NoteVerifier(vkey.strip())
+    return client.prove(fetcher(place), index, origin=verifier.name, verifiers=[verifier])
+
+
+def fetcher(place: str, *, timeout: float = 30.0) -> Callable[[str], bytes]:
+    """How to fetch a path below a prefix: an http(s) URL or a directory."""
+    if urlsplit(place).scheme in ("http", "https"):
+        prefix = place.rstrip("/") + "/"
+
+        def by_http(path: str) -> bytes:
+            from urllib.error import HTTPError
+
+            request = Request(prefix + path, headers={"User-Agent": "sekisho-ledger"})  # noqa: S310 - scheme checked
+            try:
+                with urlopen(request, timeout=timeout) as answer:  # noqa: S310 - scheme checked above
+                    content: bytes = answer.read(64 * 1024 * 1024)
+                    return content
+            except HTTPError as error:
+                if error.code in (404, 410):
+                    raise LookupError(path) from None
+                raise
+
+        return by_http
+    base = Path(place)
+    return lambda path: (base / path).read_bytes()
+
+
+def fingerprint(content: bytes) -> str:
+    """SHA-256 of a file, hexadecimal: for reading aloud."""
+    return hashlib.sha256(content).hexdigest()
