@@ -9,18 +9,21 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Table, insert, update
+from sqlalchemy import Connection, Table
 from sqlmodel import SQLModel
 
 from identity.oauth.errors import InvalidRequestUri
 from identity.oauth.request import AuthorizationRequest
 from keys.hashing import TokenHasher
 from kit.clock import SECOND, Millis
-from kit.db import tx_of
+from kit.db import Quick, tx_of
 from kit.ids import new_id, secret
 
-_codes: Table = SQLModel.metadata.tables["identity_code"]
-_pars: Table = SQLModel.metadata.tables["identity_par"]
+_ADD = Quick(
+    "INSERT INTO identity_code (digest, chain, client_id, account_id, grant_id, request, used_at, expires_at)"
+    " VALUES (:digest, :chain, :client_id, :account_id, :grant_id, :request, NULL, :expires_at)"
+)
+_SPEND = Quick("UPDATE identity_par SET used_at = :now WHERE digest = :digest AND used_at IS NULL")
 issued_table: Table = SQLModel.metadata.tables["identity_issued"]
 
 
@@ -76,13 +79,9 @@ def issue(
     code = secret("skc")
     chain = new_id("chn")
     expires_at = now + lifetime * SECOND
-    connection.execute(
-        insert(_codes),
-        {
-            "digest": hasher.digest("code", code), "chain": chain, "client_id": request.client_id,
-            "account_id": account_id, "grant_id": grant_id, "request": authorized.pack(), "used_at": None,
-            "expires_at": expires_at,
-        },
+    _ADD.run(
+        connection, digest=hasher.digest("code", code), chain=chain, client_id=request.client_id, account_id=account_id,
+        grant_id=grant_id, request=authorized.pack(), expires_at=expires_at,
     )  # fmt: skip
     tx_of(connection).append(
         issued_table,
@@ -96,8 +95,5 @@ def issue(
 
 def spend_par(connection: Connection, par: bytes, now: Millis) -> None:
     """A pushed request counts as used when its authorization completes (RFC 9126 section 4, invariant I7)."""
-    spent = connection.execute(
-        update(_pars).where(_pars.c.digest == par, _pars.c.used_at.is_(None)).values(used_at=now)
-    )
-    if spent.rowcount != 1:
+    if _SPEND.run(connection, digest=par, now=now) != 1:
         raise InvalidRequestUri("request_uri was used already")

@@ -18,7 +18,7 @@ from identity.errors import UnknownGrant
 from identity.models import GrantConsent, GrantRow
 from kit import audit
 from kit.clock import Millis
-from kit.db import Session, tx_of
+from kit.db import Quick, Session, tx_of
 from kit.host import Actor
 from kit.ids import new_id
 
@@ -27,6 +27,10 @@ Kind = Literal["sign-in", "data"]
 _grants: Table = SQLModel.metadata.tables[str(GrantRow.__tablename__)]
 _consents: Table = SQLModel.metadata.tables[str(GrantConsent.__tablename__)]
 _families: Table = SQLModel.metadata.tables["identity_refresh"]
+_REMEMBERED = Quick(
+    "SELECT id, scopes, created_at, changed_at FROM identity_grant WHERE account_id = :account_id"
+    " AND client_id = :client_id AND kind = 'sign-in' AND status = 'active'"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +61,10 @@ def find(place: Session | Connection, grant_id: str) -> Grant | None:
 
 def find_remembered(place: Session | Connection, account_id: str, client_id: str) -> Grant | None:
     """The active sign-in grant between a resident and a client, or None."""
-    found = (
-        _connection(place)
-        .execute(
-            select(_grants).where(
-                _grants.c.account_id == account_id,
-                _grants.c.client_id == client_id,
-                _grants.c.kind == "sign-in",
-                _grants.c.status == "active",
-            )
-        )
-        .mappings()
-        .first()
-    )
-    return None if found is None else _grant(found)
+    found = _REMEMBERED.one(_connection(place), account_id=account_id, client_id=client_id)
+    if found is None:
+        return None
+    return Grant(found[0], account_id, client_id, "sign-in", tuple(found[1].split()), (), "active", found[2], found[3])
 
 
 def list_for(place: Session | Connection, account_id: str, *, active_only: bool = True) -> tuple[Grant, ...]:

@@ -12,6 +12,7 @@ its own writes back; a refusal that must leave a trace is returned. Acknowledged
 
 from kit.db.cache import CheckedCache
 from kit.db.hall import Database, FlushHook, FlushResult, Session, Tx, tx_of
+from kit.db.quick import Quick
 from kit.db.tables import counters, metadata
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Database",
     "FlushHook",
     "FlushResult",
+    "Quick",
     "Session",
     "Tx",
     "counters",

@@ -8,7 +8,7 @@ it ended stays ended.
 
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, text
+from sqlalchemy import Connection
 
 from identity import chains, codes
 from identity.clients import Client
@@ -29,20 +29,19 @@ from identity.tokens import Tokens, new_jti
 from keys.hashing import TokenHasher, same
 from kit import audit
 from kit.clock import SECOND, Clock, Millis
-from kit.db import Database
+from kit.db import Database, Quick
 
-_FIND = text(
-    "SELECT c.chain, c.client_id, c.account_id, c.grant_id, c.request, c.used_at, c.expires_at,"
-    " g.status AS grant_status, a.status AS account_status"
+_FIND = Quick(
+    "SELECT c.chain, c.client_id, c.account_id, c.grant_id, c.request, c.used_at, c.expires_at, g.status, a.status"
     " FROM identity_code c JOIN identity_grant g ON g.id = c.grant_id JOIN identity_account a ON a.id = c.account_id"
     " WHERE c.digest = :digest"
 )
-_BEGIN = text(
+_BEGIN = Quick(
     "INSERT INTO identity_refresh (id, client_id, account_id, grant_id, current, generation, request, status,"
     " ends_at, expires_at) VALUES (:id, :client_id, :account_id, :grant_id, :current, 0, :request, 'active',"
     " :ends_at, :expires_at)"
 )
-_USE = text("UPDATE identity_code SET used_at = :now WHERE digest = :digest AND used_at IS NULL")
+_USE = Quick("UPDATE identity_code SET used_at = :now WHERE digest = :digest AND used_at IS NULL")
 
 
 class AuthorizationCode:
@@ -77,16 +76,17 @@ class AuthorizationCode:
         proved: Proved | None,
         now: Millis,
     ) -> Exchanged | Replayed:
-        row = connection.execute(_FIND, {"digest": digest}).mappings().first()
-        if row is None or row["client_id"] != client.id:
+        row = _FIND.one(connection, digest=digest)
+        if row is None or row[1] != client.id:
             raise InvalidGrant("the code is unknown or was issued to another client")
-        if row["used_at"] is not None:
-            return self._replayed(connection, row["chain"], row["grant_id"], client, now)
-        if row["expires_at"] <= now:
+        chain, _, account_id, grant_id, request, used_at, expires_at, grant_status, account_status = row
+        if used_at is not None:
+            return self._replayed(connection, chain, grant_id, client, now)
+        if expires_at <= now:
             raise InvalidGrant("the code has expired")
-        if row["grant_status"] != "active" or row["account_status"] != "active":
+        if grant_status != "active" or account_status != "active":
             raise InvalidGrant("the authorization was withdrawn")
-        authorized = codes.unpack(row["request"])
+        authorized = codes.unpack(request)
         # Section 4.1.3: identical to the one of the authorization request, whenever that carried one; ours always do.
         if form.get("redirect_uri") != authorized.redirect_uri:
             raise InvalidGrant("redirect_uri differs from the authorization request")
@@ -95,36 +95,38 @@ class AuthorizationCode:
             raise InvalidGrant("the DPoP proof was made with another key than the code is bound to")
         require_binding(client, proved)
         audience = read_audience(form.get("resource"), authorized.resources, self._tokens.issuer)
-        if connection.execute(_USE, {"digest": digest, "now": now}).rowcount != 1:
-            return self._replayed(connection, row["chain"], row["grant_id"], client, now)
+        if _USE.run(connection, digest=digest, now=now) != 1:
+            return self._replayed(connection, chain, grant_id, client, now)
         jkt = proved.jkt if proved else None
-        jti = new_jti(row["chain"])
+        jti = new_jti(chain)
         note_issued(
-            connection, jti, "access", client_id=client.id, grant_id=row["grant_id"], now=now,
+            connection, jti, "access", client_id=client.id, grant_id=grant_id, now=now,
             seconds=self._settings.access_token_seconds,
         )  # fmt: skip
         refresh_token = None
         if "offline_access" in authorized.scopes and "refresh_token" in client.grant_types:
-            refresh_token = self._begin_family(connection, row, codes.bound_to(authorized, jkt), now)
-        return Exchanged(
-            jti, row["account_id"], row["grant_id"], authorized, authorized.scopes, audience, refresh_token
-        )
+            family = codes.bound_to(authorized, jkt)
+            refresh_token = self._begin_family(connection, chain, client.id, account_id, grant_id, family, now)
+        return Exchanged(jti, account_id, grant_id, authorized, authorized.scopes, audience, refresh_token)
 
-    def _begin_family(self, connection: Connection, row: RowMapping, authorized: codes.Authorized, now: Millis) -> str:
-        chain, idle = row["chain"], self._settings.refresh_idle_seconds
+    def _begin_family(
+        self,
+        connection: Connection,
+        chain: str,
+        client_id: str,
+        account_id: str,
+        grant_id: str,
+        authorized: codes.Authorized,
+        now: Millis,
+    ) -> str:
+        idle = self._settings.refresh_idle_seconds
         token, current = self._tokens.new_refresh(chain, 0)
-        connection.execute(
-            _BEGIN,
-            {
-                "id": chain, "client_id": row["client_id"], "account_id": row["account_id"],
-                "grant_id": row["grant_id"], "current": current, "request": authorized.pack(),
-                "ends_at": now + self._settings.refresh_seconds * SECOND, "expires_at": now + idle * SECOND,
-            },
+        _BEGIN.run(
+            connection, id=chain, client_id=client_id, account_id=account_id, grant_id=grant_id, current=current,
+            request=authorized.pack(), ends_at=now + self._settings.refresh_seconds * SECOND,
+            expires_at=now + idle * SECOND,
         )  # fmt: skip
-        note_issued(
-            connection, f"{chain}.0", "refresh", client_id=row["client_id"], grant_id=row["grant_id"], now=now,
-            seconds=idle,
-        )  # fmt: skip
+        note_issued(connection, f"{chain}.0", "refresh", client_id=client_id, grant_id=grant_id, now=now, seconds=idle)
         return token
 
     def _replayed(self, connection: Connection, chain: str, grant_id: str, client: Client, now: Millis) -> Replayed:

@@ -7,7 +7,7 @@ bound; a public client must prove the same key.
 
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from identity import chains, codes
 from identity.clients import Client
@@ -27,15 +27,15 @@ from identity.tokens import Refresh, Tokens, new_jti
 from keys.hashing import same
 from kit import audit
 from kit.clock import SECOND, Clock, Millis
-from kit.db import Database
+from kit.db import Database, Quick
 
-_FIND = text(
-    "SELECT f.client_id, f.account_id, f.grant_id, f.current, f.generation, f.request, f.status, f.ends_at,"
-    " f.expires_at, g.status AS grant_status, a.status AS account_status"
+_FIND = Quick(
+    "SELECT f.client_id, f.account_id, f.grant_id, f.current, f.generation, f.request, f.status,"
+    " g.status, a.status, f.ends_at, f.expires_at"
     " FROM identity_refresh f JOIN identity_grant g ON g.id = f.grant_id"
     " JOIN identity_account a ON a.id = f.account_id WHERE f.id = :id"
 )
-_ROTATE = text(
+_ROTATE = Quick(
     "UPDATE identity_refresh SET current = :new, generation = :generation, expires_at = :expires_at"
     " WHERE id = :id AND current = :old AND status = 'active'"
 )
@@ -71,44 +71,42 @@ class RefreshToken:
         proved: Proved | None,
         now: Millis,
     ) -> Exchanged | Replayed:
-        row = connection.execute(_FIND, {"id": presented.family_id}).mappings().first()
-        if row is None or row["client_id"] != client.id:
+        row = _FIND.one(connection, id=presented.family_id)
+        if row is None or row[0] != client.id:
             raise InvalidGrant("the refresh token is unknown or was issued to another client")
-        if row["status"] != "active" or row["grant_status"] != "active" or row["account_status"] != "active":
+        _, account_id, grant_id, current, generation, request, *states, ends_at, expires_at = row
+        if states != ["active", "active", "active"]:
             raise InvalidGrant("the refresh token was revoked")
-        if not same(bytes(row["current"]), presented.digest):
-            return self._reused(connection, presented, row["grant_id"], client, now)
-        if row["expires_at"] <= now or row["ends_at"] <= now:
+        if not same(bytes(current), presented.digest):
+            return self._reused(connection, presented, grant_id, client, now)
+        if expires_at <= now or ends_at <= now:
             raise InvalidGrant("the refresh token has expired")
-        authorized = codes.unpack(row["request"])
+        authorized = codes.unpack(request)
         _check_binding(client, authorized, proved)
         asked = read_scopes(form.get("scope"))
         if not set(asked) <= set(authorized.scopes):
             raise InvalidScope("scope asks for more than was granted")  # section 6
         audience = read_audience(form.get("resource"), authorized.resources, self._tokens.issuer)
-        generation = row["generation"] + 1
+        generation += 1
         idle = self._settings.refresh_idle_seconds
         token, digest = self._tokens.new_refresh(presented.family_id, generation)
-        rotated = connection.execute(
-            _ROTATE,
-            {
-                "new": digest, "generation": generation, "id": presented.family_id, "old": presented.digest,
-                "expires_at": min(now + idle * SECOND, row["ends_at"]),
-            },
+        rotated = _ROTATE.run(
+            connection, new=digest, generation=generation, id=presented.family_id, old=presented.digest,
+            expires_at=min(now + idle * SECOND, ends_at),
         )  # fmt: skip
-        if rotated.rowcount != 1:
-            return self._reused(connection, presented, row["grant_id"], client, now)
+        if rotated != 1:
+            return self._reused(connection, presented, grant_id, client, now)
         jti = new_jti(presented.family_id)
         note_issued(
-            connection, jti, "access", client_id=client.id, grant_id=row["grant_id"], now=now,
+            connection, jti, "access", client_id=client.id, grant_id=grant_id, now=now,
             seconds=self._settings.access_token_seconds,
         )  # fmt: skip
         note_issued(
             connection, f"{presented.family_id}.{generation}", "refresh", client_id=client.id,
-            grant_id=row["grant_id"], now=now, seconds=idle,
+            grant_id=grant_id, now=now, seconds=idle,
         )  # fmt: skip
         scopes = asked or authorized.scopes
-        return Exchanged(jti, row["account_id"], row["grant_id"], authorized, scopes, audience, token)
+        return Exchanged(jti, account_id, grant_id, authorized, scopes, audience, token)
 
     def _reused(
         self, connection: Connection, presented: Refresh, grant_id: str, client: Client, now: Millis
