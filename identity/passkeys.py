@@ -203,6 +203,14 @@ class Passkeys:
     def remove(self, session: Session, account_id: str, passkey_id: str, *, actor: Actor) -> None:
         """Forget it; raises NotFound, or LastWayIn when nothing complete would be left to sign in with."""
         row = self._own(session, account_id, passkey_id)
+        if not self.may_remove(session, account_id, passkey_id):
+            raise LastWayIn("Add another passkey, or a password with an authenticator app, before removing this one.")
+        session.delete(row)
+        session.flush()
+        audit.record(session, "identity.passkey.removed", actor=actor, object=("passkey", passkey_id))
+
+    def may_remove(self, session: Session, account_id: str, passkey_id: str) -> bool:
+        """Whether something complete would be left: another passkey, or a password with an app."""
         others = session.exec(
             select(Passkey.id).where(
                 Passkey.account_id == account_id, Passkey.id != passkey_id, Passkey.status == "active"
@@ -210,11 +218,7 @@ class Passkeys:
         ).first()
         account = session.get(Account, account_id)
         by_password = account is not None and account.password is not None and totp.is_on(session, account_id)
-        if others is None and not by_password:
-            raise LastWayIn("Add another passkey, or a password with an authenticator app, before removing this one.")
-        session.delete(row)
-        session.flush()
-        audit.record(session, "identity.passkey.removed", actor=actor, object=("passkey", passkey_id))
+        return others is not None or by_password
 
     def sweep(self, session: Session, *, limit: int = 1_000) -> int:
         """Delete challenges that ran out."""

@@ -1,0 +1,178 @@
+"""The safety pages: how one signs in, and where one is signed in."""
+
+from dataclasses import dataclass, replace
+
+from portal.contexts import Sample
+
+NOW = 1_795_312_800_000  # 22 November 2026 in Japan
+HOUR = 3_600_000
+DAY = 24 * HOUR
+
+
+@dataclass(frozen=True)
+class PasskeyRow:
+    """One passkey."""
+
+    id: str
+    name: str
+    synced: bool
+    active: bool
+    created_at: int
+    used_at: int | None
+
+
+@dataclass(frozen=True)
+class SessionRow:
+    """One browser that is signed in. `device` is in the reader's language already."""
+
+    id: str
+    device: str
+    current: bool
+    auth_at: int
+    seen_at: int
+    strong: bool
+
+
+@dataclass(frozen=True)
+class EventRow:
+    """Something that happened at the door: `words` is a message id."""
+
+    at: int
+    words: str
+    warn: bool
+
+
+@dataclass(frozen=True)
+class Safety:
+    """safety/safety.html: everything at a glance."""
+
+    login: str
+    passkeys: tuple[PasskeyRow, ...]
+    passkeys_here: bool
+    has_password: bool
+    has_app: bool
+    codes_left: int
+    sessions: tuple[SessionRow, ...]
+    events: tuple[EventRow, ...]
+    now: int
+
+
+@dataclass(frozen=True)
+class NewPasskey:
+    """safety/passkey_new.html."""
+
+    available: bool
+    suggestion: str
+
+
+@dataclass(frozen=True)
+class OnePasskey:
+    """safety/passkey.html: rename or remove."""
+
+    passkey: PasskeyRow
+    last_way_in: bool
+    problem: str  # "" | blank
+
+
+@dataclass(frozen=True)
+class App:
+    """safety/app.html: set up the authenticator app. `qr` is trusted SVG made here."""
+
+    qr: str
+    secret: str
+    uri: str
+    replaces: bool
+    first: bool
+    next: str
+    problem: str  # "" | refused
+
+
+@dataclass(frozen=True)
+class Codes:
+    """safety/codes.html: before, and the codes themselves, once."""
+
+    codes: tuple[str, ...]
+    left: int
+    first: bool
+    next: str
+    login: str
+
+
+@dataclass(frozen=True)
+class Password:
+    """safety/password.html."""
+
+    login: str
+    has_password: bool
+    problem: str  # "" | short | long | blank | common | repeat
+    others: int
+
+
+def _qr() -> str:
+    from identity.totp import SetUp
+
+    return SetUp(
+        "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP",
+        "otpauth://totp/Sekisho:hana?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Sekisho",
+    ).qr_svg()
+
+
+def samples() -> list[Sample]:
+    """Nothing yet, one, many, and the unhappy ones."""
+    phone = PasskeyRow("pky_1", "じぶんのスマートフォン", True, True, NOW - 90 * DAY, NOW - HOUR)
+    tablet = PasskeyRow("pky_2", "玄関のタブレット", False, True, NOW - 40 * DAY, NOW - 12 * DAY)
+    stopped = PasskeyRow("pky_3", "むかしのパソコン", False, False, NOW - 400 * DAY, NOW - 200 * DAY)
+    here = SessionRow("ses_1", "Safari（iPhone）", True, NOW - HOUR, NOW, True)
+    there = SessionRow("ses_2", "Edge（Windows）", False, NOW - 5 * HOUR, NOW - 2 * HOUR, False)
+    events = (
+        EventRow(NOW - HOUR, "Signed in with a passkey", False),
+        EventRow(NOW - DAY, "A wrong password was typed", True),
+        EventRow(NOW - 3 * DAY, "Signed in with password and app", False),
+    )
+    whole = Safety(
+        "hana", (phone, tablet, stopped), True, True, True, 8, (here, there), events, NOW
+    )  # fmt: skip
+    app = App(_qr(), "JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP", "otpauth://totp/x", False, False, "/safety", "")
+    codes = ("7K2QM-9XW4T", "0H3ZR-51BNC", "QY8VD-2GJTE", "M4SPA-7F6KX", "9ZC1W-RB30H")
+    codes = (*codes, "TN5EJ-X82QV", "3GDMK-PY6S4", "F1A7B-C9H0Z", "W2R8N-KJ5TQ", "V6XE3-1MD9P")
+    return [
+        Sample("safety/safety.html", "whole", whole, viewer="resident", path="/safety"),
+        Sample(
+            "safety/safety.html",
+            "password-only",
+            Safety("taro", (), True, True, False, 0, (here,), (), NOW),
+            viewer="resident",
+            path="/safety",
+        ),
+        Sample(
+            "safety/safety.html",
+            "passkey-only",
+            replace(whole, passkeys=(phone,), has_password=False, has_app=False, codes_left=0, sessions=(here,)),
+            viewer="resident",
+            path="/safety",
+        ),
+        Sample(
+            "safety/safety.html",
+            "few-codes",
+            replace(whole, codes_left=1, sessions=tuple(replace(there, id=f"ses_{n}") for n in range(12))),
+            viewer="analyst",
+            path="/safety",
+        ),
+        Sample("safety/passkey_new.html", "plain", NewPasskey(True, "iPhone"), viewer="resident", path="/safety"),
+        Sample("safety/passkey_new.html", "not-here", NewPasskey(False, "Windows"), viewer="resident", path="/safety"),
+        Sample("safety/passkey.html", "plain", OnePasskey(phone, False, ""), viewer="resident", path="/safety"),
+        Sample("safety/passkey.html", "last", OnePasskey(phone, True, "blank"), viewer="resident", path="/safety"),
+        Sample("safety/passkey.html", "stopped", OnePasskey(stopped, False, ""), viewer="resident", path="/safety"),
+        Sample("safety/app.html", "plain", app, viewer="resident", path="/safety/app"),
+        Sample("safety/app.html", "first", replace(app, first=True), viewer="resident", path="/safety/app"),
+        Sample(
+            "safety/app.html", "refused", replace(app, problem="refused", replaces=True), viewer="resident",
+            path="/safety/app",
+        ),
+        Sample("safety/codes.html", "before", Codes((), 0, True, "/home", "hana"), viewer="resident"),
+        Sample("safety/codes.html", "again", Codes((), 3, False, "/safety", "hana"), viewer="resident"),
+        Sample("safety/codes.html", "shown", Codes(codes, 10, False, "/safety", "hana"), viewer="resident"),
+        Sample("safety/password.html", "plain", Password("hana", True, "", 2), viewer="resident"),
+        Sample("safety/password.html", "first", Password("hana", False, "", 0), viewer="resident"),
+        Sample("safety/password.html", "common", Password("hana", True, "common", 0), viewer="resident"),
+    ]  # fmt: skip

@@ -1,0 +1,148 @@
+"""Signing in, signing up, signing out."""
+
+from dataclasses import dataclass, replace
+
+from portal.contexts import Sample
+from portal.i18n import N_
+
+#: What is wrong with a form, by code: the words are in the templates.
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The service that waits for this sign-in, and what it will learn. `learns` are message ids."""
+
+    service: str
+    learns: tuple[str, ...]
+    asks_for_data: bool
+
+
+@dataclass(frozen=True)
+class SignIn:
+    """signin/sign_in.html."""
+
+    next: str
+    login: str
+    again: bool
+    problem: str  # "" | refused | throttled | expired
+    seconds: int
+    passkeys: bool
+    waiting: Waiting | None
+
+
+@dataclass(frozen=True)
+class Code:
+    """signin/code.html: the six digits of the app."""
+
+    problem: str  # "" | refused | throttled
+    seconds: int
+    tries_left: int
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """signin/recovery.html: a code from paper."""
+
+    problem: str
+    seconds: int
+    tries_left: int
+
+
+@dataclass(frozen=True)
+class SignUp:
+    """signin/sign_up.html: who are you. `errors` and `values` by field name; errors are translated already."""
+
+    next: str
+    values: dict[str, str]
+    errors: dict[str, str]
+    labels: dict[str, str]
+    throttled: int
+
+
+@dataclass(frozen=True)
+class SignUpKey:
+    """signin/sign_up_key.html: with a passkey, or with a password and an app."""
+
+    name: str
+    login: str
+    problem: str  # "" | short | long | blank | common | repeat
+    passkeys: bool
+
+
+@dataclass(frozen=True)
+class SignOut:
+    """signin/sign_out.html: asked by a link, so that a link alone signs nobody out."""
+
+    signed_in: bool
+
+
+_PLAIN = SignIn(next="/home", login="", again=False, problem="", seconds=0, passkeys=True, waiting=None)
+_VALUES = {"name": "", "name_kana": "", "birthdate": "", "login": ""}
+LABELS = {
+    "name": N_("Your name"),
+    "name_kana": N_("Reading of your name"),
+    "birthdate": N_("Date of birth"),
+    "login": N_("Login name"),
+}
+
+
+def samples() -> list[Sample]:
+    """Each page as it is met, and with something wrong."""
+    waiting = Waiting(
+        service="みなと診療所 けんしんノート",
+        learns=(N_("A number that stands for you at this service only"), N_("Your name")),
+        asks_for_data=True,
+    )
+    return [
+        Sample("signin/sign_in.html", "plain", _PLAIN, path="/sign-in"),
+        Sample("signin/sign_in.html", "waiting", replace(_PLAIN, waiting=waiting), path="/sign-in"),
+        Sample(
+            "signin/sign_in.html",
+            "waiting-long",
+            replace(
+                _PLAIN,
+                waiting=replace(
+                    waiting,
+                    service="一般社団法人 湊浜市地域包括ケア・在宅医療介護連携推進協議会 みまもりネット",
+                    asks_for_data=False,
+                ),
+            ),
+            path="/sign-in",
+        ),
+        Sample("signin/sign_in.html", "refused", replace(_PLAIN, problem="refused", login="hana"), path="/sign-in"),
+        Sample("signin/sign_in.html", "throttled", replace(_PLAIN, problem="throttled", seconds=95), path="/sign-in"),
+        Sample("signin/sign_in.html", "expired", replace(_PLAIN, problem="expired"), path="/sign-in"),
+        Sample("signin/sign_in.html", "again", replace(_PLAIN, again=True), viewer="resident", path="/sign-in"),
+        Sample("signin/sign_in.html", "no-passkeys", replace(_PLAIN, passkeys=False), path="/sign-in"),
+        Sample("signin/code.html", "plain", Code(problem="", seconds=0, tries_left=5), path="/sign-in/code"),
+        Sample("signin/code.html", "refused", Code(problem="refused", seconds=0, tries_left=3), path="/sign-in/code"),
+        Sample("signin/code.html", "last-try", Code(problem="refused", seconds=0, tries_left=1), path="/sign-in/code"),
+        Sample(
+            "signin/code.html", "throttled", Code(problem="throttled", seconds=30, tries_left=0), path="/sign-in/code"
+        ),
+        Sample("signin/recovery.html", "plain", Recovery("", 0, 5), path="/sign-in/recovery"),
+        Sample("signin/recovery.html", "refused", Recovery("refused", 0, 2), path="/sign-in/recovery"),
+        Sample("signin/sign_up.html", "plain", SignUp("/home", _VALUES, {}, LABELS, 0), path="/sign-up"),
+        Sample(
+            "signin/sign_up.html",
+            "errors",
+            SignUp(
+                "/home",
+                {"name": "湊 花", "name_kana": "minato", "birthdate": "13月40日", "login": "花"},
+                {
+                    "name_kana": "ひらがなかカタカナで書いてください。",
+                    "birthdate": "この日付は読み取れませんでした。",
+                    "login": "半角の英字と数字、3文字以上で書いてください。",
+                },
+                LABELS,
+                0,
+            ),
+            path="/sign-up",
+        ),
+        Sample("signin/sign_up.html", "throttled", SignUp("/home", _VALUES, {}, LABELS, 60), path="/sign-up"),
+        Sample("signin/sign_up_key.html", "plain", SignUpKey("湊 花", "hana", "", True), path="/sign-up/key"),
+        Sample("signin/sign_up_key.html", "common", SignUpKey("湊 花", "hana", "common", True), path="/sign-up/key"),
+        Sample("signin/sign_up_key.html", "no-passkeys", SignUpKey("湊 花", "hana", "", False), path="/sign-up/key"),
+        Sample("signin/sign_out.html", "plain", SignOut(True), viewer="resident", path="/sign-out"),
+        Sample("signin/sign_out.html", "out", SignOut(False), path="/sign-out"),
+    ]

@@ -1,0 +1,362 @@
+"""Safety: how one signs in, where one is signed in, and changing both. For residents and staff alike.
+
+What could lock somebody out or let somebody in asks for a sign-in of the last ten minutes; ending a session does not,
+because that only ever makes things safer.
+"""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from identity import levels, recovery, totp
+from identity.accounts import profile
+from identity.errors_account import CodeRefused, LastWayIn, RecentSignInNeeded
+from identity.passkeys import PasskeyView
+from identity.sessions import BrowserSession, SessionView, require_recent
+from keys.envelope import Sealer
+from keys.hashing import TokenHasher
+from kit import audit
+from kit.db import Session
+from kit.host import Host
+from kit.problems import NotFound
+from portal import i18n, user_agents
+from portal.contexts import safety as pages_of
+from portal.i18n import N_
+from portal.pages.signin import Doors, json_answer, json_body, json_bytes, weak
+from portal.visits import SignInNeeded, pages, visit_of
+from portal.web import local_path, notice, read_form, redirect, render
+
+PASSKEY_ADDED = notice("safety.passkey-added", N_("The passkey is there. Next time, one touch is enough."))
+PASSKEY_RENAMED = notice("safety.passkey-renamed", N_("The new name is saved."))
+PASSKEY_REMOVED = notice("safety.passkey-removed", N_("The passkey is removed and lets nobody in any more."))
+APP_ON = notice("safety.app-on", N_("The app is set up. From now on your password asks for its number."))
+PASSWORD_SAVED = notice("safety.password-saved", N_("The new password is saved. Everywhere else you are signed out."))
+ENDED = notice("safety.ended", N_("Signed out there, at once."))
+ENDED_ALL = notice("safety.ended-all", N_("Signed out everywhere else, at once."))
+
+ISSUER = "Sekisho"
+_EVENTS = 8
+_HAPPENED = {
+    ("identity.signin.succeeded", "passkey"): N_("You signed in with a passkey"),
+    ("identity.signin.succeeded", "totp"): N_("You signed in with password and app"),
+    ("identity.signin.succeeded", "recovery"): N_("You signed in with a recovery code"),
+    ("identity.signin.succeeded", "password"): N_("You signed in with your password"),
+    ("identity.signin.failed", "password"): N_("A wrong password was typed"),
+    ("identity.signin.failed", "totp"): N_("A wrong number from the app was typed"),
+    ("identity.signin.failed", "recovery"): N_("A wrong recovery code was typed"),
+    ("identity.signin.failed", "passkey"): N_("A passkey was refused"),
+    ("identity.signin.throttled", ""): N_("Too many tries; the door was closed for a while"),
+    ("identity.password.changed", ""): N_("The password was changed"),
+    ("identity.totp.confirmed", ""): N_("The authenticator app was set up"),
+    ("identity.recovery.issued", ""): N_("New recovery codes were made"),
+}
+
+
+def router(host: Host) -> Any:
+    """The pages below /safety."""
+    routes = pages(host)
+    doors = Doors(host)
+    sealer, hasher = host.get(Sealer), host.get(TokenHasher)
+
+    def who(request: Request) -> BrowserSession:
+        """Whoever is signed in."""
+        found = visit_of(request).browser
+        if not isinstance(found, BrowserSession):
+            raise SignInNeeded
+        return found
+
+    def recent(request: Request, back: str | None = None) -> BrowserSession | Response:
+        """The same, proved a moment ago; or the way to the sign-in page and back."""
+        found = who(request)
+        try:
+            require_recent(found, now=host.clock.ms())
+        except RecentSignInNeeded:
+            query = request.url.query if request.method == "GET" else ""
+            place = back or (request.url.path + (f"?{query}" if query else ""))
+            return redirect(request, "/sign-in?" + urlencode({"next": place, "again": "1"}))
+        return found
+
+    # -- at a glance
+
+    @routes.get("/safety")
+    async def safety(request: Request) -> Response:
+        current = who(request)
+
+        def read(session: Session) -> pages_of.Safety:
+            person = profile(session, sealer, current.account_id)
+            return pages_of.Safety(
+                login=person.login,
+                passkeys=tuple(map(_passkey, doors.passkeys.list_for(session, current.account_id))),
+                passkeys_here=doors.passkeys.available,
+                has_password=doors.credentials.has_password(session, current.account_id),
+                has_app=totp.is_on(session, current.account_id),
+                codes_left=recovery.left(session, current.account_id),
+                sessions=tuple(
+                    _session(view, current) for view in doors.sessions.list_for(session, current.account_id)
+                ),
+                events=_events(session, current.account_id),
+                now=host.clock.ms(),
+            )
+
+        return render(request, "safety/safety.html", await host.db.read(read))
+
+    # -- sessions
+
+    @routes.post("/safety/sessions/end-others")
+    async def end_others(request: Request) -> Response:
+        current = who(request)
+        await host.db.write(doors.sessions.end_all, current.account_id, current.actor(), keep=current.id)
+        return redirect(request, "/safety", notice=ENDED_ALL)
+
+    @routes.post("/safety/sessions/{session_id}/end")
+    async def end(request: Request, session_id: str) -> Response:
+        current = who(request)
+        await host.db.write(doors.sessions.end, session_id, current.actor(), account_id=current.account_id)
+        return redirect(request, "/safety", notice=ENDED)
+
+    # -- passkeys
+
+    @routes.get("/safety/passkeys/new")
+    async def passkey_new(request: Request) -> Response:
+        current = recent(request)
+        if isinstance(current, Response):
+            return current
+        _, system = user_agents.names(request.headers.get("user-agent", ""))
+        return render(request, "safety/passkey_new.html", pages_of.NewPasskey(doors.passkeys.available, system))
+
+    async def passkey_begin(request: Request) -> Response:
+        current = recent(request, "/safety/passkeys/new")
+        if isinstance(current, Response):
+            return json_body({"go": current.headers["location"]}, 403)
+        return json_body((await doors.passkeys.begin_add(current.account_id)).encode())
+
+    async def passkey_finish(request: Request) -> Response:
+        current = recent(request, "/safety/passkeys/new")
+        if isinstance(current, Response):
+            return json_body({"go": current.headers["location"]}, 403)
+        name = request.query_params.get("name", "").strip() or i18n.current().gettext(N_("Passkey"))
+        await doors.passkeys.finish_add(current.account_id, await json_bytes(request), name=name, actor=current.actor())
+        response = json_body({"next": "/safety"})
+        doors.keep_notice(response, PASSKEY_ADDED)
+        return response
+
+    routes.add_api_route("/safety/passkeys/begin", json_answer(passkey_begin), methods=["POST"])
+    routes.add_api_route("/safety/passkeys/finish", json_answer(passkey_finish), methods=["POST"])
+
+    async def passkey_page(
+        request: Request, current: BrowserSession, passkey_id: str, problem: str = "", status: int = 200
+    ) -> Response:
+        def read(session: Session) -> pages_of.OnePasskey:
+            views = {view.id: view for view in doors.passkeys.list_for(session, current.account_id)}
+            if passkey_id not in views:
+                raise NotFound("There is no such passkey.")
+            last = not doors.passkeys.may_remove(session, current.account_id, passkey_id)
+            return pages_of.OnePasskey(_passkey(views[passkey_id]), last, problem)
+
+        return render(request, "safety/passkey.html", await host.db.read(read), status=status)
+
+    @routes.get("/safety/passkeys/{passkey_id}")
+    async def passkey(request: Request, passkey_id: str) -> Response:
+        current = recent(request)
+        if isinstance(current, Response):
+            return current
+        return await passkey_page(request, current, passkey_id)
+
+    @routes.post("/safety/passkeys/{passkey_id}/rename")
+    async def rename(request: Request, passkey_id: str) -> Response:
+        current = recent(request, f"/safety/passkeys/{passkey_id}")
+        if isinstance(current, Response):
+            return current
+        name = (await read_form(request)).one("name")
+        if not name:
+            return await passkey_page(request, current, passkey_id, "blank", 422)
+        await host.db.write(doors.passkeys.rename, current.account_id, passkey_id, name, actor=current.actor())
+        return redirect(request, "/safety", notice=PASSKEY_RENAMED)
+
+    @routes.post("/safety/passkeys/{passkey_id}/remove")
+    async def remove(request: Request, passkey_id: str) -> Response:
+        current = recent(request, f"/safety/passkeys/{passkey_id}")
+        if isinstance(current, Response):
+            return current
+        try:
+            await host.db.write(doors.passkeys.remove, current.account_id, passkey_id, actor=current.actor())
+        except LastWayIn:
+            return await passkey_page(request, current, passkey_id, status=409)
+        return redirect(request, "/safety", notice=PASSKEY_REMOVED)
+
+    # -- the app
+
+    async def app_page(
+        request: Request,
+        current: BrowserSession,
+        *,
+        first: bool,
+        next_path: str,
+        problem: str = "",
+        status: int = 200,
+    ) -> Response:
+        fresh = totp.new_secret()
+
+        def begin(session: Session) -> tuple[totp.SetUp, bool]:
+            person = profile(session, sealer, current.account_id)
+            waiting = totp.set_up(
+                session, sealer, current.account_id,
+                secret=fresh, label=person.login, issuer=ISSUER, now=host.clock.ms(),
+            )  # fmt: skip
+            return waiting, totp.is_on(session, current.account_id)
+
+        waiting, replaces = await host.db.write(begin)
+        page = pages_of.App(waiting.qr_svg(), waiting.spaced(), waiting.uri, replaces, first, next_path, problem)
+        return render(request, "safety/app.html", page, status=status)
+
+    @routes.get("/safety/app")
+    async def app(request: Request) -> Response:
+        current = recent(request)
+        if isinstance(current, Response):
+            return current
+        has_password = await host.db.read(doors.credentials.has_password, current.account_id)
+        if not has_password:  # a code is asked for after a password only
+            return redirect(request, "/safety/password")
+        next_path = local_path(request.query_params.get("next"), "/safety")
+        return await app_page(request, current, first=request.query_params.get("first") == "1", next_path=next_path)
+
+    @routes.post("/safety/app")
+    async def app_post(request: Request) -> Response:
+        current = recent(request, "/safety/app")
+        if isinstance(current, Response):
+            return current
+        form = await read_form(request)
+        first, next_path = form.one("first") == "1", local_path(form.one("next"), "/safety")
+        code = form.one("code")
+        browser = doors.browser(request)
+
+        def confirm(session: Session) -> str | None:
+            """Turn it on; a session that proved the password moments ago has now proved both."""
+            totp.confirm(session, sealer, current.account_id, code, now=host.clock.ms(), actor=current.actor())
+            if current.amr != ("pwd",):
+                return None
+            level = levels.of(["password", "totp"])
+            token, _ = doors.sessions.begin(
+                session,
+                current.account_id,
+                acr=level.acr,
+                amr=level.amr,
+                user_agent=browser.user_agent,
+                replaces=current.id,
+            )
+            return token
+
+        try:
+            token = await host.db.write(confirm)
+        except CodeRefused:
+            return await app_page(request, current, first=first, next_path=next_path, problem="refused", status=422)
+        codes = "/safety/codes?" + urlencode({"first": "1" if first else "0", "next": next_path})
+        response = redirect(request, codes, notice=APP_ON)
+        return response if token is None else doors.keep_session(response, token)
+
+    # -- recovery codes
+
+    @routes.get("/safety/codes")
+    async def codes(request: Request) -> Response:
+        current = recent(request)
+        if isinstance(current, Response):
+            return current
+        if not await host.db.read(totp.is_on, current.account_id):
+            return redirect(request, "/safety/app")
+        left = await host.db.read(recovery.left, current.account_id)
+        onward = local_path(request.query_params.get("next"), "/safety")
+        first = request.query_params.get("first") == "1"
+        return render(request, "safety/codes.html", pages_of.Codes((), left, first, onward, ""))
+
+    @routes.post("/safety/codes")
+    async def codes_post(request: Request) -> Response:
+        current = recent(request, "/safety/codes")
+        if isinstance(current, Response):
+            return current
+        form = await read_form(request)
+        fresh = recovery.new_codes()
+
+        def make(session: Session) -> str:
+            recovery.replace(session, hasher, current.account_id, fresh, now=host.clock.ms(), actor=current.actor())
+            return profile(session, sealer, current.account_id).login
+
+        login = await host.db.write(make)
+        page = pages_of.Codes(fresh, len(fresh), False, local_path(form.one("next"), "/safety"), login)
+        return render(request, "safety/codes.html", page)
+
+    # -- the password
+
+    async def password_page(
+        request: Request, current: BrowserSession, problem: str = "", status: int = 200
+    ) -> Response:
+        def read(session: Session) -> pages_of.Password:
+            return pages_of.Password(
+                login=profile(session, sealer, current.account_id).login,
+                has_password=doors.credentials.has_password(session, current.account_id),
+                problem=problem,
+                others=sum(view.id != current.id for view in doors.sessions.list_for(session, current.account_id)),
+            )
+
+        return render(request, "safety/password.html", await host.db.read(read), status=status)
+
+    @routes.get("/safety/password")
+    async def password(request: Request) -> Response:
+        current = recent(request)
+        if isinstance(current, Response):
+            return current
+        return await password_page(request, current)
+
+    @routes.post("/safety/password")
+    async def password_post(request: Request) -> Response:
+        current = recent(request, "/safety/password")
+        if isinstance(current, Response):
+            return current
+        form = await read_form(request)
+        person = await host.db.read(profile, sealer, current.account_id)
+        problem = await weak(form, person)
+        if problem:
+            return await password_page(request, current, problem, 422)
+        await doors.credentials.set_password(current.account_id, form.raw("password"), actor=current.actor())
+        has_app = await host.db.read(totp.is_on, current.account_id)
+        return redirect(request, "/safety" if has_app else "/safety/app", notice=PASSWORD_SAVED)
+
+    return routes
+
+
+def _passkey(view: PasskeyView) -> pages_of.PasskeyRow:
+    return pages_of.PasskeyRow(view.id, view.name, view.synced, view.active, view.created_at, view.used_at)
+
+
+def _session(view: SessionView, current: BrowserSession) -> pages_of.SessionRow:
+    return pages_of.SessionRow(
+        id=view.id,
+        device=device_words(view.device),
+        current=view.id == current.id,
+        auth_at=view.auth_at,
+        seen_at=view.seen_at,
+        strong=levels.satisfies(view.acr, levels.AAL2),
+    )
+
+
+def device_words(user_agent: str) -> str:
+    """The name of a browser in the reader's language."""
+    browser, system = user_agents.names(user_agent)
+    language = i18n.current()
+    if browser and system:
+        return f"{browser}（{system}）" if language.code == "ja" else f"{browser} ({system})"
+    return browser or system or language.gettext(N_("A browser or program we don't know"))
+
+
+def _events(session: Session, account_id: str) -> tuple[pages_of.EventRow, ...]:
+    """What the trail says about this account's door, newest first. Only what happened, never from where."""
+    found: list[pages_of.EventRow] = []
+    for entry in audit.entries(session, object_id=account_id, action="identity", newest_first=True, limit=60):
+        method = str(entry.detail.get("method", ""))
+        words = _HAPPENED.get((entry.action, method)) or _HAPPENED.get((entry.action, ""))
+        if words is not None:
+            found.append(pages_of.EventRow(entry.at, words, entry.outcome != "ok"))
+        if len(found) == _EVENTS:
+            break
+    return tuple(found)
