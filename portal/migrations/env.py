@@ -3,6 +3,7 @@
 from alembic import context
 from sqlalchemy import create_engine
 
+import kit.db.tables  # noqa: F401 - first: it names constraints by convention
 import portal.tables  # noqa: F401 - fills the metadata
 from kit.db import metadata
 
