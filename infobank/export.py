@@ -8,7 +8,7 @@ SHA-256.
 import hashlib
 import io
 import zipfile
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, dataclass
 from html import escape
 from typing import Any
@@ -29,7 +29,7 @@ from kit.db import Database, Session
 CHUNK = 500  # records read at a time
 SHOWN = 100  # records of a category on the readable page; the JSON has them all
 
-Receipts = Callable[[Session, str], Iterable[tuple[str, bytes]]]  # (file name, content) for a resident
+Receipts = Callable[[str], AsyncIterator[tuple[str, bytes]]]  # (file name, content) for a resident
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,6 @@ class _Frame:
     counts: dict[str, tuple[int, Millis, Millis]]
     names: dict[str, Recipient]
     history: tuple[Disclosure, ...]
-    receipts: tuple[tuple[str, bytes], ...]
 
 
 class _Sink(io.RawIOBase):
@@ -90,7 +89,7 @@ async def stream(
     *,
     account_id: str,
     now: Millis,
-    receipts: Receipts = lambda _session, _account_id: (),
+    receipts: Receipts,
 ) -> AsyncIterator[bytes]:
     """The ZIP, in parts."""
 
@@ -100,7 +99,6 @@ async def stream(
             counts=store.counts(session, account_id),
             names=disclosures.recipients(session),
             history=disclosures.history(session, account_id, limit=100_000),
-            receipts=tuple(receipts(session, account_id)),
         )
 
     def records(session: Session, category: str, before: tuple[Millis, str] | None) -> tuple[Item, ...]:
@@ -126,10 +124,12 @@ async def stream(
         "disclosures.json",
         _json([disclosures.usage(entry, known.names) for entry in known.history]),
     )
-    for name, content in known.receipts:
+    evidence = 0
+    async for name, content in receipts(account_id):
+        evidence += 1
         yield archive.add(f"receipts/{name}", content)
     for name, lang in (("index.html", "ja"), ("index.en.html", "en")):
-        yield archive.add(name, _page(catalogue, known, shown, lang=lang, now=now).encode())
+        yield archive.add(name, _page(catalogue, known, shown, lang=lang, now=now, evidence=evidence).encode())
     yield archive.add("manifest.json", _json({"exported": iso(now), "files": archive.files}))
     yield archive.close()
 
@@ -215,7 +215,9 @@ _STYLE = (
 )
 
 
-def _page(catalogue: Catalogue, known: _Frame, shown: dict[str, list[Item]], *, lang: str, now: Millis) -> str:
+def _page(
+    catalogue: Catalogue, known: _Frame, shown: dict[str, list[Item]], *, lang: str, now: Millis, evidence: int
+) -> str:
     words = _WORDS[lang]
     parts = [
         f'<!doctype html><html lang="{lang}"><head><meta charset="utf-8"><meta name="viewport" '
@@ -249,7 +251,7 @@ def _page(catalogue: Catalogue, known: _Frame, shown: dict[str, list[Item]], *, 
                 f"<td>{escape(entry.purpose)}</td></tr>"
             )
         parts.append("</tbody></table>")
-    if known.receipts:
+    if evidence:
         parts.append(f"<p>{words['receipts']}</p>")
     parts.append("</body></html>")
     return "".join(parts)

@@ -75,21 +75,22 @@ def erase(
 ) -> Erased:
     """Forget a resident. Cannot be undone."""
     times = store.disclosure_times(session, account_id, since=store.FAR_PAST, until=store.FAR_FUTURE)
+    active = len(grants.list_for(session, account_id))
     consents = tuple(records.forget(session, sealer, account_id=account_id, actor=actor, now=now))
-    revoked = grants.revoke_for_account(session, account_id, actor=actor, now=now)
+    grants.revoke_for_account(session, account_id, actor=actor, now=now)  # those that rest on no consent
     deleted = store.delete_all(session, account_id)
     audit.record(
         session,
         "infobank.account.erased",
         actor=actor,
         object=("account", account_id),
-        detail={"records": deleted, "consents": len(consents), "grants": len(revoked)},
+        detail={"records": deleted, "consents": len(consents), "grants": active},
     )
     accounts.close_account(session, sealer, account_id, now=now, actor=actor)
     return Erased(
         records=deleted,
         consents=consents,
-        grants=len(revoked),
+        grants=active,
         complete_at=now + settings.key_backup_days * DAY,
         kept=kept_after(settings, last_disclosure=times[-1][0] if times else None, now=now),
     )

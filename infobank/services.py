@@ -6,7 +6,9 @@ from urllib.parse import parse_qsl
 import orjson
 
 from identity.bearer import Access, Bearer
+from identity.clients import Clients
 from identity.standing import standing
+from identity.subjects import pairwise
 from infobank import access, items, vault
 from infobank.access import Ask, Provided, Refused
 from infobank.catalogue import Catalogue
@@ -15,6 +17,7 @@ from infobank.settings import InfobankSettings
 from infobank.store import FAR_FUTURE, FAR_PAST
 from infobank.views import read_cursor
 from keys.envelope import Sealer
+from keys.hashing import TokenHasher
 from kit.clock import Clock, Millis, from_iso, iso
 from kit.db import Database
 from kit.front import Call, Reply, reply_json
@@ -31,6 +34,8 @@ class Services:
         database: Database,
         clock: Clock,
         sealer: Sealer,
+        hasher: TokenHasher,
+        clients: Clients,
         bearer: Bearer,
         catalogue: Catalogue,
         settings: InfobankSettings,
@@ -38,6 +43,8 @@ class Services:
         self._database = database
         self._clock = clock
         self._sealer = sealer
+        self._hasher = hasher
+        self._clients = clients
         self._bearer = bearer
         self._catalogue = catalogue
         self._known = frozenset(catalogue.ids)
@@ -61,7 +68,7 @@ class Services:
                 withheld=withheld,
             )
         # Durable from here on (I4): only now is anything opened.
-        return reply_json(200, _answer(outcome, str(caller.claims.get("sub", "")), withheld))
+        return reply_json(200, _answer(outcome, await self._subject(caller), withheld))
 
     async def deposit(self, call: Call) -> Reply:
         """`POST /api/bank/records`."""
@@ -93,6 +100,13 @@ class Services:
             self._categories,
             [(b"content-type", b"application/json"), (b"cache-control", b"public, max-age=3600")],
         )
+
+    async def _subject(self, caller: Access) -> str:
+        """The resident as this client knows them: pairwise for its own sector, so that no two clients can compare."""
+        client = await self._clients.get(caller.client_id)
+        assert client is not None
+        assert caller.account_id is not None
+        return pairwise(self._hasher, caller.account_id, client.sector)
 
     def _keep(
         self, connection: Any, caller: Access, drafts: tuple[items.Draft, ...], now: Millis

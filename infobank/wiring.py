@@ -1,0 +1,48 @@
+"""Where the bank plugs into the building: its services, routes, hot paths and problems."""
+
+from consent.receipts import Receipts
+from identity.bearer import Bearer
+from identity.clients import Clients
+from infobank import catalogue, documents, errors
+from infobank.catalogue import Catalogue
+from infobank.receipts import ReceiptFiles
+from infobank.routes import resident_router
+from infobank.services import Services
+from infobank.settings import InfobankSettings
+from keys.envelope import Sealer
+from keys.hashing import TokenHasher
+from kit.host import Host
+
+
+def include(host: Host) -> None:
+    """Provide the Catalogue; add the service's hot paths and the resident's API."""
+    settings: InfobankSettings = host.settings.infobank
+    known = catalogue.load()
+    sealer = host.get(Sealer)
+    services = Services(
+        host.db,
+        host.clock,
+        sealer,
+        host.get(TokenHasher),
+        host.get(Clients),
+        host.get(Bearer),
+        known,
+        settings,
+    )
+    receipts = ReceiptFiles(host.db, sealer, host.clock, host.get(Receipts))
+    host.provide(Catalogue, known)
+    host.provide(ReceiptFiles, receipts)
+    host.front("GET", "/api/bank/records", "service", services.fetch, documents.FETCH)
+    host.front("POST", "/api/bank/records", "service", services.deposit, documents.DEPOSIT)
+    host.front("GET", "/api/bank/categories", "public", services.categories, documents.CATEGORIES)
+    host.routes("resident", resident_router(host.db, host.clock, sealer, known, settings, receipts.of))
+    host.problems(
+        errors.UnknownCategory,
+        errors.SchemaViolation,
+        errors.RecordTooLarge,
+        errors.RecordNotFound,
+        errors.NoCoverage,
+        errors.NotASource,
+        errors.NoSubject,
+        errors.AccountClosed,
+    )
