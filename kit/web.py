@@ -73,7 +73,8 @@ def problems(*classes: type[Problem]) -> dict[int | str, dict[str, Any]]:
     What any endpoint may answer (unreadable, too large, rate limit, busy) is always among them.
     """
     by_status: dict[int, list[type[Problem]]] = {}
-    for cls in (Malformed, TooLarge, UnsupportedType, Invalid, TooMany, Internal, Unavailable, *classes):
+    always: tuple[type[Problem], ...] = (Malformed, TooLarge, UnsupportedType, Invalid, TooMany, Internal, Unavailable)
+    for cls in (*always, *classes):
         known = by_status.setdefault(cls.status, [])
         if cls not in known:
             known.append(cls)

@@ -115,13 +115,13 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Building:
     async def refuse(scope: Scope, problem: Problem) -> ASGIApp:
         page = await _page(Request(scope), problem, "")
         if page is not None:
-            return page  # type: ignore[return-value]
+            return page
         reply = problem_reply(problem)
         response = Response(reply.body, status_code=reply.status)
         response.raw_headers.extend(reply.headers)
-        return response  # type: ignore[return-value]
+        return response
 
-    inner: ASGIApp = CsrfGuard(app, own_origin=settings.issuer, refuse=refuse)  # type: ignore[arg-type,assignment]
+    inner: ASGIApp = CsrfGuard(app, own_origin=settings.issuer, refuse=refuse)
     inner = Door(inner, secure=settings.secure)
     outer: ASGIApp = FrontTable(host.rows, inner)
     if settings.trusted_proxies:

@@ -85,11 +85,11 @@ def configs(
     tls: dict[str, Any] = {}
     if tls_cert is not None:
         tls = {"ssl_certfile": str(tls_cert), "ssl_keyfile": str(tls_key)}
-    found = [uvicorn.Config(building, port=port, http="httptools", **common, **tls)]  # type: ignore[arg-type]
+    found = [uvicorn.Config(building, port=port, http="httptools", **common, **tls)]
     if mtls_port is not None:
         found.append(
             uvicorn.Config(
-                building,  # type: ignore[arg-type]
+                building,
                 port=mtls_port,
                 http=TLSProtocol,
                 ssl_cert_reqs=ssl.CERT_OPTIONAL if mtls_ca else ssl.CERT_NONE,
@@ -151,11 +151,13 @@ def run(
     sockets: list[socket.socket] | None = None,
 ) -> None:
     """`serve` on uvloop where there is one."""
+    main = serve(building, listeners, on_open=on_open, sockets=sockets)
     try:
-        from uvloop import run as go
+        import uvloop
     except ImportError:
-        go = asyncio.run
-    go(serve(building, listeners, on_open=on_open, sockets=sockets))
+        asyncio.run(main)
+    else:
+        uvloop.run(main)
 
 
 def run_workers(count: int, make: Callable[[], Building], config: Callable[[Building], list[uvicorn.Config]]) -> int:

@@ -4,27 +4,16 @@ From the environment with the prefix `SEKISHO_` and `__` between levels (`SEKISH
 line options come first. Nothing below the portal reads the environment.
 """
 
-import importlib
-import importlib.util
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from consent.settings import ConsentSettings
 from identity.settings import IdentitySettings
+from infobank.settings import InfobankSettings
 from keys.settings import KeysSettings
-
-
-def _part(package: str, name: str) -> Any:
-    if importlib.util.find_spec(f"{package}.settings") is None:
-        return type(name, (BaseModel,), {})
-    return getattr(importlib.import_module(f"{package}.settings"), name)
-
-
-ConsentSettings = _part("consent", "ConsentSettings")
-InfobankSettings = _part("infobank", "InfobankSettings")
-CertSettings = _part("cert", "CertSettings")
 
 
 class Settings(BaseSettings):
@@ -61,7 +50,6 @@ class Settings(BaseSettings):
     )
     consent: ConsentSettings = Field(default_factory=ConsentSettings, description="Agreements, records, the ledger")
     infobank: InfobankSettings = Field(default_factory=InfobankSettings, description="The information bank")
-    cert: CertSettings = Field(default_factory=CertSettings, description="The incident desk")
 
     @field_validator("issuer")
     @classmethod

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 import httpx2
 
@@ -101,10 +101,10 @@ class Browser:
     def post(self, page: Page, form: Form, values: list[tuple[str, str]]) -> Page | str:
         """Send a form with these fields."""
         url = urljoin(page.url, form.action or page.url)
-        body = httpx2.QueryParams(values)
+        body = urlencode(values)
         response = self._http.post(
             url,
-            content=str(body).encode(),
+            content=body.encode(),
             headers={"Content-Type": "application/x-www-form-urlencoded", "Origin": self._issuer},
         )
         self._report.request(f"POST {shown(url)} → {response.status_code}")

@@ -39,7 +39,9 @@ class Dpop:
         if nonce is not None:
             claims["nonce"] = nonce
         jwk = {name: self.public[name] for name in ("kty", "crv", "x", "y")}
-        return jwt.encode(claims, self._key.private_key, algorithm="ES256", headers={"typ": "dpop+jwt", "jwk": jwk})
+        private = self._key.private_key
+        assert private is not None
+        return jwt.encode(claims, private, algorithm="ES256", headers={"typ": "dpop+jwt", "jwk": jwk})
 
 
 def verify_with_three(
