@@ -112,6 +112,7 @@ class AccessTokens:
         return access
 
     async def _judge(self, token: str, now: Millis) -> Access | None:
+        await self._ring.refresh()  # a key found compromised in another process proves nothing here
         try:
             claims = self._ring.verify_jwt(token, typ=TYP)
         except BadToken:

@@ -14,10 +14,10 @@ from sqlalchemy.exc import IntegrityError
 
 from keys import store
 from keys.envelope import AUDIT, SYSTEM, TOPIC, Sealer
-from keys.hashing import Passwords, TokenHasher, derive
+from keys.hashing import Passwords, TokenHasher, derive, same
 from keys.lifecycle import State, check_promotion, move, verify_until
 from keys.ring import KeyRing, private_context
-from keys.root import RootKey, Stored, unlock
+from keys.root import RootKey, Stored, new_salt, unlock
 from keys.settings import KeysSettings
 from keys.signing import ALGS, generate, public_jwk, self_check, to_bytes
 from kit import audit
@@ -28,6 +28,7 @@ from kit.host import Actor
 from kit.ids import new_id
 
 CHUNK = 100
+VERIFIED = "tokens"  # the change counter that caches of verified tokens compare
 
 
 def _millis(delta_seconds: float) -> Millis:
@@ -88,17 +89,19 @@ class KeyStore:
 
     async def open(self) -> None:
         """Unlock, create what is missing, load. Raises a RootKeyError whose text is for the operator."""
-        row = await self._db.read(store.find_root)
-        stored = Stored(salt=bytes(row.salt), check=bytes(row.key_check)) if row else None
-        root = await asyncio.to_thread(unlock, self._settings, stored)
-        self.sealer.take_root(root)
         for attempt in (1, 2, 3):
+            row = await self._db.read(store.find_root)
+            stored = Stored(salt=bytes(row.salt), check=bytes(row.key_check)) if row else None
+            salt = new_salt()
+            root = await asyncio.to_thread(unlock, self._settings, stored, salt=salt)
+            self.sealer.take_root(root)
             try:
-                await self._create_missing(root)
-                break
-            except IntegrityError:  # another process made them between our look and our write
+                if await self._create_missing(root, salt):
+                    break
+            except IntegrityError:
                 if attempt == 3:
                     raise
+            # Another process made its first start between our look and our write: look again.
         secret = await self._db.read(self.sealer.load)
         self.hasher.load(derive(secret, "digests"))
         self.passwords.load(derive(secret, "passwords"))
@@ -108,25 +111,29 @@ class KeyStore:
         await self._create_missing_signing_keys()
         await self.ring.refresh()
 
-    async def _create_missing(self, root: RootKey) -> None:
+    async def _create_missing(self, root: RootKey, salt: bytes) -> bool:
+        """Whether everything is there, under this root key."""
+
         def complete(session: Session) -> bool:
             made = {row.purpose for row in store.list_keks(session) if row.state == State.ACTIVE}
-            return store.find_root(session) is not None and made >= {"data", "derive"}
+            row = store.find_root(session)
+            return row is not None and same(bytes(row.key_check), root.check_value) and made >= {"data", "derive"}
 
-        if await self._db.read(complete):
-            return
-        await self._db.write(self._create, root)
+        return await self._db.read(complete) or await self._db.write(self._create, root, salt)
 
-    def _create(self, session: Session, root: RootKey) -> None:
-        now = self._clock.ms()
-        if store.find_root(session) is None:
-            store.add_root(session, salt=self._settings.new_salt, key_check=root.check_value, created_at=now)
+    def _create(self, session: Session, root: RootKey, salt: bytes) -> bool:
+        row = store.find_root(session)
+        if row is None:
+            store.add_root(session, salt=salt, key_check=root.check_value, created_at=self._clock.ms())
+        elif not same(bytes(row.key_check), root.check_value):
+            return False
         for purpose in ("data", "derive"):
             if store.find_active_kek(session, purpose=purpose) is None:
                 self._add_kek(session, purpose, SYSTEM_ACTOR)
         for owner in (SYSTEM, AUDIT):
             if store.find_data_key(session, owner) is None:
                 self.sealer.create_owner(session, owner)
+        return True
 
     def _add_kek(self, session: Session, purpose: str, actor: Actor) -> str:
         kek_id = new_id("kek")
@@ -247,6 +254,8 @@ class KeyStore:
             )
             done.append(Rotated(alg=key.alg, retired=active.kid, active=following.kid, next=key.kid))
         tx_of(session).touch(TOPIC)
+        if compromised:
+            tx_of(session).touch(VERIFIED)
         return done
 
     # -- key-encryption keys -----------------------------

@@ -91,12 +91,19 @@ def create_file(path: Path) -> None:
         os.close(directory)
 
 
-def unlock(settings: KeysSettings, stored: Stored | None) -> RootKey:
+def new_salt() -> bytes:
+    """A salt for a passphrase that is used for the first time."""
+    return secrets.token_bytes(16)
+
+
+def unlock(settings: KeysSettings, stored: Stored | None, *, salt: bytes = b"") -> RootKey:
     """The root key from wherever the settings say, proved against the stored check value if there is one.
+
+    `salt` serves a passphrase that is used for the first time; afterwards the stored one does.
 
     Raises RootKeyMissing, RootKeyUnsafe or RootKeyWrong, each with the cure.
     """
-    material = _material(settings, stored)
+    material = _material(settings, stored, salt)
     key = RootKey(material)
     if stored is not None and not same(key.check_value, stored.check):
         raise RootKeyWrong(
@@ -104,11 +111,6 @@ def unlock(settings: KeysSettings, stored: Stored | None) -> RootKey:
             "give the original root key, or start with an empty data directory."
         )
     return key
-
-
-def new_stored(key: RootKey, salt: bytes) -> Stored:
-    """What to keep about a root key that is used for the first time."""
-    return Stored(salt=salt, check=key.check_value)
 
 
 def _source(settings: KeysSettings) -> str:
@@ -119,11 +121,11 @@ def _source(settings: KeysSettings) -> str:
     return f"the file {settings.root_key_file}"
 
 
-def _material(settings: KeysSettings, stored: Stored | None) -> bytes:
+def _material(settings: KeysSettings, stored: Stored | None, salt: bytes) -> bytes:
     if settings.root_key is not None:
         return _parse(settings.root_key.get_secret_value(), "SEKISHO_ROOT_KEY")
     if settings.root_passphrase is not None:
-        return _stretch(settings.root_passphrase.get_secret_value(), stored.salt if stored else settings.new_salt)
+        return _stretch(settings.root_passphrase.get_secret_value(), stored.salt if stored else salt)
     if settings.root_key_file is not None:
         return _read_file(settings.root_key_file, known=stored is not None)
     raise RootKeyMissing(

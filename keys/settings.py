@@ -1,6 +1,5 @@
 """The part of the settings that belongs to keys. Loaded by the portal; nothing here reads the environment."""
 
-import secrets
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,11 +20,6 @@ class KeysSettings(BaseModel):
     )
     root_passphrase: SecretStr | None = Field(
         default=None, description="A passphrase the root key is stretched from, at least 16 characters."
-    )
-    new_salt: bytes = Field(
-        default_factory=lambda: secrets.token_bytes(16),
-        repr=False,
-        description="Salt for a passphrase that is used for the first time; stored with the data afterwards.",
     )
     token_lifetime: timedelta = Field(
         default=timedelta(hours=24),

@@ -30,7 +30,6 @@ def include(host: Host) -> None:
         errors.MoveNotAllowed,
         errors.RotationTooSoon,
     )
-    host.job("keys.refresh", 15, keys.ring.refresh)
     host.job("keys.finish-kek-rotation", 60, keys.finish_kek_rotation)
     host.on_start(keys.open)
 

@@ -82,7 +82,7 @@ _BY_AUDIENCE: dict[str, list[Document]] = {
 _GUARDED: tuple[type[Problem], ...] = (Unauthenticated, Forbidden)
 _FRONT: tuple[type[Problem], ...] = (TooMany, Internal, Unavailable)
 _FRONT_BODY: tuple[type[Problem], ...] = (Malformed, TooLarge, UnsupportedType)
-_FILLED = {"root_key", "root_key_file", "root_passphrase", "new_salt"}  # of keys; the roof fills them from its own
+_FILLED = {"root_key", "root_key_file", "root_passphrase"}  # of keys; the roof fills them from its own
 _REF = "#/components/schemas/"
 _MARKED = re.compile(r"(<!-- settings:begin[^\n]*-->\n).*?(<!-- settings:end -->)", re.DOTALL)
 

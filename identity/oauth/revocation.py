@@ -58,6 +58,7 @@ class Revocation:
         return Reply(200, b"", [NO_STORE])
 
     async def _revoke_access(self, token: str, client: Client, now: Millis) -> None:
+        await self._ring.refresh()
         try:
             claims = self._ring.verify_jwt(token, typ=TYP)
         except BadToken:

@@ -52,10 +52,11 @@ class Door:
 async def door(host: Host) -> AsyncIterator[Door]:
     app = FastAPI()
     install_errors(app)
+    asking: list[Door] = []
 
     @app.middleware("http")
     async def guard(request: Request, call_next: Any) -> Response:
-        request.state.actor = door.actor
+        request.state.actor = asking[0].actor
         response: Response = await call_next(request)
         return response
 
@@ -64,8 +65,8 @@ async def door(host: Host) -> AsyncIterator[Door]:
         app.include_router(router)
     transport = httpx2.ASGITransport(app=FrontTable(host.rows, app))
     async with httpx2.AsyncClient(transport=transport, base_url="https://sekisho.example") as client:
-        door = Door(client)
-        yield door
+        asking.append(Door(client))
+        yield asking[0]
 
 
 async def test_services_are_provided_by_their_types(host: Host) -> None:

@@ -212,7 +212,7 @@ def test_the_peer_verifies_ours() -> None:
 def test_ours_verifies_the_peers() -> None:
     issuer = pytest.importorskip("sd_jwt.issuer")
     common = pytest.importorskip("sd_jwt.common")
-    claims = {
+    claims: dict[Any, Any] = {
         **{key: value for key, value in CLAIMS.items() if key not in {"purpose", "notice"}},
         "vct": VCT,
         common.SDObj("purpose"): CLAIMS["purpose"],
