@@ -15,7 +15,7 @@ A suspicion is enough to start a clock (「おそれ」), so a fact nobody knows
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from enum import StrEnum
 
@@ -57,6 +57,7 @@ class Facts:
     eu_residents: Answer = Answer.NO
     people_certain: int = 0
     people_possible: int = 0
+    filed: frozenset[str] = frozenset()  # ids of the clocks that were answered
 
 
 class Standing(StrEnum):
@@ -64,6 +65,7 @@ class Standing(StrEnum):
 
     RUNS = "runs"
     POSSIBLE = "possible"
+    FILED = "filed"
     DOES_NOT_RUN = "does_not_run"
 
 
@@ -86,6 +88,7 @@ class Clock:
         return None if self.due_at is None else self.due_at - now
 
 
+IDS = ("appi-preliminary", "appi-final", "appi-persons", "gdpr-authority")
 HEADS = {Body.CITY: 100, Body.COMPANY: 1000}  # more than this many people (Rules 43(4) and 7(4))
 ARTICLES = {
     Body.CITY: "個人情報保護法68条・規則43〜45条",
@@ -96,9 +99,20 @@ _PPC = Words("個人情報保護委員会", "Personal Information Protection Com
 
 def clocks(facts: Facts) -> tuple[Clock, ...]:
     """Every clock these facts start or may start, nearest end first; then those that do not run, and why."""
-    found = [*_appi(facts), *_gdpr(facts)]
-    rank = {Standing.RUNS: 0, Standing.POSSIBLE: 0, Standing.DOES_NOT_RUN: 1}
+    found = [
+        replace(clock, standing=Standing.FILED)
+        if clock.id in facts.filed and clock.standing is not Standing.DOES_NOT_RUN
+        else clock
+        for clock in (*_appi(facts), *_gdpr(facts))
+    ]
+    rank = {Standing.RUNS: 0, Standing.POSSIBLE: 0, Standing.FILED: 1, Standing.DOES_NOT_RUN: 2}
     return tuple(sorted(found, key=lambda c: (rank[c.standing], c.due_at is None, c.due_at or 0)))
+
+
+def nearest(found: tuple[Clock, ...]) -> Clock | None:
+    """The clock that ends first among those that run or may run."""
+    waiting = (Standing.RUNS, Standing.POSSIBLE)
+    return next((clock for clock in found if clock.standing in waiting and clock.due_at is not None), None)
 
 
 def trigger(facts: Facts) -> tuple[Standing, Words]:

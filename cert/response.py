@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cert import alerts, timeline
-from cert.deadlines import JST, Answer, Body, Facts
+from cert.deadlines import IDS, JST, Answer, Body, Facts
 from cert.errors import FieldInvalid, MoveRefused
 from cert.incidents import (
     OPEN_STATES,
@@ -78,6 +78,7 @@ class IncidentView:
     layers: tuple[int, ...]
     assets: tuple[Asset, ...]
     facts: Mapping[str, str]
+    filed: tuple[str, ...]
     body: Body
     owner_id: str | None
     opened_by: str
@@ -98,6 +99,7 @@ class IncidentView:
             body=self.body,
             people_certain=certain,
             people_possible=possible,
+            filed=frozenset(self.filed),
             **answers,
         )
 
@@ -206,6 +208,7 @@ class Change:
     layers: Sequence[int] | None = None
     assets: Sequence[Asset] | None = None
     facts: Mapping[str, str] | None = None
+    filed: Sequence[str] | None = None  # clocks that were answered
     body: Body | None = None
     owner_id: str | None = None  # "" for nobody
     aware_at: Millis | None = None
@@ -240,7 +243,7 @@ def edit(
         row.layers = _layers(change.layers)
     if change.assets is not None:
         row.assets = _assets(change.assets)
-    if change.facts is not None or change.body is not None:
+    if not (change.facts is None and change.body is None and change.filed is None):
         row.facts = _facts(row.facts, change)
     if change.owner_id is not None:
         row.owner_id = change.owner_id or None
@@ -494,6 +497,7 @@ def _view(session: Session, seals: Seals, row: Incident, open_tasks: int) -> Inc
         layers=tuple(row.layers),
         assets=tuple(Asset(asset["kind"], asset["ref"]) for asset in row.assets),
         facts={name: row.facts.get(name, "no" if name == "eu_residents" else "unknown") for name in FACTS},
+        filed=tuple(row.facts.get("filed", ())),
         body=Body(row.facts.get("body", Body.CITY)),
         owner_id=row.owner_id,
         opened_by=row.opened_by,
@@ -556,6 +560,10 @@ def _facts(before: Mapping[str, Any], change: Change) -> dict[str, Any]:
         if answer not in set(Answer):
             raise FieldInvalid("A fact is yes, no or unknown.", pointer=f"/facts/{name}")
         after[name] = str(answer)
+    if change.filed is not None:
+        if not set(change.filed) <= set(IDS):
+            raise FieldInvalid(f"Clocks are {', '.join(IDS)}.", pointer="/filed")
+        after["filed"] = sorted(set(change.filed))
     if change.body is not None:
         after["body"] = str(change.body)
     return after

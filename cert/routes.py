@@ -245,6 +245,7 @@ def make_router(db: Database, clock: Clock, seat: Desk) -> APIRouter:
             layers=body.layers,
             assets=None if body.assets is None else [Asset(one.kind, one.ref) for one in body.assets],
             facts=facts,
+            filed=body.filed,
             body=Answerable(body.body) if body.body else None,
             owner_id=body.owner_id,
             aware_at=read_time(body.aware_at, "/aware_at"),

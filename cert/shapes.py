@@ -143,6 +143,12 @@ class ChangeBody(Body):
     layers: Annotated[list[Annotated[int, Field(ge=1, le=9)]], Field(max_length=9)] | None = None
     assets: Annotated[list[AssetBody], Field(max_length=200)] | None = None
     facts: FactsBody | None = None
+    filed: (
+        Annotated[
+            list[Literal["appi-preliminary", "appi-final", "appi-persons", "gdpr-authority"]], Field(max_length=4)
+        ]
+        | None
+    ) = Field(default=None, description="The clocks that were answered; replaces the list.")
     body: Literal["city", "company"] | None = None
     owner_id: Annotated[str, Field(max_length=80)] | None = Field(default=None, description="Empty for nobody.")
     aware_at: Time | None = None
@@ -216,6 +222,7 @@ class IncidentAnswer(Answer):
     layers: list[int]
     assets: list[dict[str, str]]
     facts: dict[str, str]
+    filed: list[str]
     body: str
     owner_id: str | None
     opened_by: str
@@ -414,6 +421,7 @@ def incident_answer(view: IncidentView) -> IncidentAnswer:
         layers=list(view.layers),
         assets=[{"kind": asset.kind, "ref": asset.ref} for asset in view.assets],
         facts=dict(view.facts),
+        filed=list(view.filed),
         body=view.body,
         owner_id=view.owner_id,
         opened_by=view.opened_by,

@@ -25,7 +25,7 @@ def plant_incidents(
     first = alerts.raise_alert(
         session,
         seals,
-        source="report",
+        source="hand",
         kind="phishing",
         severity=Severity.MEDIUM,
         dedup="clinic-letter",
@@ -86,8 +86,8 @@ def plant_incidents(
     found = alerts.raise_alert(
         session,
         seals,
-        source="report",
-        kind="leaked-secret",
+        source="hand",
+        kind="leak",
         severity=Severity.HIGH,
         dedup="transit-secret",
         title="しおかぜバス乗換案内のクライアントシークレットが公開の場に",
@@ -99,8 +99,8 @@ def plant_incidents(
     second = alerts.raise_alert(
         session,
         seals,
-        source="report",
-        kind="unusual-access",
+        source="hand",
+        kind="abuse",
         severity=Severity.MEDIUM,
         dedup="transit-night",
         title="夜中のトークン要求が、ふだんの四倍",
@@ -158,8 +158,8 @@ def plant_incidents(
     alerts.raise_alert(
         session,
         seals,
-        source="report",
-        kind="social-engineering",
+        source="hand",
+        kind="phishing",
         severity=Severity.LOW,
         dedup="code-call",
         title="「確認コードを読み上げてください」という電話",

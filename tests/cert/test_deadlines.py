@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cert.calendar import is_open, national_holidays, next_open
-from cert.deadlines import Answer, Body, Clock, Facts, Standing, clocks
+from cert.deadlines import Answer, Body, Clock, Facts, Standing, clocks, nearest
 from kit.clock import from_iso, iso
 
 YES, NO, UNKNOWN = Answer.YES, Answer.NO, Answer.UNKNOWN
@@ -108,6 +108,17 @@ def test_europeans_among_them_start_seventy_two_hours() -> None:
 def test_the_nearest_end_comes_first_and_what_does_not_run_last() -> None:
     found = clocks(known("2026-11-22T09:00:00+09:00", eu_residents=YES))
     assert [clock.id for clock in found] == ["gdpr-authority", "appi-preliminary", "appi-final", "appi-persons"]
+
+
+def test_a_report_that_was_filed_stops_its_clock_and_no_other() -> None:
+    facts = known("2026-11-22T09:00:00+09:00", filed=frozenset({"appi-preliminary"}))
+    found = of(facts)
+    assert found["appi-preliminary"].standing is Standing.FILED
+    assert found["appi-final"].standing is Standing.RUNS
+    near = nearest(clocks(facts))
+    assert near is not None
+    assert near.id == "appi-final"
+    assert nearest(clocks(known("2026-11-22T09:00:00+09:00", personal_data=NO))) is None
 
 
 def test_every_clock_shows_its_sum_in_both_languages() -> None:
