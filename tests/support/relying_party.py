@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import secrets
+import warnings
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, quote_plus, urlsplit
@@ -234,7 +235,7 @@ class Prover:
         body |= claims
         head = {"typ": "dpop+jwt", "alg": self.alg, "jwk": self.key.as_dict(private=False), **(header or {})}
         payload = json.dumps({name: value for name, value in body.items() if value is not None})
-        return str(jws.serialize_compact(head, payload, self.key, algorithms=[self.alg]))
+        return sign(head, payload, self.key)
 
 
 def assertion(key: Any, *, alg: str, now_ms: int, **claims: Any) -> str:
@@ -242,4 +243,11 @@ def assertion(key: Any, *, alg: str, now_ms: int, **claims: Any) -> str:
     now = now_ms // 1000
     body = {"iat": now, "exp": now + 60, "jti": secrets.token_hex(8), **claims}
     payload = json.dumps({name: value for name, value in body.items() if value is not None})
-    return str(jws.serialize_compact({"alg": alg, "kid": key.kid}, payload, key, algorithms=[alg]))
+    return sign({"alg": alg, "kid": key.kid}, payload, key)
+
+
+def sign(header: dict[str, Any], payload: str, key: Any) -> str:
+    """A compact JWS; joserfc warns of the name EdDSA since RFC 9864 prefers Ed25519, but clients still say EdDSA."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return str(jws.serialize_compact(header, payload, key, algorithms=[header["alg"]]))
