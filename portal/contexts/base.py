@@ -10,7 +10,7 @@ from portal.i18n import N_
 class Landing:
     """landing.html: what Sekisho is, for a stranger."""
 
-    ledger_size: int | None
+    ledger_size: int
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,6 @@ def samples() -> list[Sample]:
     """One of each, and the rare one."""
     return [
         Sample("landing.html", "default", Landing(ledger_size=12408)),
-        Sample("landing.html", "no-ledger", Landing(ledger_size=None)),
         Sample(
             "error.html",
             "not-found",

@@ -5,6 +5,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from kit.host import Host
+from kit.tlog.log import Logs
 from portal.contexts.base import Landing
 from portal.visits import pages, visit_of
 from portal.web import render
@@ -13,6 +14,7 @@ from portal.web import render
 def router(host: Host) -> APIRouter:
     """The page at /."""
     routes = pages(host)
+    logs = host.get(Logs)
 
     @routes.get("/")
     async def landing(request: Request) -> Response:
@@ -20,6 +22,6 @@ def router(host: Host) -> APIRouter:
         if browser is not None:
             place = "/desk" if browser.kind == "staff" else "/home"
             return RedirectResponse(place, status_code=303, headers={"cache-control": "no-store"})
-        return render(request, "landing.html", Landing(ledger_size=None))
+        return render(request, "landing.html", Landing(ledger_size=(await logs.published()).size))
 
     return routes

@@ -1,0 +1,643 @@
+"""What a resident sees at home: the letter, the data, who used it, the consents, leaving."""
+
+from dataclasses import dataclass, replace
+
+from portal import charts
+from portal.contexts import Sample
+
+DAY = 86_400_000
+NOW = 1_795_312_800_000  # 22 November 2026 in Japan
+
+
+# -- home
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """One sentence of the letter, and where it leads."""
+
+    words: str
+    href: str
+    link: str
+
+
+@dataclass(frozen=True)
+class Door:
+    """One of the four doors."""
+
+    id: str
+    href: str
+    name: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Home:
+    """resident/home.html."""
+
+    person: str
+    today: int
+    letter: tuple[Sentence, ...]
+    waiting: tuple[Sentence, ...]
+    doors: tuple[Door, ...]
+
+
+# -- my data
+
+
+@dataclass(frozen=True)
+class CategoryLine:
+    """A category in the list of an area."""
+
+    href: str
+    name: str
+    newest: str
+    newest_at: int | None
+    count: int
+    sources: str
+    careful: bool
+
+
+@dataclass(frozen=True)
+class AreaLines:
+    """An area of life."""
+
+    id: str
+    name: str
+    lines: tuple[CategoryLine, ...]
+
+
+@dataclass(frozen=True)
+class Data:
+    """resident/data.html."""
+
+    total: int
+    areas: tuple[AreaLines, ...]
+
+
+@dataclass(frozen=True)
+class ValueLine:
+    """A field of a record in words."""
+
+    label: str
+    text: str
+
+
+@dataclass(frozen=True)
+class RecordView:
+    """One record."""
+
+    id: str
+    at: int
+    source: str
+    own: bool
+    headline: str
+    values: tuple[ValueLine, ...]
+
+
+@dataclass(frozen=True)
+class CategoryData:
+    """resident/category.html."""
+
+    id: str
+    name: str
+    area: str
+    description: str
+    sensitivity: str
+    careful: bool
+    model: str
+    model_href: str
+    total: int
+    lines: tuple[charts.LineChart, ...]
+    records: tuple[RecordView, ...]
+    older: str
+    newest: str
+
+
+@dataclass(frozen=True)
+class FormField:
+    """A field of a record as a form asks for it."""
+
+    name: str
+    label: str
+    kind: str
+    hint: str
+    value: str
+    values: tuple[str, ...]  # ticked ones, where several may be
+    error: str
+    required: bool
+    options: tuple[tuple[str, str], ...]
+    attributes: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class RecordForm:
+    """resident/record.html: add or correct a record."""
+
+    category_id: str
+    category: str
+    action: str
+    upload_action: str  # "" when correcting
+    fields: tuple[FormField, ...]
+    errors: dict[str, str]
+    labels: dict[str, str]
+    upload_error: str
+    example: str
+
+
+@dataclass(frozen=True)
+class DeleteRecord:
+    """resident/delete.html."""
+
+    action: str
+    back: str
+    category: str
+    record: RecordView
+
+
+# -- who used it
+
+
+@dataclass(frozen=True)
+class UseLine:
+    """One disclosure, told in one sentence."""
+
+    id: str
+    at: int
+    sentence: str
+    why: str
+    consent_href: str
+    withdraw_href: str  # "" when the consent is over
+    withheld: str
+
+
+@dataclass(frozen=True)
+class UseDay:
+    """The disclosures of a day."""
+
+    at: int
+    lines: tuple[UseLine, ...]
+
+
+@dataclass(frozen=True)
+class FilterGroup:
+    """Filters as words."""
+
+    label: str
+    options: tuple[tuple[str, str, bool], ...]
+
+
+@dataclass(frozen=True)
+class Who:
+    """resident/who.html."""
+
+    total: int
+    summary: str
+    filters: tuple[FilterGroup, ...]
+    heat: charts.HeatStrip
+    recipients: charts.BarChart | None
+    days: tuple[UseDay, ...]
+    newer: str
+    older: str
+    export_href: str
+
+
+# -- consents
+
+
+@dataclass(frozen=True)
+class ConsentLine:
+    """A consent in the list."""
+
+    href: str
+    title: str
+    recipient: str
+    what: str
+    state: str  # given | ended
+    state_words: str
+    until: int | None
+    uses: int
+    last_use: int | None
+
+
+@dataclass(frozen=True)
+class Consents:
+    """resident/consents.html."""
+
+    active: tuple[ConsentLine, ...]
+    ended: tuple[ConsentLine, ...]
+    now: int
+
+
+@dataclass(frozen=True)
+class EventLine:
+    """A step in the history of a consent."""
+
+    at: int
+    words: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class ConsentView:
+    """resident/consent.html."""
+
+    id: str
+    title: str
+    sentence: str
+    state: str
+    state_words: str
+    seal_words: str
+    seal_date: str
+    recipient: str
+    purpose: str
+    what: tuple[str, ...]
+    not_agreed: tuple[str, ...]
+    given_at: int
+    until: int | None
+    benefit: str
+    basis: str
+    full_text: tuple[str, ...]
+    uses: int
+    last_use: int | None
+    events: tuple[EventLine, ...]
+
+
+@dataclass(frozen=True)
+class Withdraw:
+    """resident/withdraw.html: what will happen, before it does."""
+
+    action: str
+    back: str
+    title: str
+    recipient: str
+    what: str
+    uses: int
+    services: tuple[str, ...]
+    if_withdrawn: str
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """resident/receipt.html."""
+
+    id: str
+    title: str
+    person: str
+    sentence: str
+    seal_words: str
+    seal_date: str
+    state: str
+    state_words: str
+    given_at: int
+    until: int | None
+    recipient: str
+    purpose: str
+    what: tuple[str, ...]
+    number: int
+    notice_hash: str
+    log_index: int | None
+    download_href: str
+    issuer: str
+
+
+# -- leaving
+
+
+@dataclass(frozen=True)
+class KeptThing:
+    """Something that stays behind, and why."""
+
+    what: str
+    why: str
+    until: int | None
+
+
+@dataclass(frozen=True)
+class Leave:
+    """resident/leave.html."""
+
+    records: int
+    consents: int
+    uses: int
+    completion: int
+    kept: tuple[KeptThing, ...]
+
+
+@dataclass(frozen=True)
+class Erase:
+    """resident/erase.html: the last question."""
+
+    records: int
+    consents: int
+    completion: int
+    error: str
+
+
+@dataclass(frozen=True)
+class Erased:
+    """resident/erased.html: good-bye."""
+
+    completion: int
+    kept: tuple[KeptThing, ...]
+
+
+def samples() -> list[Sample]:
+    """Full, empty and crowded."""
+    return [*_home(), *_data(), *_who(), *_consents(), *_leave()]
+
+
+def _home() -> list[Sample]:
+    doors = (
+        Door("door-data", "/data", "わたしのデータ", "健診、移動、住まいなど228件。いちばん新しいのは11月20日です。"),
+        Door("door-who", "/who", "だれが使ったか", "この30日に12回使われました。"),
+        Door("door-consents", "/consents", "同意と指示", "いま3つに同意しています。"),
+        Door("door-safety", "/safety", "安全", "鍵と、サインインしている端末を確かめます。"),
+    )
+    full = Home(
+        person="浜田 みどり",
+        today=NOW,
+        letter=(
+            Sentence(
+                "この7日間に、あなたのデータは3回使われました。使ったのはみなと診療所と湊浜交通です。",
+                "/who",
+                "くわしく見る",
+            ),
+            Sentence("使われなかったデータもあります。健診結果はこのひと月、だれも見ていません。", "", ""),
+        ),
+        waiting=(
+            Sentence(
+                "湊浜交通への同意は、12月1日に終わります。そのあとは使われません。", "/consents/con_1", "同意を見る"
+            ),
+        ),
+        doors=doors,
+    )
+    empty = replace(
+        full,
+        letter=(Sentence("この7日間に、あなたのデータを使った人はいません。", "", ""),),
+        waiting=(),
+    )
+    return [
+        Sample("resident/home.html", "full", full, viewer="resident", path="/home"),
+        Sample("resident/home.html", "quiet", empty, viewer="resident", path="/home"),
+    ]
+
+
+def _data() -> list[Sample]:
+    lines = (
+        CategoryLine(
+            "/data/health_checkup",
+            "健診結果",
+            "血圧（上）128 mmHg、HbA1c 5.6 %",
+            NOW - 220 * DAY,
+            6,
+            "みなと診療所",
+            True,
+        ),
+        CategoryLine("/data/vaccination", "予防接種の記録", "", None, 0, "", True),
+    )
+    mobility = CategoryLine(
+        "/data/mobility", "バスの乗り降り", "湊浜駅前、市民病院", NOW - 2 * DAY, 214, "湊浜交通", False
+    )
+    page = Data(220, (AreaLines("health", "健康", lines), AreaLines("mobility", "移動", (mobility,))))
+    none = Data(0, (AreaLines("health", "健康", (lines[1],)),))
+    record = RecordView(
+        "itm_1",
+        NOW - 220 * DAY,
+        "みなと診療所",
+        False,
+        "血圧（上）128 mmHg、HbA1c 5.6 %",
+        (ValueLine("受診日", "2026年4月16日"), ValueLine("体重", "61.2 kg"), ValueLine("血圧（上）", "128 mmHg")),
+    )
+    own = replace(record, id="itm_2", source="あなた", own=True, at=NOW - 600 * DAY)
+    chart = charts.line(
+        "血圧（上）",
+        "mmHg",
+        [(NOW - n * 365 * DAY, f"{2026 - n}年", v) for n, v in ((4, 118), (3, 121), (2, 131), (1, 126), (0, 128))],
+    )
+    assert chart is not None
+    category = CategoryData(
+        id="health_checkup",
+        name="健診結果",
+        area="健康",
+        description="健康診断の数値と医師の判定です。",
+        sensitivity="特に配慮が必要な情報",
+        careful=True,
+        model="FHIR International Patient Summary",
+        model_href="https://hl7.org/fhir/uv/ips/",
+        total=6,
+        lines=(chart,),
+        records=(record, own),
+        older="?before=1",
+        newest="",
+    )
+    fields = (
+        FormField("date", "受診日", "date", "", "2026-04-16", (), "", True, (), ()),
+        FormField(
+            "weight", "体重", "text", "kg", "abc", (), "数字で書いてください。", False, (), (("inputmode", "decimal"),)
+        ),
+        FormField("smoking", "たばこ", "select", "", "", (), "", False, (("", "選ばない"), ("never", "吸わない")), ()),
+        FormField("reasons", "理由", "checks", "", "", ("a",), "", False, (("a", "高齢"), ("b", "持病")), ()),
+    )
+    form = RecordForm(
+        category_id="health_checkup",
+        category="健診結果",
+        action="/data/health_checkup/add",
+        upload_action="/data/health_checkup/upload",
+        fields=fields,
+        errors={"weight": "数字で書いてください。"},
+        labels={"weight": "体重"},
+        upload_error="",
+        example='[{"date": "2026-04-16", "weight": 61.2}]',
+    )
+    return [
+        Sample("resident/data.html", "full", page, viewer="resident", path="/data"),
+        Sample("resident/data.html", "empty", none, viewer="resident", path="/data"),
+        Sample("resident/category.html", "full", category, viewer="resident"),
+        Sample(
+            "resident/category.html",
+            "empty",
+            replace(category, total=0, lines=(), records=(), older="", newest=""),
+            viewer="resident",
+        ),
+        Sample("resident/record.html", "wrong", form, viewer="resident"),
+        Sample(
+            "resident/record.html",
+            "correct",
+            replace(form, errors={}, labels={}, upload_action="", action="/data/health_checkup/itm_2/correct"),
+            viewer="resident",
+        ),
+        Sample(
+            "resident/record.html",
+            "upload-wrong",
+            replace(form, errors={}, labels={}, upload_error="3件目の weight は30以上で書いてください。"),
+            viewer="resident",
+        ),
+        Sample(
+            "resident/delete.html",
+            "one",
+            DeleteRecord("/data/health_checkup/itm_2/delete", "/data/health_checkup", "健診結果", own),
+            viewer="resident",
+        ),
+    ]
+
+
+def _who() -> list[Sample]:
+    line = UseLine(
+        "dis_1",
+        NOW - 3_600_000,
+        "みなと診療所が、あなたの健診結果6件を見ました。",
+        "健康相談のため",
+        "/consents/con_1",
+        "/consents/con_1/withdraw",
+        "",
+    )
+    other = replace(
+        line,
+        id="dis_2",
+        sentence="湊浜交通が、あなたのバスの乗り降り32件を見ました。",
+        why="乗り継ぎの改善のため",
+        withdraw_href="",
+        withheld="世帯の情報は、同意がないので渡していません。",
+    )
+    heat = charts.heat(
+        "この13週間",
+        [
+            (
+                f"{i}日",
+                (i + 2) % 7,
+                (i * 7) % 5 if i % 3 else 0,
+                "/who?day=x",
+                "9月" if i == 0 else "11月" if i == 60 else "",
+            )
+            for i in range(91)
+        ],
+    )
+    bars = charts.bars("使った人", [("みなと診療所", 9, "/who?who=m1"), ("湊浜交通", 3, "/who?who=m2")])
+    full = Who(
+        total=12,
+        summary="この13週間に12回、2つの団体が使いました。",
+        filters=(
+            FilterGroup("期間", (("/who", "13週間", True), ("/who?span=year", "1年", False))),
+            FilterGroup("だれが", (("/who", "すべて", True), ("/who?who=m1", "みなと診療所", False))),
+        ),
+        heat=heat,
+        recipients=bars,
+        days=(UseDay(NOW, (line, other)), UseDay(NOW - DAY, (replace(line, id="dis_3"),))),
+        newer="",
+        older="/who?page=2",
+        export_href="/who/export",
+    )
+    return [
+        Sample("resident/who.html", "full", full, viewer="resident", path="/who"),
+        Sample(
+            "resident/who.html",
+            "empty",
+            replace(full, total=0, summary="この13週間、だれも使っていません。", recipients=None, days=(), older=""),
+            viewer="resident",
+            path="/who",
+        ),
+    ]
+
+
+def _consents() -> list[Sample]:
+    active = ConsentLine(
+        "/consents/con_1", "健康相談のための健診結果の利用", "みなと診療所",
+        "健診結果、予防接種の記録", "given", "有効",
+        NOW + 180 * DAY, 9, NOW - DAY,
+    )  # fmt: skip
+    ended = replace(
+        active, href="/consents/con_2", state="ended", state_words="取り消しました", until=None, last_use=None
+    )
+    events = (
+        EventLine(NOW - 2 * DAY, "あなたが同意しました。", "健診結果、予防接種の記録"),
+        EventLine(NOW - 1 * DAY, "あなたが内容を変えました。", "予防接種の記録を外しました"),
+    )
+    view = ConsentView(
+        id="con_01kaq7c9d3f",
+        title="健康相談のための健診結果の利用",
+        sentence="みなと診療所が、健康相談のために、あなたの健診結果を2027年5月21日まで見てもよい。",
+        state="given",
+        state_words="有効",
+        seal_words="同意",
+        seal_date="2026.11.22",
+        recipient="みなと診療所",
+        purpose="健康相談のため",
+        what=("健診結果", "予防接種の記録"),
+        not_agreed=("バスの乗り降り",),
+        given_at=NOW - 2 * DAY,
+        until=NOW + 180 * DAY,
+        benefit="前の結果と比べた相談を無料で受けられます。",
+        basis="個人情報の保護に関する法律 第27条第1項",
+        full_text=("みなと診療所は、あなたの健診結果を健康相談のために使います。",),
+        uses=9,
+        last_use=NOW - DAY,
+        events=events,
+    )
+    over = replace(
+        view, state="ended", state_words="取り消しました", seal_words="終了", uses=0, last_use=None, until=None
+    )
+    receipt = Receipt(
+        id="con_01kaq7c9d3f",
+        title=view.title,
+        person="浜田 みどり",
+        sentence=view.sentence,
+        seal_words="同意",
+        seal_date="2026.11.22",
+        state="given",
+        state_words="有効",
+        given_at=NOW - 2 * DAY,
+        until=NOW + 180 * DAY,
+        recipient="みなと診療所",
+        purpose="健康相談のため",
+        what=view.what,
+        number=2,
+        notice_hash="3b1f0c77a2f94d0f8e6a6b1e0f8d2c3a9e1d7f4b5c6a7d8e9f0a1b2c3d4e5f60",
+        log_index=12408,
+        download_href="/consents/con_1/receipt.json",
+        issuer="https://sekisho.minatohama.example",
+    )
+    withdraw = Withdraw(
+        action="/consents/con_1/withdraw",
+        back="/consents/con_1",
+        title=view.title,
+        recipient="みなと診療所",
+        what="健診結果、予防接種の記録",
+        uses=9,
+        services=("みなと診療所の健康ノート",),
+        if_withdrawn="健康相談は、紙の結果を持って行けばこれまでどおり受けられます。",
+    )
+    return [
+        Sample(
+            "resident/consents.html", "full", Consents((active,), (ended,), NOW), viewer="resident", path="/consents"
+        ),
+        Sample("resident/consents.html", "empty", Consents((), (), NOW), viewer="resident", path="/consents"),
+        Sample("resident/consent.html", "given", view, viewer="resident"),
+        Sample("resident/consent.html", "ended", over, viewer="resident"),
+        Sample("resident/withdraw.html", "one", withdraw, viewer="resident"),
+        Sample("resident/receipt.html", "given", receipt, viewer="resident"),
+        Sample(
+            "resident/receipt.html",
+            "waiting",
+            replace(receipt, log_index=None, state="ended", state_words="取り消しました", seal_words="終了"),
+            viewer="resident",
+        ),
+    ]
+
+
+def _leave() -> list[Sample]:
+    kept = (
+        KeptThing("データを渡した記録", "個人情報保護法が保存を求めています", NOW + 1000 * DAY),
+        KeptThing("同意の台帳の印", "台帳が書き換えられていないことを確かめるため", None),
+    )
+    return [
+        Sample("resident/leave.html", "one", Leave(228, 3, 41, NOW + 35 * DAY, kept), viewer="resident", path="/leave"),
+        Sample("resident/erase.html", "one", Erase(228, 3, NOW + 35 * DAY, ""), viewer="resident"),
+        Sample(
+            "resident/erase.html",
+            "wrong",
+            Erase(228, 3, NOW + 35 * DAY, "「消す」と書いてください。"),
+            viewer="resident",
+        ),
+        Sample("resident/erased.html", "one", Erased(NOW + 35 * DAY, kept)),
+    ]

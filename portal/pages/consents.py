@@ -1,0 +1,296 @@
+"""Consents: what was agreed to, what came of it, the receipt with the seal, and taking it back."""
+
+from dataclasses import dataclass
+
+import orjson
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from consent import agreements, records
+from consent import receipts as receipts_module
+from consent.agreements import Revision
+from consent.errors import ConsentState, ReceiptNotReady
+from consent.purposes import LAWFUL_BASES, PURPOSES
+from consent.receipts import MEDIA_TYPE
+from consent.records import RecordView, StoredEvent
+from identity import accounts, clients, grants
+from infobank import views
+from infobank.catalogue import Catalogue
+from keys.envelope import Sealer
+from kit.clock import Millis, from_iso, to_datetime
+from kit.db import Session
+from kit.host import Host
+from portal import i18n
+from portal.contexts.resident import ConsentLine, Consents, ConsentView, EventLine, Receipt, Withdraw
+from portal.i18n import JST, N_, _
+from portal.pages.interaction import agreed_sentence, paragraphs
+from portal.visits import pages, require_session
+from portal.web import notice, page_headers, read_form, redirect, render
+
+WITHDRAWN = notice("consent.withdrawn", N_("You have taken it back. Nobody can see this data because of it any more."))
+OVER = notice("consent.over", N_("This consent was over already. Nothing was changed."), kind="info")
+
+_STATES = {
+    "given": N_("In force"),
+    "refused": N_("You said no"),
+    "withdrawn": N_("You took it back"),
+    "expired": N_("It ran out"),
+    "invalidated": N_("It was ended"),
+}
+_SEALS = {
+    "given": N_("AGREED"),
+    "refused": N_("REFUSED"),
+    "withdrawn": N_("ENDED"),
+    "expired": N_("OVER"),
+    "invalidated": N_("ENDED"),
+}
+_EVENTS = {
+    "given": N_("You agreed."),
+    "renewed": N_("You agreed anew."),
+    "changed": N_("You changed what is seen."),
+    "refused": N_("You said no."),
+    "withdrawn": N_("You took it back."),
+    "expired": N_("It ran out."),
+    "invalidated": N_("It was ended, because the offer it rests on was taken back."),
+}
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A consent with everything about it."""
+
+    record: RecordView
+    revision: Revision
+    events: tuple[StoredEvent, ...]
+    uses: int
+    last_use: Millis | None
+
+    @property
+    def lang(self) -> str:
+        """The language the resident read when they answered."""
+        return str(self.events[-1].document["notice"]["lang"])
+
+
+def read_whole(session: Session, sealer: Sealer, consent_id: str, account_id: str, now: Millis) -> Whole:
+    """Read a consent; raises UnknownConsent for none and for another's."""
+    record = records.get(session, consent_id, account_id=account_id, now=now)
+    uses, last = views.by_consent(session, account_id).get(consent_id, (0, None))
+    return Whole(
+        record=record,
+        revision=agreements.get_revision(session, record.revision_id),
+        events=records.history(session, sealer, consent_id, account_id=account_id),
+        uses=uses,
+        last_use=last,
+    )
+
+
+def figures(ms: Millis) -> str:
+    """A date as a seal carries it."""
+    return f"{to_datetime(ms).astimezone(JST):%Y.%m.%d}"
+
+
+def _names(categories: tuple[str, ...], catalogue: Catalogue, lang: str) -> tuple[str, ...]:
+    found = [(catalogue.find(each), each) for each in categories]
+    return tuple(category.label.of(lang) if category else name for category, name in found)
+
+
+def _given_at(whole: Whole) -> Millis:
+    """When the answer that stands (or stood last) was given."""
+    answers = [e for e in whole.events if e.document["type"] in ("given", "renewed", "refused", "changed")]
+    return from_iso(answers[-1].document["time"])
+
+
+def consent_page(whole: Whole, catalogue: Catalogue, lang: str) -> ConsentView:
+    """The page of one consent. Pure."""
+    record, revision = whole.record, whole.revision
+    text = revision.notice(lang)
+    gettext = i18n.current().gettext
+    agreed = record.categories
+    refused = record.state == "refused"
+    sentence = (
+        _("You said no to this. Nobody sees anything because of it.")
+        if refused
+        else agreed_sentence(revision, agreed, catalogue, lang, record.until_at)
+    )
+    return ConsentView(
+        id=record.id,
+        title=text.title,
+        sentence=sentence,
+        state="given" if record.stands else "ended",
+        state_words=gettext(_STATES[record.state]),
+        seal_words=gettext(_SEALS[record.state]),
+        seal_date=figures(_given_at(whole) if record.stands else record.changed_at),
+        recipient=revision.recipient.name(lang),
+        purpose=PURPOSES[revision.purpose].label(lang),
+        what=_names(agreed, catalogue, lang) or (_("nothing"),),
+        not_agreed=_names(
+            tuple(use.category for use in revision.categories if use.category not in agreed), catalogue, lang
+        ),
+        given_at=_given_at(whole),
+        until=record.until_at if record.stands else None,
+        benefit=text.benefit if record.stands else "",
+        basis=f"{LAWFUL_BASES[revision.lawful_basis].label(lang)} ({revision.lawful_basis})",
+        full_text=paragraphs(text.full),
+        uses=whole.uses,
+        last_use=whole.last_use,
+        events=tuple(_event_line(event, catalogue, lang) for event in whole.events),
+    )
+
+
+def _event_line(event: StoredEvent, catalogue: Catalogue, lang: str) -> EventLine:
+    document = event.document
+    detail = ""
+    if document["type"] in ("given", "renewed", "changed"):
+        detail = i18n.current().join(_names(tuple(document["categories"]), catalogue, lang))
+    words = _EVENTS[document["type"]]
+    return EventLine(from_iso(document["time"]), i18n.current().gettext(words), detail)
+
+
+def list_page(session: Session, catalogue: Catalogue, account_id: str, *, lang: str, now: Millis) -> Consents:
+    """All consents, those in force first."""
+    used = views.by_consent(session, account_id)
+    active: list[ConsentLine] = []
+    ended: list[ConsentLine] = []
+    for record in records.list_for(session, account_id, now=now):
+        revision = agreements.get_revision(session, record.revision_id)
+        uses, last = used.get(record.id, (0, None))
+        line = ConsentLine(
+            href=f"/consents/{record.id}",
+            title=revision.notice(lang).title,
+            recipient=revision.recipient.name(lang),
+            what=i18n.current().join(_names(record.categories, catalogue, lang)),
+            state="given" if record.stands else record.state,
+            state_words=i18n.current().gettext(_STATES[record.state]),
+            until=record.until_at if record.stands else None,
+            uses=uses,
+            last_use=last,
+        )
+        (active if record.stands else ended).append(line)
+    return Consents(tuple(active), tuple(ended), now)
+
+
+def ledger_index(made: receipts_module.Receipt) -> int:
+    """The line of the ledger a receipt proves to be in (c2sp.org/tlog-proof)."""
+    lines = str(orjson.loads(made.content)["proof"]).split("\n", 3)
+    return next(int(line.split(" ", 1)[1]) for line in lines if line.startswith("index "))
+
+
+def receipt_page(
+    whole: Whole, catalogue: Catalogue, lang: str, *, person: str, index: int | None, issuer: str
+) -> Receipt:
+    """The receipt as a page to read and print. Pure."""
+    view = consent_page(whole, catalogue, lang)
+    return Receipt(
+        id=view.id,
+        title=view.title,
+        person=person,
+        sentence=view.sentence,
+        seal_words=view.seal_words,
+        seal_date=view.seal_date,
+        state=view.state,
+        state_words=view.state_words,
+        given_at=view.given_at,
+        until=whole.record.until_at,
+        recipient=view.recipient,
+        purpose=view.purpose,
+        what=view.what,
+        number=whole.revision.number,
+        notice_hash=str(whole.events[-1].document["notice"]["hash"]),
+        log_index=index,
+        download_href=f"/consents/{view.id}/receipt.json",
+        issuer=issuer,
+    )
+
+
+def router(host: Host) -> APIRouter:
+    """/consents and below."""
+    routes = pages(host)
+    sealer, catalogue = host.get(Sealer), host.get(Catalogue)
+    receipts = host.get(receipts_module.Receipts)
+
+    @routes.get("/consents")
+    async def consents(request: Request) -> Response:
+        account = require_session(request).account_id
+        lang, now = i18n.current().code, host.clock.ms()
+        page = await host.db.read(list_page, catalogue, account, lang=lang, now=now)
+        return render(request, "resident/consents.html", page)
+
+    @routes.get("/consents/{consent_id}")
+    async def consent(request: Request, consent_id: str) -> Response:
+        account = require_session(request).account_id
+        whole = await host.db.read(read_whole, sealer, consent_id, account, host.clock.ms())
+        return render(request, "resident/consent.html", consent_page(whole, catalogue, i18n.current().code))
+
+    @routes.get("/consents/{consent_id}/withdraw")
+    async def withdraw_form(request: Request, consent_id: str) -> Response:
+        account = require_session(request).account_id
+        lang = i18n.current().code
+
+        def look(session: Session) -> tuple[Whole, tuple[str, ...]]:
+            whole = read_whole(session, sealer, consent_id, account, host.clock.ms())
+            names = []
+            for grant in grants.list_for(session, account):
+                if any(detail.get("consent") == consent_id for detail in grant.details):
+                    client = clients.find(session, grant.client_id)
+                    names.append(client.name(lang) if client else grant.client_id)
+            return whole, tuple(dict.fromkeys(names))
+
+        whole, services = await host.db.read(look)
+        if not whole.record.stands:
+            return redirect(request, f"/consents/{consent_id}", notice=OVER)
+        text = whole.revision.notice(lang)
+        page = Withdraw(
+            action=request.url.path,
+            back=f"/consents/{consent_id}",
+            title=text.title,
+            recipient=whole.revision.recipient.name(lang),
+            what=i18n.current().join(_names(whole.record.categories, catalogue, lang)),
+            uses=whole.uses,
+            services=services,
+            if_withdrawn=text.if_refused,
+        )
+        return render(request, "resident/withdraw.html", page)
+
+    @routes.post("/consents/{consent_id}/withdraw")
+    async def withdraw(request: Request, consent_id: str) -> Response:
+        session = require_session(request)
+        await read_form(request)
+        try:
+            await host.db.write(
+                records.withdraw,
+                sealer,
+                consent_id=consent_id,
+                account_id=session.account_id,
+                actor=session.actor(),
+                now=host.clock.ms(),
+            )
+        except ConsentState:
+            return redirect(request, f"/consents/{consent_id}", notice=OVER)
+        return redirect(request, f"/consents/{consent_id}", notice=WITHDRAWN)
+
+    @routes.get("/consents/{consent_id}/receipt")
+    async def receipt(request: Request, consent_id: str) -> Response:
+        account = require_session(request).account_id
+        lang = i18n.current().code
+
+        def look(session: Session) -> tuple[Whole, str]:
+            whole = read_whole(session, sealer, consent_id, account, host.clock.ms())
+            return whole, accounts.profile(session, sealer, account).name
+
+        whole, person = await host.db.read(look)
+        try:
+            index = ledger_index(await receipts.make(consent_id, account_id=account))
+        except ReceiptNotReady:
+            index = None
+        page = receipt_page(whole, catalogue, lang, person=person, index=index, issuer=host.issuer)
+        return render(request, "resident/receipt.html", page)
+
+    @routes.get("/consents/{consent_id}/receipt.json")
+    async def download(request: Request, consent_id: str) -> Response:
+        account = require_session(request).account_id
+        made = await receipts.make(consent_id, account_id=account)
+        headers = page_headers() | {"content-disposition": f'attachment; filename="{made.file_name}"'}
+        return Response(made.content, headers=headers, media_type=MEDIA_TYPE)
+
+    return routes

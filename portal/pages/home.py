@@ -1,0 +1,158 @@
+"""Home: a short letter about what happened with your data lately, and four doors."""
+
+from dataclasses import dataclass
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from consent import agreements, records
+from identity import accounts
+from infobank import views
+from infobank.catalogue import Catalogue
+from keys.envelope import Sealer
+from kit.clock import DAY, Millis
+from kit.db import Session
+from kit.host import Host
+from portal import i18n
+from portal.contexts.resident import Door, Home, Sentence
+from portal.i18n import _, ngettext
+from portal.visits import pages, require_session, visit_of
+from portal.web import render
+
+RECENT = 7
+MONTH = 30
+
+
+@dataclass(frozen=True)
+class Ending:
+    """A consent that ends soon."""
+
+    consent_id: str
+    title: str
+    until: Millis
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the letter is made of."""
+
+    name: str
+    now: Millis
+    week: tuple[views.RecipientCount, ...]
+    month_uses: int
+    categories: int
+    records: int
+    newest_at: Millis | None
+    standing: int
+    endings: tuple[Ending, ...]
+
+
+def gather(session: Session, sealer: Sealer, catalogue: Catalogue, account_id: str, *, lang: str, now: Millis) -> Facts:
+    """Read what there is to tell."""
+    areas = views.areas(session, sealer, catalogue, account_id)
+    cards = [card for area in areas for card in area.cards if card.count]
+    standing = [record for record in records.list_for(session, account_id, now=now) if record.stands]
+    endings = tuple(
+        Ending(each.id, agreements.get_revision(session, each.revision_id).notice(lang).title, each.until_at)
+        for each in standing
+        if each.until_at - now <= MONTH * DAY
+    )
+    return Facts(
+        name=accounts.profile(session, sealer, account_id).name,
+        now=now,
+        week=views.by_recipient(session, account_id, since=now - RECENT * DAY, until=now + 1),
+        month_uses=sum(
+            each.count for each in views.by_recipient(session, account_id, since=now - MONTH * DAY, until=now + 1)
+        ),
+        categories=len(cards),
+        records=sum(card.count for card in cards),
+        newest_at=max((card.latest_at for card in cards if card.latest_at is not None), default=None),
+        standing=len(standing),
+        endings=endings,
+    )
+
+
+def letter(facts: Facts, lang: str) -> Home:
+    """The letter. Pure."""
+    language = i18n.current()
+    uses = sum(each.count for each in facts.week)
+    if uses:
+        who = language.join(each.recipient.name(lang) for each in facts.week)
+        first = Sentence(
+            ngettext(
+                "In the last seven days your data was used %(num)d time, by %(who)s.",
+                "In the last seven days your data was used %(num)d times, by %(who)s.",
+                uses,
+                who=who,
+            ),
+            "/who",
+            _("See more"),
+        )
+    else:
+        first = Sentence(_("In the last seven days nobody used your data."), "", "")
+    lines = [first]
+    if facts.standing == 0:
+        lines.append(Sentence(_("You have not agreed to any use, so nobody may see it."), "", ""))
+    waiting = tuple(
+        Sentence(
+            _(
+                "“%(title)s” ends on %(day)s. After that nothing is seen any more.",
+                title=e.title,
+                day=language.day(e.until),
+            ),
+            f"/consents/{e.consent_id}",
+            _("See the consent"),
+        )
+        for e in sorted(facts.endings, key=lambda each: each.until)
+    )
+    return Home(
+        person=facts.name,
+        today=facts.now,
+        letter=tuple(lines),
+        waiting=waiting,
+        doors=_doors(facts),
+    )
+
+
+def _doors(facts: Facts) -> tuple[Door, ...]:
+    language = i18n.current()
+    if facts.newest_at is not None:
+        held = ngettext(
+            "%(num)d record is kept here. The newest is of %(day)s.",
+            "%(num)d records are kept here. The newest is of %(day)s.",
+            facts.records,
+            day=language.day(facts.newest_at),
+        )
+    else:
+        held = _("Nothing is kept here yet.")
+    used = ngettext(
+        "Used %(num)d time in the last 30 days.", "Used %(num)d times in the last 30 days.", facts.month_uses
+    )
+    agreed = ngettext("You agree to %(num)d use.", "You agree to %(num)d uses.", facts.standing)
+    return (
+        Door("door-data", "/data", _("My data"), held),
+        Door("door-who", "/who", _("Who used it"), used if facts.month_uses else _("Nobody in the last 30 days.")),
+        Door(
+            "door-consents", "/consents", _("Consents"), agreed if facts.standing else _("You agree to no use so far.")
+        ),
+        Door("door-safety", "/safety", _("Safety"), _("Your keys, and where you are signed in.")),
+    )
+
+
+def router(host: Host) -> APIRouter:
+    """/home."""
+    routes = pages(host)
+    sealer, catalogue = host.get(Sealer), host.get(Catalogue)
+
+    @routes.get("/home")
+    async def home(request: Request) -> Response:
+        browser = visit_of(request).browser
+        if browser is not None and browser.kind == "staff":
+            return RedirectResponse("/desk", status_code=303, headers={"cache-control": "no-store"})
+        account = require_session(request).account_id
+        lang, now = i18n.current().code, host.clock.ms()
+        facts = await host.db.read(gather, sealer, catalogue, account, lang=lang, now=now)
+        return render(request, "resident/home.html", letter(facts, lang))
+
+    return routes

@@ -1,0 +1,409 @@
+"""The page that asks: may this service use this data of yours?
+
+GET shows what an authorization request asks, in the resident's words and with the resident's own values. POST answers
+it: ONE write gives the consent for each agreement asked for and approves the authorization, so there is never a token
+without its consent nor a consent whose service was told no (walk 2, invariants I2 and I7). The page's policy names the
+client's proved origin in `form-action`, for the browser follows the redirect there.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from consent import agreements, records
+from consent.agreements import Revision
+from consent.durations import parse_duration
+from consent.errors import AgreementState, BadConsent
+from consent.purposes import LAWFUL_BASES, PURPOSES
+from identity import accounts, clients, members
+from identity.clients import Client
+from identity.interaction import Interaction, Interactions
+from identity.oauth.errors import OAuthError
+from identity.oauth.pages import ErrorPage
+from identity.oidc.userinfo import claims_for
+from identity.sessions import BrowserSession
+from infobank import views
+from infobank.catalogue import SENSITIVITY_LABELS, Catalogue
+from keys.envelope import Sealer
+from kit.clock import DAY, Millis
+from kit.db import Session
+from kit.front import Call, Reply
+from kit.host import Host
+from kit.problems import Malformed, NotFound
+from portal import i18n
+from portal.contexts.base import ErrorPage as ErrorPageContext
+from portal.contexts.interaction import Ask, CategoryRow, Consent, Earlier, ScopeRow, Scopes
+from portal.i18n import N_, _
+from portal.pages.mydata import CAREFUL, headline
+from portal.visits import pages, sign_in_address, visit_of
+from portal.web import Form, origin_of, page_headers, read_form, render
+
+WORD_JOINER = "\u2060"  # keeps a date in one line
+
+_CLAIM_NAMES = {
+    "name": N_("Your name"),
+    "name#ja-Kana-JP": N_("Reading of your name"),
+    "gender": N_("Gender"),
+    "birthdate": N_("Date of birth"),
+    "locale": N_("Your language"),
+    "email": N_("E-mail address"),
+    "address": N_("Address"),
+}
+
+
+@dataclass(frozen=True)
+class Element:
+    """One data_use element with the revision it is about, narrowed as the service asked."""
+
+    detail: Mapping[str, Any]
+    revision: Revision
+    standing: records.RecordView | None
+    former: Revision | None  # the revision the standing consent was given for
+    field: str
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """What is asked for: the agreement's categories, or fewer."""
+        asked = self.detail.get("datatypes")
+        return tuple(use.category for use in self.revision.categories if asked is None or use.category in asked)
+
+    @property
+    def required(self) -> frozenset[str]:
+        """What the use cannot do without."""
+        return self.revision.required
+
+    def duration(self) -> Millis:
+        """How long: the agreement's duration, or less."""
+        asked = self.detail.get("duration")
+        whole = self.revision.duration_ms
+        return min(whole, parse_duration(asked)) if isinstance(asked, str) else whole
+
+
+def elements_of(session: Session, interaction: Interaction, account_id: str, *, now: Millis) -> tuple[Element, ...]:
+    """The data uses of a request, with the agreements as they stand now."""
+    standing = {
+        record.agreement_id: record for record in records.list_for(session, account_id, now=now) if record.stands
+    }
+    found: list[Element] = []
+    for detail in interaction.details:
+        if detail.get("type") != "data_use":
+            continue
+        revision = agreements.current(session, str(detail["agreement"]))
+        record = standing.get(revision.agreement_id)
+        former = None
+        if record is not None and record.revision_id != revision.id:
+            former = agreements.get_revision(session, record.revision_id)
+        field = "category" if not found else f"category-{len(found) + 1}"
+        found.append(Element(detail, revision, record, former, field))
+    return tuple(found)
+
+
+def question(element: Element, catalogue: Catalogue, lang: str, until: Millis) -> str:
+    """The one sentence at the top: who wants to use what, for what, until when."""
+    needed = [c for c in element.categories if c in element.required] or list(element.categories)
+    what = i18n.current().join(_name(catalogue, c, lang) for c in needed)
+    if len(needed) < len(element.categories) and lang == "ja":
+        what += "など"
+    purpose = PURPOSES[element.revision.purpose].label(lang)
+    day = i18n.current().day(until)
+    if lang == "ja":
+        day = WORD_JOINER.join(day)
+    return _(
+        "May %(who)s see your %(what)s until %(until)s %(why)s?",
+        who=element.revision.recipient.name(lang),
+        what=what if lang == "ja" else what[:1].lower() + what[1:],
+        until=day,
+        why=purpose if lang == "ja" else purpose[:1].lower() + purpose[1:],
+    )
+
+
+def agreed_sentence(
+    revision: Revision, categories: Sequence[str], catalogue: Catalogue, lang: str, until: Millis
+) -> str:
+    """What was agreed to, in one sentence."""
+    purpose = PURPOSES[revision.purpose].label(lang)
+    return _(
+        "%(who)s may see your %(what)s until %(until)s %(why)s.",
+        who=revision.recipient.name(lang),
+        what=i18n.current().join(_name(catalogue, c, lang) for c in categories),
+        until=i18n.current().day(until),
+        why=purpose if lang == "ja" else purpose[:1].lower() + purpose[1:],
+    )
+
+
+def duration_words(text: str) -> str:
+    """A duration in days, or years where it is whole ones."""
+    days = parse_duration(text) // DAY
+    if days >= 365 and days % 365 == 0:
+        return i18n.ngettext("%(num)d year", "%(num)d years", days // 365)
+    return i18n.ngettext("%(num)d day", "%(num)d days", max(1, days))
+
+
+def paragraphs(text: str) -> tuple[str, ...]:
+    """The paragraphs of a notice."""
+    return tuple(part.strip() for part in text.split("\n") if part.strip())
+
+
+def jurisdiction_words(code: str) -> str:
+    """Where the data stays."""
+    return _("It stays in Japan.") if code == "JP" else _("It is used in another country (%(code)s).", code=code)
+
+
+def _name(catalogue: Catalogue, category_id: str, lang: str) -> str:
+    category = catalogue.find(category_id)
+    return category.label.of(lang) if category else category_id
+
+
+def _rows(
+    element: Element, catalogue: Catalogue, cards: Mapping[str, views.CategoryCard], lang: str
+) -> tuple[CategoryRow, ...]:
+    uses = {use.category: use for use in element.revision.categories}
+    before = element.former.all_categories if element.former else None
+    agreed = frozenset(element.standing.categories) if element.standing else frozenset()
+    rows = []
+    for category_id in sorted(element.categories, key=lambda c: c not in element.required):
+        category, card = catalogue.find(category_id), cards.get(category_id)
+        newest = card.newest if card else None
+        sensitivity = max(uses[category_id].sensitivity, category.sensitivity if category else 0)
+        rows.append(
+            CategoryRow(
+                id=category_id,
+                control=f"{element.field}-{category_id}",
+                name=_name(catalogue, category_id, lang),
+                description=category.description.of(lang) if category else "",
+                sample=headline(newest, lang) if newest else "",
+                sample_at=newest.recorded_at if newest else None,
+                count=card.count if card else 0,
+                required=category_id in element.required,
+                # What was agreed to before stays ticked; everything else the resident ticks, never we.
+                ticked=category_id in element.required or category_id in agreed,
+                sensitivity=SENSITIVITY_LABELS[sensitivity].of(lang),
+                careful=sensitivity >= CAREFUL,
+                new=before is not None and category_id not in before,
+            )
+        )
+    return tuple(rows)
+
+
+def _ask(
+    session: Session,
+    element: Element,
+    catalogue: Catalogue,
+    cards: Mapping[str, views.CategoryCard],
+    *,
+    lang: str,
+    now: Millis,
+) -> Ask:
+    revision, notice = element.revision, element.revision.notice(lang)
+    member = members.find(session, revision.member_id)
+    until = now + element.duration()
+    accreditation = str(member.accreditation.get(lang, "")) if member else ""
+    return Ask(
+        field=element.field,
+        title=notice.title,
+        question=question(element, catalogue, lang, until),
+        recipient=revision.recipient.name(lang),
+        recipient_site=_("Questions to %(contact)s", contact=revision.recipient.contact),
+        accreditation=accreditation or _("The city has admitted it as a member."),
+        jurisdiction=jurisdiction_words(revision.jurisdiction),
+        purpose=_("%(why)s. %(more)s", why=PURPOSES[revision.purpose].label(lang), more=notice.short),
+        until=until,
+        duration_days=max(1, element.duration() // DAY),
+        retention=_("They delete what they saw within %(days)s.", days=duration_words(revision.retention)),
+        benefit=notice.benefit,
+        may_not=paragraphs(notice.forbidden),
+        if_refused=notice.if_refused,
+        basis=f"{LAWFUL_BASES[revision.lawful_basis].label(lang)} ({revision.lawful_basis}, {revision.purpose})",
+        checked_by=_("The data ethics board has read this and allowed it to be put to you."),
+        number=revision.number,
+        full_text=paragraphs(notice.full),
+        earlier=tuple(
+            Earlier(old.number, old.created_at)
+            for old in agreements.revisions(session, revision.agreement_id)
+            if old.number < revision.number
+        ),
+        changed=element.former is not None,
+        rows=_rows(element, catalogue, cards, lang),
+    )
+
+
+def learns_of(profile: accounts.Profile, scopes: Sequence[str]) -> tuple[ScopeRow, ...]:
+    """What the standard scopes tell a service about a person (OpenID Connect Core section 5.4), with the values."""
+    rows = []
+    for claim, value in claims_for(profile, frozenset(scopes)).items():
+        if claim not in _CLAIM_NAMES or not value:
+            continue
+        words = value.get("formatted", "") if isinstance(value, dict) else str(value)
+        if claim == "locale":
+            words = i18n.LANGUAGES.get(words, words)
+        rows.append(ScopeRow(i18n.current().gettext(_CLAIM_NAMES[claim]), words))
+    return tuple(rows)
+
+
+def chosen_categories(element: Element, form: Form) -> list[str]:
+    """What the resident agreed to: the required ones, and the optional ones that were ticked. Raises Malformed."""
+    ticked = set(form.all(element.field))
+    if not ticked <= set(element.categories):
+        raise Malformed("A category was sent that was not asked for.")
+    chosen = [c for c in element.categories if c in element.required or c in ticked]
+    if not chosen:
+        raise BadConsent("Tick at least one kind of data, or choose “I don't agree”.")
+    return chosen
+
+
+def router(host: Host) -> APIRouter:
+    """/interaction/{id}, and the page for a request that cannot be redirected."""
+    routes = pages(host)
+    interactions, sealer, catalogue = host.get(Interactions), host.get(Sealer), host.get(Catalogue)
+    host.get(ErrorPage).render = _oauth_error_page
+
+    def look(
+        session: Session, interaction_id: str, account_id: str, lang: str, action: str
+    ) -> tuple[Interaction, Consent | Scopes]:
+        interaction = interactions.get(session, interaction_id)
+        client = _client(session, interaction)
+        profile = accounts.profile(session, sealer, account_id)
+        now = host.clock.ms()
+        learns = learns_of(profile, interaction.scopes)
+        keeps = "offline_access" in interaction.scopes
+        elements = elements_of(session, interaction, account_id, now=now)
+        if not elements:
+            member = members.find(session, client.member_id) if client.member_id else None
+            owner = member.name(lang) if member else ""
+            return interaction, Scopes(action, profile.name, client.name(lang), owner, learns, keeps)
+        cards = {
+            card.category.id: card
+            for area in views.areas(session, sealer, catalogue, account_id)
+            for card in area.cards
+        }
+        asks = tuple(_ask(session, each, catalogue, cards, lang=lang, now=now) for each in elements)
+        page = Consent(action, profile.name, client.name(lang), asks, learns, keeps, now)
+        return interaction, page
+
+    @routes.get("/interaction/{interaction_id}")
+    async def show(request: Request, interaction_id: str) -> Response:
+        browser = visit_of(request).browser
+        interaction = await host.db.read(interactions.get, interaction_id)
+        if browser is None or interactions.needs_sign_in(interaction, browser):
+            return _see_other(sign_in_address(request, again=browser is not None))
+        target = await host.db.write(interactions.resume, interaction_id, browser)
+        if target is not None:
+            return _see_other(target)
+        _require_resident(interaction, browser)
+        lang = i18n.current().code
+        interaction, page = await host.db.read(look, interaction_id, browser.account_id, lang, request.url.path)
+        template = "interaction/consent.html" if isinstance(page, Consent) else "interaction/scopes.html"
+        return render(request, template, page, form_action=(origin_of(interaction.redirect_uri),))
+
+    @routes.post("/interaction/{interaction_id}")
+    async def answer(request: Request, interaction_id: str) -> Response:
+        browser = visit_of(request).browser
+        interaction = await host.db.read(interactions.get, interaction_id)
+        if browser is None or interactions.needs_sign_in(interaction, browser):
+            return _see_other(sign_in_address(request, again=browser is not None))
+        _require_resident(interaction, browser)
+        form = await read_form(request)
+        said = form.one("answer")
+        if said not in ("agree", "refuse"):
+            raise Malformed("Choose one of the two answers.")
+        step = agree if said == "agree" else refuse
+        target = await host.db.write(step, interaction_id, browser, form, i18n.current().code)
+        return _see_other(target)
+
+    def agree(session: Session, interaction_id: str, browser: BrowserSession, form: Form, lang: str) -> str:
+        """The resident agreed: every consent and the authorization, in this one write."""
+        now = host.clock.ms()
+        interaction = interactions.get(session, interaction_id)
+        granted: list[dict[str, Any]] = []
+        consents: list[str] = []
+        for element in elements_of(session, interaction, browser.account_id, now=now):
+            chosen = chosen_categories(element, form)
+            given = records.give(
+                session,
+                sealer,
+                account_id=browser.account_id,
+                revision_id=element.revision.id,
+                categories=chosen,
+                notice_lang=lang,
+                actor=browser.actor(),
+                now=now,
+                until_ms=now + element.duration(),
+            )
+            consents.append(given.consent_id)
+            granted.append({**element.detail, "datatypes": sorted(chosen), "consent": given.consent_id})
+        others = [detail for detail in interaction.details if detail.get("type") != "data_use"]
+        return interactions.approve(
+            session,
+            interaction_id,
+            account_id=browser.account_id,
+            session_id=browser.id,
+            auth_at=browser.auth_at,
+            acr=browser.acr,
+            amr=browser.amr,
+            scopes=interaction.scopes,
+            details=[*granted, *others],
+            consent_ids=consents,
+        )
+
+    def refuse(session: Session, interaction_id: str, browser: BrowserSession, _form: Form, lang: str) -> str:
+        """The resident said no: a record of it for each agreement, and the service is told."""
+        now = host.clock.ms()
+        interaction = interactions.get(session, interaction_id)
+        for element in elements_of(session, interaction, browser.account_id, now=now):
+            with suppress(AgreementState):  # an offer taken back meanwhile needs no answer
+                records.refuse(
+                    session,
+                    sealer,
+                    account_id=browser.account_id,
+                    revision_id=element.revision.id,
+                    notice_lang=lang,
+                    actor=browser.actor(),
+                    now=now,
+                )
+        return interactions.refuse(session, interaction_id, account_id=browser.account_id)
+
+    return routes
+
+
+def _client(session: Session, interaction: Interaction) -> Client:
+    client = clients.find(session, interaction.client_id)
+    if client is None:
+        raise NotFound("The service that asked is not registered any more.")
+    return client
+
+
+def _require_resident(interaction: Interaction, browser: BrowserSession) -> None:
+    if interaction.details and browser.kind != "resident":
+        raise NotFound("Only residents have data here.")
+
+
+def _see_other(target: str) -> Response:
+    headers = {"cache-control": "no-store", "referrer-policy": "no-referrer"}
+    return RedirectResponse(target, status_code=303, headers=headers)
+
+
+def _oauth_error_page(call: Call, error: OAuthError) -> Reply:
+    """A request whose client or address is not proved: told to the person, never redirected (RFC 6749 4.1.2.1)."""
+    from portal.web import render as render_page
+
+    request = Request(dict(call.scope))
+    visit = visit_of(request)
+    with i18n.speaking(visit.language):
+        page = ErrorPageContext(
+            status=400,
+            title=N_("The service's request cannot be accepted"),
+            what=N_("What the service sent us is not right, so we stopped. Nothing was changed."),
+            next_step=N_("Go back to the service and try again. If it happens again, tell the service."),
+            detail=f"{error.code}: {error.description}",
+            action_href="/",
+            action_label=N_("To the front page"),
+            reference=error.code,
+        )
+        response = render_page(request, "error.html", page, status=400)
+    headers = [(name.encode(), value.encode("latin-1")) for name, value in page_headers().items()]
+    return Reply(400, bytes(response.body), [(b"content-type", b"text/html; charset=utf-8"), *headers])

@@ -1,0 +1,14 @@
+"""The resident's pages, each area in its own module."""
+
+from fastapi import APIRouter
+
+from kit.host import Host
+from portal.pages import consents, home, leave, mydata, who
+
+
+def router(host: Host) -> APIRouter:
+    """Home, my data, who used it, consents, leaving."""
+    routes = APIRouter(include_in_schema=False)
+    for area in (home, mydata, who, consents, leave):
+        routes.include_router(area.router(host))
+    return routes

@@ -1,0 +1,238 @@
+// Checks a consent receipt in the browser: nothing is uploaded. The steps are those of consent.verify, in five groups.
+// Reads two public things from this server: the keys at /oauth/jwks and the ledger's verifier key at /ledger/vkey.
+"use strict";
+
+(() => {
+  const input = document.getElementById("receipt-file");
+  const list = document.getElementById("steps");
+  const verdict = document.getElementById("verdict");
+  if (!input || !list || !verdict || !window.crypto || !window.crypto.subtle) return;
+
+  const text = new TextEncoder();
+  const subtle = window.crypto.subtle;
+  const ORDER = ["form", "signature", "text", "envelope", "ledger"];
+  const MEMBERS = ["agreement", "credential", "event", "format", "notice", "proof", "salt"];
+
+  class Wrong extends Error {}
+  class Unable extends Error {}
+
+  // -- bytes
+
+  const fromBase64 = (value) => Uint8Array.from(atob(value), (c) => c.charCodeAt(0));
+  const fromBase64url = (value) => {
+    if (typeof value !== "string" || !/^[A-Za-z0-9_-]*$/.test(value)) throw new Wrong("base64url");
+    return fromBase64(value.replace(/-/g, "+").replace(/_/g, "/") + "=".repeat((4 - (value.length % 4)) % 4));
+  };
+  const toBase64url = (bytes) =>
+    btoa(String.fromCharCode(...bytes)).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
+  const hex = (bytes) => [...bytes].map((b) => b.toString(16).padStart(2, "0")).join("");
+  const join = (...parts) => {
+    const all = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
+    let at = 0;
+    for (const part of parts) { all.set(part, at); at += part.length; }
+    return all;
+  };
+  const same = (a, b) => a.length === b.length && a.every((value, index) => value === b[index]);
+  const sha256 = async (bytes) => new Uint8Array(await subtle.digest("SHA-256", bytes));
+
+  // Canonical JSON (RFC 8785): members sorted by UTF-16 units, which is how JavaScript sorts.
+  const canonical = (value) => {
+    if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
+    if (value && typeof value === "object") {
+      return `{${Object.keys(value).sort().map((k) => `${JSON.stringify(k)}:${canonical(value[k])}`).join(",")}}`;
+    }
+    return JSON.stringify(value);
+  };
+  const digest = async (value) => hex(await sha256(text.encode(canonical(value))));
+
+  // -- signatures
+
+  const importEd25519 = async (raw) => {
+    try {
+      return await subtle.importKey("raw", raw, { name: "Ed25519" }, false, ["verify"]);
+    } catch (error) {
+      throw new Unable(String(error));
+    }
+  };
+
+  const verifyJws = async (jwt, jwks) => {
+    const [head, body, signature, ...more] = jwt.split(".");
+    if (more.length || signature === undefined) throw new Wrong("jws");
+    const header = JSON.parse(new TextDecoder().decode(fromBase64url(head)));
+    if (header.typ !== "dc+sd-jwt" || header.crit !== undefined) throw new Wrong("typ");
+    const jwk = jwks.keys.find((key) => key.kid === header.kid && key.alg === header.alg);
+    if (!jwk) throw new Wrong("kid");
+    const signed = text.encode(`${head}.${body}`);
+    let good;
+    if (header.alg === "EdDSA" && jwk.crv === "Ed25519") {
+      const key = await importEd25519(fromBase64url(jwk.x));
+      good = await subtle.verify({ name: "Ed25519" }, key, fromBase64url(signature), signed);
+    } else if (header.alg === "ES256" && jwk.crv === "P-256") {
+      const plain = { kty: "EC", crv: "P-256", x: jwk.x, y: jwk.y };
+      const key = await subtle.importKey("jwk", plain, { name: "ECDSA", namedCurve: "P-256" }, false, ["verify"]);
+      good = await subtle.verify({ name: "ECDSA", hash: "SHA-256" }, key, fromBase64url(signature), signed);
+    } else {
+      throw new Wrong("alg");
+    }
+    if (!good) throw new Wrong("signature");
+    return JSON.parse(new TextDecoder().decode(fromBase64url(body)));
+  };
+
+  // -- the ledger: c2sp.org/tlog-proof, tlog-checkpoint, signed-note; RFC 6962 hashes
+
+  const readVkey = (vkey) => {
+    const first = vkey.indexOf("+");
+    const second = vkey.indexOf("+", first + 1);
+    const raw = fromBase64(vkey.slice(second + 1));
+    if (first < 1 || raw.length !== 33 || raw[0] !== 1) throw new Unable("vkey");
+    return { name: vkey.slice(0, first), id: vkey.slice(first + 1, second), key: raw.slice(1) };
+  };
+
+  const openCheckpoint = async (note, vkey) => {
+    const split = note.indexOf("\n\n");
+    if (split < 0) throw new Wrong("note");
+    const body = note.slice(0, split + 1);
+    const { name, id, key } = readVkey(vkey);
+    const lines = note.slice(split + 2).split("\n").filter((line) => line);
+    const mine = lines.filter((line) => line.startsWith(`\u2014 ${name} `));
+    const verifier = await importEd25519(key);
+    let good = false;
+    for (const line of mine) {
+      const raw = fromBase64(line.slice(`\u2014 ${name} `.length));
+      if (hex(raw.slice(0, 4)) !== id) continue;
+      good = good || (await subtle.verify({ name: "Ed25519" }, verifier, raw.slice(4), text.encode(body)));
+    }
+    if (!good) throw new Wrong("checkpoint");
+    const [origin, size, root] = body.split("\n");
+    if (origin !== name || !/^(0|[1-9][0-9]*)$/.test(size)) throw new Wrong("origin");
+    return { size: Number(size), root: fromBase64(root) };
+  };
+
+  const readProof = (proof) => {
+    const split = proof.indexOf("\n\n");
+    const lines = proof.slice(0, split).split("\n");
+    if (split < 0 || lines[0] !== "c2sp.org/tlog-proof@v1") throw new Wrong("proof");
+    const place = lines[1] && lines[1].match(/^index (0|[1-9][0-9]*)$/);
+    if (!place) throw new Wrong("index");
+    return { index: Number(place[1]), hashes: lines.slice(2).map(fromBase64), checkpoint: proof.slice(split + 2) };
+  };
+
+  // RFC 9162 section 2.1.3.2. Sizes stay below 2^53, so plain division is exact where bits would overflow.
+  const rootFrom = async (index, size, leaf, hashes) => {
+    if (index >= size) throw new Wrong("index");
+    const node = (left, right) => sha256(join(new Uint8Array([1]), left, right));
+    let place = index;
+    let last = size - 1;
+    let hash = await sha256(join(new Uint8Array([0]), leaf));
+    for (const other of hashes) {
+      if (other.length !== 32 || last === 0) throw new Wrong("path");
+      if (place % 2 === 1 || place === last) {
+        hash = await node(other, hash);
+        while (place % 2 === 0 && place !== 0) { place /= 2; last = Math.floor(last / 2); }
+      } else {
+        hash = await node(hash, other);
+      }
+      place = Math.floor(place / 2);
+      last = Math.floor(last / 2);
+    }
+    if (last !== 0) throw new Wrong("path");
+    return hash;
+  };
+
+  // -- the five steps
+
+  const check = {
+    async form(state) {
+      const content = new TextDecoder("utf-8", { fatal: true }).decode(state.bytes);
+      const bundle = JSON.parse(content);
+      if (canonical(bundle) !== content) throw new Wrong("canonical");
+      if (Object.keys(bundle).sort().join() !== MEMBERS.join()) throw new Wrong("members");
+      if (bundle.format !== "sekisho-consent-receipt/1") throw new Wrong("format");
+      state.bundle = bundle;
+    },
+    async signature(state) {
+      const parts = state.bundle.credential.split("~");
+      if (parts.pop() !== "") throw new Wrong("sd-jwt");
+      const claims = await verifyJws(parts[0], state.jwks);
+      if (claims.vct !== "urn:sekisho:consent-receipt:27560:1") throw new Wrong("vct");
+      const known = new Set(claims._sd || []);
+      for (const disclosure of parts.slice(1)) {
+        if (!known.has(toBase64url(await sha256(text.encode(disclosure))))) throw new Wrong("disclosure");
+      }
+      state.claims = claims;
+    },
+    async text(state) {
+      const { event, agreement, notice } = state.bundle;
+      if ((await digest(agreement)) !== event.revision_hash) throw new Wrong("agreement");
+      if (canonical(agreement.text[event.notice.lang]) !== canonical(notice)) throw new Wrong("notice");
+      if ((await digest(notice)) !== event.notice.hash) throw new Wrong("notice hash");
+    },
+    async envelope(state) {
+      const salt = fromBase64url(state.bundle.salt);
+      if (salt.length !== 32) throw new Wrong("salt");
+      const key = await subtle.importKey("raw", salt, { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
+      const opened = new Uint8Array(await subtle.sign("HMAC", key, text.encode(canonical(state.bundle.event))));
+      if (!same(opened, fromBase64url(state.claims.commitment))) throw new Wrong("commitment");
+      state.entry = join(new Uint8Array([1, 1]), opened);
+    },
+    async ledger(state) {
+      const proof = readProof(state.bundle.proof);
+      const checkpoint = await openCheckpoint(proof.checkpoint, state.vkey);
+      const root = await rootFrom(proof.index, checkpoint.size, state.entry, proof.hashes);
+      if (!same(root, checkpoint.root)) throw new Wrong("root");
+    },
+  };
+
+  // -- what is shown
+
+  const show = (key, how) => {
+    const step = document.getElementById(`step-${key}`);
+    step.className = `step step-${how}`;
+    step.querySelector(".step-said").textContent = list.dataset[how];
+  };
+  const say = (how, kind) => {
+    verdict.hidden = false;
+    verdict.className = `notice notice-${kind}`;
+    verdict.dataset.outcome = how;
+    verdict.firstElementChild.textContent = verdict.dataset[how];
+  };
+
+  const load = async (path, read) => {
+    const answer = await fetch(path, { credentials: "omit", cache: "no-cache" });
+    if (!answer.ok) throw new Error(path);
+    return answer[read]();
+  };
+
+  input.addEventListener("change", async () => {
+    const file = input.files[0];
+    if (!file) return;
+    ORDER.forEach((key) => show(key, "waiting"));
+    verdict.hidden = true;
+    const state = {};
+    try {
+      state.bytes = new Uint8Array(await file.arrayBuffer());
+      [state.jwks, state.vkey] = await Promise.all([load("/oauth/jwks", "json"), load("/ledger/vkey", "text")]);
+      state.vkey = state.vkey.trim();
+    } catch {
+      say("keys", "warn");
+      return;
+    }
+    for (const [index, key] of ORDER.entries()) {
+      try {
+        await check[key](state);
+        show(key, "good");
+      } catch (error) {
+        ORDER.slice(index + 1).forEach((later) => show(later, "left"));
+        if (error instanceof Unable) {
+          show(key, "left");
+          say("unable", "info");
+        } else {
+          show(key, "bad");
+          say("bad", "warn");
+        }
+        return;
+      }
+    }
+    say("good", "done");
+  });
+})();

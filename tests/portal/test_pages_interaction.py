@@ -1,0 +1,175 @@
+"""The page that asks, over HTTP: what it shows, and what one write makes of the answer."""
+
+import re
+from urllib.parse import parse_qs, urlsplit
+
+import httpx2
+import pytest
+
+from consent import agreements, records
+from identity import grants
+from kit.host import SYSTEM
+from portal.app import Building
+from tests.support.household import Household, proposal, settle
+from tests.support.relying_party import REDIRECT, join, location
+
+
+@pytest.fixture
+async def home(app: Building, client: httpx2.AsyncClient) -> Household:
+    """A resident with data and a service with an agreement."""
+    return await settle(app, client)
+
+
+def _text(page: httpx2.Response) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.text))
+
+
+async def test_page_says_who_what_why_until_when_and_what_happens_if_not(home: Household) -> None:
+    page = await home.get(await home.ask())
+    text = _text(page).replace("\u2060", "")
+    assert page.status_code == 200
+    assert (
+        "湊浜診療所が、医療・健康サービスを良くするために、あなたの健康診断の結果などを2027年5月17日まで見てもよいですか。"
+        in text
+    )
+    assert "2027年5月17日（令和9年）" in text
+    assert "128 mmHg" in text, "the resident's own value"
+    assert "広告や保険の審査に使うこと" in text
+    assert "何も変わりません。" in text
+    assert "紙を持って行かなくても" in text
+    assert "いつでも「同意と指示」から取り消せます。" in text
+
+
+async def test_optional_parts_are_unticked_and_required_ones_are_no_boxes(home: Household) -> None:
+    page = await home.get(await home.ask())
+    boxes = re.findall(r'<input type="checkbox"[^>]*>', page.text)
+    assert len(boxes) == 2
+    assert all('name="category"' in box and "checked" not in box for box in boxes)
+    assert 'value="health_checkup"' not in "".join(boxes)
+
+
+async def test_policy_lets_the_form_lead_to_the_client_and_nowhere_else(home: Household) -> None:
+    page = await home.get(await home.ask())
+    assert page.headers["content-security-policy"].endswith("form-action 'self' https://clinic.example")
+
+
+async def test_agreeing_gives_the_consent_and_the_code_in_one_go(home: Household) -> None:
+    page = await home.ask()
+    answer = await home.post(page, {"answer": "agree", "category": ["mobility"]})
+    base, query = location(answer)
+    assert base == REDIRECT
+    tokens = (await home.party.exchange(query["code"])).json()
+    detail = tokens["authorization_details"][0]
+    [consent] = await home.consents()
+    assert detail["consent"] == consent
+    assert detail["datatypes"] == ["health_checkup", "mobility"]
+    seen = await home.building.host.db.read(
+        records.get, consent, account_id=home.party.account_id, now=home.building.host.clock.ms()
+    )
+    assert (seen.state, seen.categories) == ("given", ("health_checkup", "mobility"))
+
+
+async def test_refusing_gives_nothing_and_tells_the_service(home: Household) -> None:
+    page = await home.ask()
+    base, query = location(await home.post(page, {"answer": "refuse", "category": ["mobility"]}))
+    assert (base, query["error"]) == (REDIRECT, "access_denied")
+    found = await home.building.host.db.read(records.list_for, home.party.account_id, now=home.building.host.clock.ms())
+    assert [each.state for each in found] == ["refused"]
+    assert await home.building.host.db.read(grants.list_for, home.party.account_id) == ()
+
+
+async def test_an_answer_counts_once(home: Household) -> None:
+    page = await home.ask()
+    assert (await home.post(page, {"answer": "agree"})).status_code == 303
+    assert (await home.post(page, {"answer": "agree"})).status_code == 404
+    assert len(await home.consents()) == 1
+
+
+@pytest.mark.parametrize(
+    ("form", "status"),
+    [
+        ({}, 400),
+        ({"answer": "maybe"}, 400),
+        ({"answer": ["agree", "refuse"]}, 400),
+        ({"answer": "agree", "category": ["energy_use"]}, 400),
+    ],
+)
+async def test_answer_that_makes_no_sense_changes_nothing(
+    home: Household, form: dict[str, object], status: int
+) -> None:
+    page = await home.ask()
+    answer = await home.post(page, form)
+    assert answer.status_code == status
+    assert "<h1" in answer.text
+    assert await home.consents() == []
+    assert (await home.get(page)).status_code == 200, "the question still stands"
+
+
+async def test_answer_from_another_site_is_refused(home: Household) -> None:
+    page = await home.ask()
+    headers = {"cookie": f"sekisho-local={home.party.cookie}", "origin": "https://evil.example", "accept": "text/html"}
+    answer = await home.http.post(page, data={"answer": "agree"}, headers=headers)
+    assert answer.status_code == 403
+    assert await home.consents() == []
+
+
+async def test_nobody_signed_in_is_sent_to_sign_in_and_back(home: Household) -> None:
+    page = await home.ask()
+    for answer in (
+        await home.get(page, signed_in=False),
+        await home.post(page, {"answer": "agree"}, signed_in=False),
+    ):
+        parts = urlsplit(answer.headers["location"])
+        assert (answer.status_code, parts.path) == (303, "/sign-in")
+        assert parse_qs(parts.query)["next"] == [page]
+
+
+async def test_new_revision_is_asked_with_its_differences_marked(home: Household) -> None:
+    await home.give("mobility")
+    now = home.building.host.clock.ms()
+    wider = proposal(
+        categories=[
+            {"category": "health_checkup", "required": True, "sensitivity": 3},
+            {"category": "mobility", "required": False, "sensitivity": 2},
+            {"category": "household", "required": False, "sensitivity": 2},
+        ]
+    )
+
+    def revise(session):  # type: ignore[no-untyped-def]
+        offered = agreements.revise(session, home.agreement_id, proposal=wider, actor=SYSTEM, now=now)
+        agreements.approve(session, offered.id, actor=SYSTEM, now=now)
+
+    await home.building.host.db.write(revise)
+    page = await home.get(await home.ask())
+    assert "前の版には、すでに同意されています。" in page.text
+    assert len(re.findall(r'<tr role="row" class="is-new">', page.text)) == 1
+    assert re.search(r'value="mobility" checked', page.text), "what was agreed to stays as it was"
+    assert not re.search(r'value="household" checked', page.text)
+
+
+async def test_english_reader_gets_english_and_the_english_notice_is_what_is_agreed_to(home: Household) -> None:
+    page = await home.ask()
+    shown = await home.get(page, lang="en")
+    assert "May Minato-hama Clinic see your" in shown.text
+    assert "until 17 May 2027 to improve health care?" in shown.text
+    await home.post(page, {"answer": "agree"}, lang="en")
+    receipt = (await home.get(f"/consents/{(await home.consents())[0]}/receipt.json")).json()
+    assert receipt["event"]["notice"]["lang"] == "en"
+
+
+async def test_sign_in_without_data_shows_what_the_service_learns(app: Building, client: httpx2.AsyncClient) -> None:
+    party = await join(app, client)
+    home = Household(party, "")
+    base, _ = location(await party.authorize(party.request(scope="openid profile email")))
+    page = await home.get(base.removeprefix(party.issuer))
+    assert "湊 花子" in page.text
+    assert "hanako@example.jp" in page.text
+    base, query = location(await home.post(base.removeprefix(party.issuer), {"answer": "agree"}))
+    assert base == REDIRECT
+    assert "code" in query
+
+
+async def test_request_that_cannot_be_redirected_is_told_to_the_person(home: Household) -> None:
+    answer = await home.http.get("/oauth/authorize", params={"client_id": "nobody"}, headers={"accept-language": "ja"})
+    assert answer.status_code == 400
+    assert "サービスからの依頼をお受けできません" in answer.text
