@@ -5,6 +5,7 @@ real command in a process of its own. Asynchronous tests and fixtures run on any
 """
 
 import logging
+import os
 import shutil
 import subprocess
 import sys
@@ -149,10 +150,12 @@ async def client(app: "Building") -> AsyncIterator[Any]:
 @pytest.fixture(scope="session")
 def city(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data directory with the fictional city in it, seeded once a session; copy it before changing it."""
+    from tests.support.server import CITY_ENVIRON
+
     data = tmp_path_factory.mktemp("city") / "data"
     done = subprocess.run(
         [sys.executable, "-m", "portal", "demo", "--data", data, "--seed-only"],
-        cwd=ROOT, capture_output=True, text=True, timeout=120,
+        cwd=ROOT, capture_output=True, text=True, timeout=120, env=os.environ | CITY_ENVIRON,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return data

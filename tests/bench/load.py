@@ -199,7 +199,19 @@ async def drive(case: str, side: dict[str, Any], seconds: float, users: int) -> 
 
 def flow(case: str, side: dict[str, Any], *, seconds: float, users: int) -> Measured:
     """The same in a process of its own on the load generator's core."""
-    command = ["nice", "-n", "-10", "taskset", "-c", LOAD_CORE, sys.executable, "-m", "tests.bench.load", case, json.dumps(side)]
+    command = [
+        "nice",
+        "-n",
+        "-10",
+        "taskset",
+        "-c",
+        LOAD_CORE,
+        sys.executable,
+        "-m",
+        "tests.bench.load",
+        case,
+        json.dumps(side),
+    ]
     done = subprocess.run(
         [*command, str(seconds), str(users)], check=True, stdout=subprocess.PIPE, text=True, timeout=120
     )

@@ -14,6 +14,10 @@ import httpx2
 from tests.support.source import ROOT
 
 
+# A ledger keeps its name for life; the same directory is served on another port in each test.
+CITY_ENVIRON = {"SEKISHO_CONSENT__LOG_ORIGIN": "minatohama.example/ledger"}
+
+
 def free_port() -> int:
     """A port nobody listens on just now."""
     with socket.socket() as probe:
@@ -30,7 +34,7 @@ class Served:
         self.port = port or free_port()
         self.url = f"http://localhost:{self.port}"
         self.log = data.parent / f"{data.name}.log"
-        self._environ = environ or {}
+        self._environ = CITY_ENVIRON if environ is None else environ
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
