@@ -29,7 +29,7 @@ import pytest
 
 from portal.walk.auditor import Checkpoint, leaf_hash, leaf_hashes, open_note, root_of
 from portal.walk.report import Report
-from tests.support.server import CITY_ENVIRON, Served
+from tests.support.server import CITY_ENVIRON, Nursery, Served
 from tests.support.service import Resident, Service, consent_of, credentials
 from tests.support.sessions import signed_in
 
@@ -241,13 +241,15 @@ def walked_city(city: Path, tmp_path: Path) -> Any:
     data = tmp_path / "data"
     shutil.copytree(city, data)
     known = credentials(data)
-    served = Served(data, environ=CITY_ENVIRON)
+    nursery = Nursery()
+    served = Served(data, environ=CITY_ENVIRON, nursery=nursery)
     people = list(known["residents"].values())[:WALKERS]
     tokens = signed_in(data, [person["account_id"] for person in people], issuer=served.url)
     residents = [(person["login"], person["account_id"], token) for person, token in zip(people, tokens, strict=True)]
     made = City(served, Journal(tmp_path / "journal"), residents, known["clients"][CLIENT])
     yield made
     served.kill()
+    nursery.close()
 
 
 def rounds(city: City, count: int, seed: int) -> None:

@@ -1,6 +1,7 @@
 """The real command in a process of its own, on a free port, with its data in a directory of the test's."""
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -12,7 +13,6 @@ from pathlib import Path
 import httpx2
 
 from tests.support.source import ROOT
-
 
 # A ledger keeps its name for life; the same directory is served on another port in each test.
 CITY_ENVIRON = {"SEKISHO_CONSENT__LOG_ORIGIN": "minatohama.example/ledger"}
@@ -26,39 +26,94 @@ def free_port() -> int:
         return port
 
 
+class Nursery:
+    """A process that has imported everything and forks servers: a start then costs a moment instead of seconds.
+
+    The forked process runs the same `serve` command; killing it is killing a server.
+    """
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+
+    def _order(self, order: dict[str, object]) -> int:
+        if self._process is None:
+            inherited = {key: value for key, value in os.environ.items() if not key.startswith("SEKISHO_")}
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.support.nursery"],
+                cwd=ROOT, env=inherited, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            )  # fmt: skip
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+    def fork(self, options: dict[str, object], environ: dict[str, str], log: Path) -> int:
+        """Start `serve` with these options; returns its process id."""
+        return self._order({"serve": options, "environ": environ, "log": str(log)})
+
+    def wait(self, pid: int) -> int:
+        """Wait for a server to end; its exit code, negative for a signal."""
+        return self._order({"wait": pid})
+
+    def ended(self, pid: int) -> bool:
+        """Whether it has ended by itself."""
+        return bool(self._order({"ended": pid}))
+
+    def close(self) -> None:
+        """End it."""
+        if self._process is not None:
+            self._process.communicate()
+            self._process = None
+
+
 class Served:
     """One `sekisho serve`. `url` is its issuer; `kill()` is kill -9; `start()` again serves the same directory."""
 
-    def __init__(self, data: Path, *, port: int | None = None, environ: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        data: Path,
+        *,
+        port: int | None = None,
+        environ: dict[str, str] | None = None,
+        nursery: Nursery | None = None,
+    ) -> None:
         self.data = data
         self.port = port or free_port()
         self.url = f"http://localhost:{self.port}"
         self.log = data.parent / f"{data.name}.log"
         self._environ = CITY_ENVIRON if environ is None else environ
+        self._nursery = nursery
         self._process: subprocess.Popen[bytes] | None = None
+        self._pid: int | None = None
 
     @property
     def pid(self) -> int:
         """The server's process."""
-        assert self._process is not None
-        return self._process.pid
+        assert self._pid is not None
+        return self._pid
 
-    def start(self, *, prefix: tuple[str, ...] = (), patience: float = 30) -> "Served":
+    def start(self, *, prefix: tuple[str, ...] = (), patience: float = 60) -> "Served":
         """Start and wait for the first answer. Raises RuntimeError with the server's own words if it gives none."""
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith("SEKISHO_")}
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [*prefix, sys.executable, "-m", "portal", "serve", "--port", str(self.port), "--data", self.data],
-                cwd=ROOT,
-                env=inherited | {"PYTHONUNBUFFERED": "1"} | self._environ,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+        if self._nursery is not None:
+            options: dict[str, object] = {"port": self.port, "data": str(self.data)}
+            self._pid = self._nursery.fork(options, self._environ, self.log)
+        else:
+            inherited = {key: value for key, value in os.environ.items() if not key.startswith("SEKISHO_")}
+            with self.log.open("ab") as log:
+                self._process = subprocess.Popen(
+                    [*prefix, sys.executable, "-m", "portal", "serve", "--port", str(self.port), "--data", self.data],
+                    cwd=ROOT,
+                    env=inherited | {"PYTHONUNBUFFERED": "1"} | self._environ,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                )
+            self._pid = self._process.pid
         ends = time.monotonic() + patience
         while time.monotonic() < ends:
-            if self._process.poll() is not None:
-                raise RuntimeError(f"the server ended with {self._process.returncode}: {self.words()}")
+            if self._ended():
+                raise RuntimeError(f"the server ended: {self.words()}")
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
                 break
             time.sleep(0.01)
@@ -67,26 +122,35 @@ class Served:
         httpx2.get(f"{self.url}/healthz", timeout=patience).raise_for_status()
         return self
 
+    def _ended(self) -> bool:
+        if self._process is not None:
+            return self._process.poll() is not None
+        assert self._nursery is not None
+        return self._nursery.ended(self.pid)
+
     def words(self) -> str:
         """The end of what it printed."""
         return self.log.read_text(errors="replace")[-4000:] if self.log.exists() else ""
 
     def kill(self) -> None:
         """End it without any warning."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+        if self._pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGKILL)
+            self._reap()
 
     def stop(self) -> int:
         """Ask it to end and return its exit code."""
-        if self._process is None:
+        if self._pid is None:
             return 0
-        self._process.send_signal(signal.SIGTERM)
-        try:
-            return self._process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            raise
-        finally:
-            self._process = None
+        os.kill(self._pid, signal.SIGTERM)
+        return self._reap()
+
+    def _reap(self) -> int:
+        assert self._pid is not None
+        pid, self._pid = self._pid, None
+        if self._process is not None:
+            process, self._process = self._process, None
+            return process.wait(30)
+        assert self._nursery is not None
+        return self._nursery.wait(pid)

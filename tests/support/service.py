@@ -1,7 +1,7 @@
 """A service and a resident at the city's doors, as asynchronous HTTP clients, for tests that need many of both.
 
-The resident's browser is a cookie and the forms of the pages; the service is OAuth as the RFCs say. Both know nothing of
-the packages. (`sekisho walk` is the strict version of the same story; this one is quick.)
+The resident's browser is a cookie and the forms of the pages; the service is OAuth as the RFCs say. Both know nothing
+of the packages. (`sekisho walk` is the strict version of the same story; this one is quick.)
 """
 
 import base64
@@ -82,7 +82,8 @@ class _Form(HTMLParser):
         self._forms: list[tuple[str, list[tuple[str, str]], list[tuple[str, str]]]] = []
         self.feed(html)
         if self.button is None:
-            raise RuntimeError(f"no button {button_id!r} on the page: {re.sub(r'<[^>]+>|\\s+', ' ', html)[:800]}")
+            text = re.sub(r"<[^>]+>|\s+", " ", html)
+            raise RuntimeError(f"no button {button_id!r} on the page: {text[:800]}")
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         have = {name: value or "" for name, value in attrs}
