@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -55,6 +56,7 @@ def load_settings(data: Path, **overrides: Any) -> "Settings":
     """Settings from the environment, with these options on top."""
     from portal.settings import Settings
 
+    os.umask(0o077)  # whatever we write in a data directory is for its owner
     given = {name: value for name, value in overrides.items() if value is not None}
     return Settings(data=data, **given)
 

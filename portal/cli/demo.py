@@ -12,18 +12,25 @@ from portal.cli.common import HERE, Data, load_settings, one_line, prepare, prep
 from portal.cli.walk import FILE
 
 _WELCOME = """
-Minato-hama 湊浜市 is open at {url}
+  Minato-hama 湊浜市 is open:  {url}
 
-  Who you can be (login / password)              What to try
-  ────────────────────────────────────────────   ──────────────────────────────────────────────
+  Sign in as              password                          one-time code: sekisho demo-code LOGIN{more}
 {people}
-  One-time codes: sekisho demo-code LOGIN        (or put the secret of the file into an app)
-  All of this is in {file} (readable by you only).
 
-  In a second terminal:   sekisho walk{walk}     a service asks, Hanako agrees, fetches, withdraws
-  API documents:          {url}/docs
-  Ctrl-C stops. The data stays in {data}.
+  Try     be hanako: what did the clinic see? who used it? take it home
+          run the main walk from a second terminal:  sekisho walk{walk}
+          be analyst: the walk's stolen token is on the desk
+  APIs    {url}/docs
+  File    {file} holds all of the above (only you can read it)
+  Stop    Ctrl-C; the data stays in {data}
 """
+
+_ROLES = {
+    "operator": "city office",
+    "analyst": "incident desk",
+    "lead": "incident desk, lead",
+    "ethics": "ethics board",
+}
 
 
 def write_private(path: Path, text: str) -> None:
@@ -90,20 +97,25 @@ def demo(
             known = json.loads(file.read_text())
 
             def opened() -> None:
-                lines = [
-                    f"  {person['login']:<12} {person['password']:<32} {person.get('try', '')}"
-                    for person in (*known["residents"].values(), *known["staff"].values())
-                    if person.get("password")
-                ]
-                walk = "" if port == 8080 else f" --url {url}"
-                if data != HERE:
-                    walk += f" --credentials {file}"
+                here = "" if data == HERE else f" --data {data}"
+                walk = ("" if port == 8080 else f" --url {url}") + (f" --credentials {file}" if here else "")
                 print(
-                    _WELCOME.format(url=url, people="\n".join(lines), file=file, walk=walk, data=settings.data),
+                    _WELCOME.format(
+                        url=url, people=_people(known), file=file, walk=walk, data=settings.data, more=here
+                    ),
                     flush=True,
                 )
 
             run(building, configs(building, host="localhost", port=port), on_open=opened)
+
+
+def _people(known: dict[str, Any]) -> str:
+    """One line for each person who can sign in."""
+    lines = []
+    for person in (*known["residents"].values(), *known["staff"].values()):
+        who = ", ".join(_ROLES.get(role, role) for role in person["roles"]) or person["name"]
+        lines.append(f"    {person['login']:<21} {person['password']:<33} {who}")
+    return "\n".join(lines)
 
 
 def demo_code(

@@ -20,6 +20,7 @@ from authlib.integrations.httpx_client import OAuth2Client
 from authlib.oauth2.rfc7523 import PrivateKeyJWT
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from authlib.oidc.discovery import OpenIDProviderMetadata
+from joserfc.jwk import ECKey
 
 from portal.walk.auditor import Checkpoint, entries, leaf_hash, leaf_hashes, open_note, root_from_proof, root_of
 from portal.walk.browser import Browser, Page, shown
@@ -332,7 +333,7 @@ class Walk:
         if method == "private_key_jwt":
             client = OAuth2Client(
                 self.registration["client_id"],
-                self.registration["private_jwk"],
+                ECKey.import_key(self.registration["private_jwk"]),
                 token_endpoint_auth_method=PrivateKeyJWT(metadata["token_endpoint"], alg="ES256"),
                 timeout=30,
             )
@@ -348,7 +349,8 @@ class Walk:
 
     def _push(self, service: OAuth2Client, metadata: dict[str, Any], asked: dict[str, str]) -> Any:
         url = metadata["pushed_authorization_request_endpoint"]
-        response = service.post(
+        response = service.request(
+            "POST",
             url, data=asked, auth=service.client_auth(service.token_endpoint_auth_method), withhold_token=True,
             headers={"DPoP": self.dpop.proof("POST", url)},
         )  # fmt: skip
@@ -357,7 +359,8 @@ class Walk:
 
     def _token_request(self, service: OAuth2Client, metadata: dict[str, Any], form: dict[str, str]) -> Any:
         url = metadata["token_endpoint"]
-        response = service.post(
+        response = service.request(
+            "POST",
             url, data=form, auth=service.client_auth(service.token_endpoint_auth_method), withhold_token=True,
             headers={"DPoP": self.dpop.proof("POST", url)},
         )  # fmt: skip
@@ -380,7 +383,8 @@ class Walk:
 
     def _introspect(self, service: OAuth2Client, metadata: dict[str, Any], token: str, *, active: bool) -> None:
         url = metadata["introspection_endpoint"]
-        response = service.post(
+        response = service.request(
+            "POST",
             url,
             data={"token": token},
             auth=service.client_auth(service.token_endpoint_auth_method),
