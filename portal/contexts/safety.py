@@ -125,9 +125,9 @@ def samples() -> list[Sample]:
     here = SessionRow("ses_1", "Safari（iPhone）", True, NOW - HOUR, NOW, True)
     there = SessionRow("ses_2", "Edge（Windows）", False, NOW - 5 * HOUR, NOW - 2 * HOUR, False)
     events = (
-        EventRow(NOW - HOUR, "Signed in with a passkey", False),
+        EventRow(NOW - HOUR, "You signed in with a passkey", False),
         EventRow(NOW - DAY, "A wrong password was typed", True),
-        EventRow(NOW - 3 * DAY, "Signed in with password and app", False),
+        EventRow(NOW - 3 * DAY, "You signed in with password and app", False),
     )
     whole = Safety(
         "hana", (phone, tablet, stopped), True, True, True, 8, (here, there), events, NOW
