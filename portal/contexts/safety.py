@@ -133,7 +133,7 @@ def samples() -> list[Sample]:
         "hana", (phone, tablet, stopped), True, True, True, 8, (here, there), events, NOW
     )  # fmt: skip
     app = App(_qr(), "JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP", "otpauth://totp/x", False, False, "/safety", "")
-    codes = ("7K2QM-9XW4T", "0H3ZR-51BNC", "QY8VD-2GJTE", "M4SPA-7F6KX", "9ZC1W-RB30H")
+    codes: tuple[str, ...] = ("7K2QM-9XW4T", "0H3ZR-51BNC", "QY8VD-2GJTE", "M4SPA-7F6KX", "9ZC1W-RB30H")
     codes = (*codes, "TN5EJ-X82QV", "3GDMK-PY6S4", "F1A7B-C9H0Z", "W2R8N-KJ5TQ", "V6XE3-1MD9P")
     return [
         Sample("safety/safety.html", "whole", whole, viewer="resident", path="/safety"),
