@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from sqlalchemy.exc import IntegrityError
 
 from keys import store
-from keys.envelope import AUDIT, SYSTEM, TOPIC, Sealer
+from keys.auditseal import PREFIX, AuditSeal, month_of_owner, months_kept, owner_of
+from keys.envelope import SYSTEM, TOPIC, Sealer
 from keys.hashing import Passwords, TokenHasher, derive, same
 from keys.lifecycle import State, check_promotion, move, verify_until
 from keys.ring import KeyRing, private_context
@@ -80,6 +81,8 @@ class KeyStore:
         self.sealer = Sealer(clock)
         self.ring = KeyRing(db, clock, self.sealer)
         self.hasher = TokenHasher()
+        self.audit_seal = AuditSeal(clock)
+        self.ring.follow(self._load_audit_keys)
         self.passwords = Passwords(workers=settings.password_workers, waiting=settings.password_queue)
 
     def __repr__(self) -> str:
@@ -106,10 +109,11 @@ class KeyStore:
         self.hasher.load(derive(secret, "digests"))
         self.passwords.load(derive(secret, "passwords"))
         self.ring.load_secret(derive(secret, "logs"))
-        if self._db.trail is not None and self._db.trail.seal is None:
-            self._db.trail.seal = self.sealer.audit()
         await self._create_missing_signing_keys()
+        await self.tend_audit_keys()
         await self.ring.refresh()
+        if self._db.trail is not None and self._db.trail.seal is None:
+            self._db.trail.seal = self.audit_seal
 
     async def _create_missing(self, root: RootKey, salt: bytes) -> bool:
         """Whether everything is there, under this root key."""
@@ -130,9 +134,8 @@ class KeyStore:
         for purpose in ("data", "derive"):
             if store.find_active_kek(session, purpose=purpose) is None:
                 self._add_kek(session, purpose, SYSTEM_ACTOR)
-        for owner in (SYSTEM, AUDIT):
-            if store.find_data_key(session, owner) is None:
-                self.sealer.create_owner(session, owner)
+        if store.find_data_key(session, SYSTEM) is None:
+            self.sealer.create_owner(session, SYSTEM)
         return True
 
     def _add_kek(self, session: Session, purpose: str, actor: Actor) -> str:
@@ -297,6 +300,34 @@ class KeyStore:
                 move(State(row.state), State.DESTROYED)
                 store.set_kek(session, row.id, state=State.DESTROYED, wrapped=None, destroyed_at=self._clock.ms())
                 audit.record(session, "keys.kek.destroyed", actor=SYSTEM_ACTOR, object=("kek", row.id))
+
+    # -- the audit trail's keys -------------------------------------------------
+
+    async def tend_audit_keys(self) -> None:
+        """Make this month's and the next month's key; destroy those whose retention has ended. Also a job."""
+        wanted, found = self._audit_months(), await self._db.read(store.list_owners, prefix=PREFIX)
+        latest = [owner_of(month) for month in wanted[-2:]]
+        if set(latest) <= set(found) and found[0] >= owner_of(wanted[0]):
+            return
+        await self._db.write(self._tend, latest, owner_of(wanted[0]))
+        await self.ring.refresh()
+
+    def _audit_months(self) -> range:
+        return months_kept(self._clock.ms(), _millis(self._settings.audit_retention.total_seconds()))
+
+    def _tend(self, session: Session, latest: list[str], oldest: str) -> None:
+        for owner in latest:
+            if store.find_data_key(session, owner) is None:  # destroyed ones are found too: never made again
+                self.sealer.create_owner(session, owner)
+        for owner in store.list_owners(session, prefix=PREFIX):
+            if owner < oldest:
+                self.sealer.destroy_owner(session, owner)
+                audit.record(session, "keys.audit_key.destroyed", actor=SYSTEM_ACTOR, object=("data_key", owner))
+        tx_of(session).touch(TOPIC)
+
+    def _load_audit_keys(self, session: Session) -> None:
+        owners = store.list_owners(session, prefix=PREFIX)
+        self.audit_seal.load({month_of_owner(owner): self.sealer.owner(session, owner) for owner in owners})
 
     # -- the list -----------------------------
 

@@ -30,7 +30,6 @@ T = TypeVar("T")
 
 VERSION: Final = 1
 SYSTEM: Final = "system"
-AUDIT: Final = "audit"
 _HEAD: Final = 5
 _NONCE: Final = 12
 _TAG: Final = 16
@@ -109,7 +108,6 @@ class Sealer:
         self._owners: dict[str, tuple[bytes, OwnerKey]] = {}
         self._lock = threading.Lock()
         self._system: OwnerKey | None = None
-        self._audit: OwnerKey | None = None
 
     def __repr__(self) -> str:
         return "Sealer()"
@@ -125,9 +123,8 @@ class Sealer:
             self._owners.clear()
 
     def load(self, place: Place) -> bytes:
-        """For the start: open the system's data keys; returns the secret that digests are derived from."""
+        """For the start: open the system's data key; returns the secret that digests are derived from."""
         self._system = self.owner(place, SYSTEM)
-        self._audit = self.owner(place, AUDIT)
         row = store.find_active_kek(place, purpose="derive")
         if row is None:
             raise RuntimeError("the derivation secret is missing")
@@ -136,10 +133,6 @@ class Sealer:
     def system(self) -> OwnerKey:
         """The key for secrets that belong to nobody in particular."""
         return _loaded(self._system)
-
-    def audit(self) -> OwnerKey:
-        """The key for personal detail in the audit trail."""
-        return _loaded(self._audit)
 
     def create_owner(self, session: Session, owner_id: str) -> OwnerKey:
         """A fresh data key for a new owner. Raises an integrity error if the owner has, or ever had, one."""
@@ -176,8 +169,8 @@ class Sealer:
 
     def destroy_owner(self, session: Session, owner_id: str) -> None:
         """Destroy the owner's data key: from this commit on nothing it sealed can be read, in any process."""
-        if owner_id in (SYSTEM, AUDIT):
-            raise ValueError("the system's own keys are not destroyed")
+        if owner_id == SYSTEM:
+            raise ValueError("the system's own key is not destroyed")
         if store.find_data_key(session, owner_id) is None:
             raise KeyNotFound(private=f"no data key for {owner_id}")
         # The row stays: it proves the destruction, and keeps the id from ever getting a second key.

@@ -14,7 +14,7 @@ import asyncio
 import binascii
 import hashlib
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,7 +30,7 @@ from keys.lifecycle import State, verifies
 from keys.notes import LogSigner
 from keys.signing import PublicKey, Signer, from_bytes, header
 from kit.clock import Clock, Millis
-from kit.db import Database
+from kit.db import Database, Session
 from kit.encoding import b64url_decode
 
 _MAX_TOKEN = 16_384
@@ -69,6 +69,7 @@ class KeyRing:
         self._signers: dict[str, Signer] = {}
         self._logs: dict[str, LogSigner] = {}
         self._refreshing = asyncio.Lock()
+        self._followers: list[Callable[[Session], None]] = []
 
     def __repr__(self) -> str:
         return "KeyRing()"
@@ -92,7 +93,16 @@ class KeyRing:
             if self._snapshot is not None and self._snapshot.count == await self._db.counter(TOPIC):
                 return
             count = await self._db.counter(TOPIC)  # before the rows: a change in between is seen next time
-            self._take(count, list(await self._db.read(store.list_signing_keys)))
+            self._take(count, await self._db.read(self._read))
+
+    def follow(self, fn: Callable[[Session], None]) -> None:
+        """Let `fn` read what else hangs from the change counter of keys, at each refresh."""
+        self._followers.append(fn)
+
+    def _read(self, session: Session) -> list[Row[Any]]:
+        for fn in self._followers:
+            fn(session)
+        return list(store.list_signing_keys(session))
 
     def _take(self, count: int, rows: list[Row[Any]]) -> None:
         signers: dict[str, Signer] = {}

@@ -31,6 +31,10 @@ class KeysSettings(BaseModel):
     jwks_max_age: timedelta = Field(
         default=timedelta(minutes=5), description="How long verifiers may keep the published key set."
     )
+    audit_retention: timedelta = Field(
+        default=timedelta(days=400),
+        description="How long personal detail in the audit trail (source addresses, names) can be read",
+    )
     password_workers: int = Field(
         default=2,
         ge=1,

@@ -82,6 +82,16 @@ def set_data_key(place: Place, owner_id: str, **values: Any) -> None:
     connection_of(place).execute(data_key.update().where(data_key.c.owner_id == owner_id).values(**values))
 
 
+def list_owners(place: Place, *, prefix: str) -> list[str]:
+    """Owners with a living data key whose ids begin so."""
+    query = (
+        select(data_key.c.owner_id)
+        .where(data_key.c.owner_id >= prefix, data_key.c.owner_id < prefix + "\x7f", data_key.c.wrapped.is_not(None))
+        .order_by(data_key.c.owner_id)
+    )
+    return list(connection_of(place).execute(query).scalars())
+
+
 def list_data_keys_not_under(place: Place, kek_id: str, *, limit: int) -> Sequence[Row[Any]]:
     """Living data keys wrapped by another key than this one."""
     query = (

@@ -31,6 +31,7 @@ def include(host: Host) -> None:
         errors.RotationTooSoon,
     )
     host.job("keys.finish-kek-rotation", 60, keys.finish_kek_rotation)
+    host.job("keys.tend-audit-keys", 6 * 3600, keys.tend_audit_keys)
     host.on_start(keys.open)
 
     async def close() -> None:

@@ -23,6 +23,7 @@ from kit.db import Database, FlushResult, metadata, tx_of
 from kit.encoding import canonical
 from kit.host import Actor, AuditFact
 from kit.ids import new_id
+from kit.problems import Problem
 
 audit_table = Table(
     "kit_audit",
@@ -186,7 +187,10 @@ class AuditTrail:
         """The sealed part of an entry; empty if there is none or its key is gone."""
         if entry.sealed is None or self.seal is None:
             return {}
-        value: dict[str, Any] = orjson.loads(self.seal.open(f"kit_audit|sealed|{entry.id}", entry.sealed))
+        try:
+            value: dict[str, Any] = orjson.loads(self.seal.open(f"kit_audit|sealed|{entry.id}", entry.sealed))
+        except Problem:  # its retention has ended, and its key with it
+            return {}
         return value
 
 

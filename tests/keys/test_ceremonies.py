@@ -117,7 +117,7 @@ async def test_each_step_is_in_the_audit_trail_with_who_did_it(db: Database, key
 
 async def test_the_audit_trail_seals_with_our_audit_key(db: Database, keys: KeyStore) -> None:
     assert isinstance(db.trail, AuditTrail)
-    assert db.trail.seal is keys.sealer.audit()
+    assert db.trail.seal is keys.audit_seal
 
 
 async def test_the_list_shows_states_and_never_material(keys: KeyStore) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from keys import store
 from keys.ceremonies import KeyStore
-from keys.envelope import AUDIT, SYSTEM, OwnerKey, Sealer
+from keys.envelope import SYSTEM, OwnerKey, Sealer
 from keys.errors import KeyDestroyed, KeyNotFound, SealBroken
 from keys.root import RootKey
 from kit.clock import FrozenClock
@@ -194,10 +194,9 @@ async def test_a_creation_that_is_rolled_back_leaves_no_key_behind(db: Database,
     assert await db.read(open_for, keys.sealer, "acc_1", blob) == b"acc_1"
 
 
-async def test_the_systems_own_keys_are_not_destroyed(db: Database, keys: KeyStore) -> None:
-    for owner in (SYSTEM, AUDIT):
-        with pytest.raises(ValueError, match="not destroyed"):
-            await db.write(destroy, keys.sealer, owner)
+async def test_the_systems_own_key_is_not_destroyed(db: Database, keys: KeyStore) -> None:
+    with pytest.raises(ValueError, match="not destroyed"):
+        await db.write(destroy, keys.sealer, SYSTEM)
 
 
 # -- rotation of the key-encryption key -------------------------------------------------------------------------------
@@ -207,14 +206,14 @@ async def test_rotation_wraps_every_data_key_anew_and_changes_no_data(db: Databa
     blobs = {owner: await db.write(create, keys.sealer, owner) for owner in (f"acc_{n}" for n in range(7))}
     await db.write(destroy, keys.sealer, "acc_3")
     before = {info.id: info for info in await keys.list_keys() if info.purpose == "data"}
-    assert await keys.rotate_kek(actor=ACTOR, chunk=3) == 6 + 2  # and the system's two
+    assert await keys.rotate_kek(actor=ACTOR, chunk=3) == 6 + 3  # and the system's, and two months' of the audit trail
     for owner, blob in blobs.items():
         if owner != "acc_3":
             assert await db.read(open_for, keys.sealer, owner, blob) == owner.encode()
     after = {info.id: info for info in await keys.list_keys() if info.purpose == "data"}
     (old,) = before
     assert after[old].state == "destroyed"
-    assert [info.data_keys for info in after.values() if info.state == "active"] == [8]
+    assert [info.data_keys for info in after.values() if info.state == "active"] == [9]
     assert await db.read(lambda session: store.find_kek(session, old).wrapped) is None  # type: ignore[union-attr]
 
 
@@ -235,7 +234,7 @@ async def test_data_is_readable_and_residents_may_join_in_the_middle_of_a_rotati
     blobs["acc_4"] = await db.write(create, other.sealer, "acc_4")
     # A crash here: the next start, or the job, finishes the rotation.
     restarted = await open_keys()
-    assert await restarted.finish_kek_rotation() == 3
+    assert await restarted.finish_kek_rotation() == 4
     assert await restarted.finish_kek_rotation() == 0
     for sealer in (keys.sealer, other.sealer, restarted.sealer):
         for owner, blob in blobs.items():

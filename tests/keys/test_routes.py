@@ -118,7 +118,7 @@ async def test_an_operator_lists_keys_with_their_states(door: Door) -> None:
 async def test_an_operator_rotates_the_key_encryption_key(door: Door) -> None:
     door.actor = OPERATOR
     answer = await door.client.post("/api/keys/rewrap")
-    assert (answer.status_code, answer.json()) == (200, {"data_keys": 2})
+    assert (answer.status_code, answer.json()) == (200, {"data_keys": 3})
 
 
 @pytest.mark.parametrize("actor", [ANONYMOUS, ANALYST])

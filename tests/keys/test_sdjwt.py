@@ -110,7 +110,8 @@ def test_a_claim_that_is_not_there_cannot_be_hidden(name: str) -> None:
 
 
 def test_reserved_names_are_refused() -> None:
-    for claims in ({"_sd": []}, {"a": {"...": 1}}, {"a": [{"_sd_alg": "x"}]}):
+    cases: list[dict[str, Any]] = [{"_sd": []}, {"a": {"...": 1}}, {"a": [{"_sd_alg": "x"}]}]
+    for claims in cases:
         with pytest.raises(ValueError, match="reserved"):
             issued(claims=claims)
 
