@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from consent.errors import UnknownConsent
 from consent.verify import STEPS, NotVerified, VerifiedReceipt, verify_receipt
 from keys import sdjwt
+from keys.ceremonies import KeyStore
 from keys.errors import KeyDestroyed
 from kit.encoding import b64url, canonical
 from kit.host import SYSTEM
-from tests.consent.bureau import ISSUER, Bureau
+from tests.consent.bureau import ISSUER, STAFF, Bureau
 from tests.kit.tlog_support import TestKey
 
 sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -74,7 +75,13 @@ async def test_a_receipt_survives_rotation_of_the_signing_key_and_growth_of_the_
     content = await make(bureau)
     for n in range(5):
         await bureau.give(await bureau.resident(f"other{n}"))
+    bureau.clock.advance(seconds=86_400)
+    await bureau.host.get(KeyStore).rotate_signing(actor=STAFF)
     check(bureau, content)
+    assert (
+        orjson.loads(await make_second(bureau))["credential"].split(".")[0]
+        != orjson.loads(content)["credential"].split(".")[0]
+    )
 
 
 @sqlite_only
@@ -105,7 +112,7 @@ async def test_a_receipt_with_any_part_changed_names_the_failed_step(bureau: Bur
         (1, changed(content, salt=b64url(b"short"))),
         (1, changed(content, proof=5)),
         (2, changed(content, credential=bundle["credential"].replace("~", "x~", 1))),
-        (2, changed(content, credential="~".join(disclosures[:-2] + ["WyJhIiwiYiIsImMiXQ", ""]))),
+        (2, changed(content, credential="~".join([*disclosures[:-2], "WyJhIiwiYiIsImMiXQ", ""]))),
         (2, changed(content, credential="not a credential")),
         (3, changed(content, agreement={**agreement, "retention": "P99Y"})),
         (3, changed(content, event={**event, "revision_hash": "0" * 64})),
@@ -118,7 +125,7 @@ async def test_a_receipt_with_any_part_changed_names_the_failed_step(bureau: Bur
         (5, changed(content, event={**event, "extra": 1})),
         (5, changed(content, salt=b64url(bytes(32)))),
         (5, changed(content, credential=other["credential"])),
-        (6, changed(content, credential="~".join(disclosures[:3] + [""]))),  # some claims withheld
+        (6, changed(content, credential="~".join([*disclosures[:3], ""]))),  # some claims withheld
         (7, changed(content, proof=bundle["proof"].replace("/ledger\n", "/leder\n", 1))),
         (7, changed(content, proof=bundle["proof"] + "x")),
         (7, changed(content, proof="")),
