@@ -31,6 +31,10 @@ _NEVER = frozenset({"javascript", "data", "vbscript", "file", "blob", "about", "
 Name = Annotated[str, Field(min_length=1, max_length=120)]
 
 
+def _code_and_refresh() -> list[GrantType]:
+    return ["authorization_code", "refresh_token"]
+
+
 class Registration(BaseModel):
     """A client as registered. Wire names where the standard has one."""
 
@@ -40,7 +44,7 @@ class Registration(BaseModel):
     name_en: Name
     member_id: str | None = Field(None, description="The organisation it belongs to")
     redirect_uris: list[str] = Field(default_factory=list, max_length=20)
-    grant_types: list[GrantType] = Field(default_factory=lambda: ["authorization_code", "refresh_token"], min_length=1)
+    grant_types: list[GrantType] = Field(default_factory=_code_and_refresh, min_length=1)
     token_endpoint_auth_method: AuthMethod = "client_secret_basic"
     jwks: dict[str, Any] | None = Field(None, description="Public keys, for private_key_jwt")
     scope: str = Field("openid profile email offline_access", description="Scopes it may ask for, space-separated")
@@ -62,6 +66,9 @@ class Registration(BaseModel):
 
 def check(registration: Registration) -> Registration:
     """The registration, if it may stand; raises InvalidClientMetadata with a pointer."""
+    method = registration.token_endpoint_auth_method
+    if method == "private_key_jwt" or registration.jwks is not None:
+        _check_jwks(registration.jwks)
     _check_standard(registration)
     uses_redirects = "authorization_code" in registration.grant_types
     if uses_redirects and not registration.redirect_uris:
@@ -70,11 +77,8 @@ def check(registration: Registration) -> Registration:
         check_redirect_uri(uri, pointer=f"/redirect_uris/{number}")
     if "refresh_token" in registration.grant_types and not uses_redirects:
         raise _bad("/grant_types", "refresh_token goes with authorization_code.")
-    method = registration.token_endpoint_auth_method
     if method == "none" and "client_credentials" in registration.grant_types:
         raise _bad("/token_endpoint_auth_method", "A public client can't use client_credentials.")
-    if method == "private_key_jwt" or registration.jwks is not None:
-        _check_jwks(registration.jwks)
     for scope in registration.scope.split():
         if not _SCOPE.fullmatch(scope):
             raise _bad("/scope", f"{scope[:40]} is not a scope name.")
