@@ -53,6 +53,10 @@ class Journal:
         os.fsync(self._file.fileno())
         self.lines.append(line)
 
+    def close(self) -> None:
+        """No more to note."""
+        self._file.close()
+
     def all(self, what: str) -> list[dict[str, Any]]:
         """The lines of a kind, in order."""
         return [line for line in self.lines if line["what"] == what]
@@ -250,6 +254,7 @@ def walked_city(city: Path, tmp_path: Path) -> Any:
     yield made
     served.kill()
     nursery.close()
+    made.journal.close()
 
 
 def rounds(city: City, count: int, seed: int) -> None:
