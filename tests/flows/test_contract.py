@@ -1,0 +1,173 @@
+"""Schemathesis against the served city, over every operation of every API document.
+
+For each operation: examples that fit its schema and examples that do not, as the audience it is for. Whatever comes
+back must be documented: the status, the content type, the shape; and never a 5xx. At most ten examples an operation
+here; the long run takes its time.
+"""
+
+import base64
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.generation import GenerationMode
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from portal.walk.browser import Browser, Page
+from portal.walk.main import Credentials, Walk
+from portal.walk.report import Report
+from tests.support.server import Served
+from tests.support.service import Resident, Service, credentials
+from tests.support.source import ROOT
+
+DOCUMENTS = ("keys", "identity", "consent", "infobank", "cert")
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+METHODS = ("get", "post", "put", "patch", "delete")
+
+
+def _documents() -> dict[str, dict[str, Any]]:
+    return {name: json.loads((ROOT / "openapi" / f"{name}.json").read_text()) for name in DOCUMENTS}
+
+
+OPERATIONS = [
+    pytest.param(name, path, method, id=f"{method.upper()} {path}")
+    for name, document in _documents().items()
+    for path, methods in document["paths"].items()
+    for method in methods
+    if method in METHODS
+]
+
+
+@dataclass
+class People:
+    """Who asks: a resident, an operator and an analyst in their browsers, a service with and without a resident."""
+
+    url: str
+    cookies: dict[str, str]
+    tokens: dict[str, str]
+    client: dict[str, Any]
+
+    def dress(self, path: str, security: list[dict[str, Any]]) -> dict[str, str]:
+        """The headers of the right one of them for an operation."""
+        kinds = {name for one in security for name in one}
+        if "client_secret_basic" in kinds:
+            pair = f"{self.client['client_id']}:{self.client['client_secret']}".encode()
+            return {"authorization": "Basic " + base64.b64encode(pair).decode()}
+        if "session" in kinds:
+            who = "resident" if kinds == {"session"} else "lead" if path.startswith("/api/cert") else "operator"
+            return {"cookie": f"sekisho-local={self.cookies[who]}", "origin": self.url}
+        if "bearer" in kinds:
+            whose = "resident" if path.startswith(("/api/bank", "/oauth/userinfo")) else "own"
+            return {"authorization": f"Bearer {self.tokens[whose]}"}
+        return {"origin": self.url}
+
+
+@pytest.fixture(scope="module")
+def people(server: Served) -> Iterator[People]:
+    """Everybody comes in by the front door: password, one-time code, the authorization code flow."""
+    path = server.data / "demo-credentials.json"
+    known = credentials(server.data)
+    walk = Walk(url=server.url, credentials=Credentials.read(path), report=Report(quiet=True))
+    walk.report.step("sign in")
+    cookies = {}
+    for who, person in (
+        ("resident", known["residents"]["hanako"]),
+        ("operator", known["staff"]["operator"]),
+        ("lead", known["staff"]["lead"]),
+    ):
+        browser = Browser(server.url, walk.report)
+        page = browser.open(f"{server.url}/sign-in")
+        assert isinstance(page, Page)
+        walk.sign_in(browser, page, person)
+        cookies[who] = browser._http.cookies["sekisho-local"]
+        browser.close()
+    registration = known["clients"]["minatohama-transit"]
+
+    async def service_tokens() -> dict[str, str]:
+        resident = Resident.with_session(server.url, "hanako", "", cookies["resident"])
+        service = Service(server.url, registration)
+        try:
+            own = await service.own_token()
+            address, verifier = await service.ask(scope="openid profile bank:deposit")
+            token = await service.exchange(await resident.agree(address), verifier)
+            return {"own": own, "resident": token["access_token"]}
+        finally:
+            await resident.http.aclose()
+            await service.http.aclose()
+
+    import asyncio
+
+    yield People(server.url, cookies, asyncio.run(service_tokens()), registration)
+    # Whatever was sent, the city still stands.
+    assert httpx2.get(f"{server.url}/healthz").status_code == 200
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[requests.Session]:
+    """Connections are kept; cookies are not (each case says who asks)."""
+    with requests.Session() as made:
+        made.cookies.set_policy(_NoCookies())
+        yield made
+
+
+class _NoCookies:
+    """A cookie policy that keeps nothing."""
+
+    rfc2965 = netscape = False
+    hide_cookie2 = True
+
+    def __getattr__(self, _name: str) -> Any:
+        return lambda *_args, **_kwargs: False
+
+
+def examine(name: str, path: str, method: str, people: People, session: requests.Session, *, examples: int) -> None:
+    """Half of the examples fit the schema, half do not."""
+    document = _documents()[name]
+    schema = schemathesis.openapi.from_dict(document)
+    schema.config.update(base_url=people.url)
+    operation = schema[path][method.upper()]
+    headers = people.dress(path, document["paths"][path][method].get("security", []))
+    for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
+
+        @seed(20261122)
+        @settings(
+            max_examples=max(1, examples // 2),
+            deadline=None,
+            database=None,
+            phases=[Phase.explicit, Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(case=operation.as_strategy(generation_mode=mode))
+        def ask(case: Any) -> None:
+            response = case.call(
+                base_url=people.url, session=session, headers=headers, allow_redirects=False, timeout=20
+            )
+            case.validate_response(response, checks=CHECKS, headers=headers)
+
+        ask()
+
+
+@pytest.mark.parametrize(("name", "path", "method"), OPERATIONS)
+def test_answers_are_as_documented(
+    name: str, path: str, method: str, people: People, session: requests.Session
+) -> None:
+    examine(name, path, method, people, session, examples=10)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("name", "path", "method"), OPERATIONS)
+def test_answers_are_as_documented_at_length(
+    name: str, path: str, method: str, people: People, session: requests.Session
+) -> None:
+    examine(name, path, method, people, session, examples=200)
