@@ -6,13 +6,12 @@ or members have moved; the counters are compared on every single use, and if the
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from sqlalchemy import Connection
 
 from consent.agreements import TOPIC
 from consent.decisions import Facts, Permit, Refusal, decide, decide_among
-from consent.store import DECIDE
+from consent.store import look
 from kit.clock import Clock, Millis
 from kit.db import Database, Session
 
@@ -94,8 +93,7 @@ def _look(connection: Connection, consent_id: str) -> Facts | None:
     return found[0] if found else None
 
 
-def _facts(connection: Connection, by: str, *, write: bool, **values: Any) -> list[Facts]:
-    share = write and connection.dialect.name == "postgresql"
+def _facts(connection: Connection, by: str, *, write: bool, **values: str) -> list[Facts]:
     return [
         Facts(
             consent_id=row[0],
@@ -111,7 +109,7 @@ def _facts(connection: Connection, by: str, *, write: bool, **values: Any) -> li
             member_status=row[10],
             held=bool(row[11]),
         )
-        for row in connection.execute(DECIDE[by, share], values)
+        for row in look(connection, by, lock=write, values=values)
     ]
 
 
