@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import floor, log10
 
 WIDTH, HEIGHT = 420, 190
-_LEFT, _RIGHT, _TOP, _BOTTOM = 48, 12, 12, 30
+_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 18, 12, 30
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,7 @@ class HeatStrip:
     title: str
     width: int
     height: int
+    size: int
     days: tuple[HeatDay, ...]
     months: tuple[Tick, ...]
 
@@ -134,7 +135,7 @@ def level(count: int, most: int) -> int:
     return 0 if count <= 0 or most <= 0 else min(4, 1 + (4 * (count - 1)) // max(most, 4))
 
 
-def heat(title: str, days: Sequence[tuple[str, int, int, str, str]], *, cell: int = 14) -> HeatStrip:
+def heat(title: str, days: Sequence[tuple[str, int, int, str, str]], *, cell: int = 20) -> HeatStrip:
     """A strip of (words for the day, weekday 0-6, count, link, month if it begins here), oldest first."""
     most = max((count for _, _, count, _, _ in days), default=0)
     squares: list[HeatDay] = []
@@ -145,8 +146,8 @@ def heat(title: str, days: Sequence[tuple[str, int, int, str, str]], *, cell: in
             column += 1
         if month:
             months.append(Tick(column * cell, month))
-        squares.append(HeatDay(column * cell, 18 + weekday * cell, level(count, most), label, count, href))
-    return HeatStrip(title, (column + 1) * cell + 24, 18 + 7 * cell, tuple(squares), tuple(months))
+        squares.append(HeatDay(column * cell, 20 + weekday * cell, level(count, most), label, count, href))
+    return HeatStrip(title, (column + 1) * cell + 24, 20 + 7 * cell, cell - 4, tuple(squares), tuple(months))
 
 
 def bars(title: str, rows: Sequence[tuple[str, int, str]]) -> BarChart:

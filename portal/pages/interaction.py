@@ -43,7 +43,7 @@ from portal.pages.mydata import CAREFUL, headline
 from portal.visits import pages, sign_in_address, visit_of
 from portal.web import Form, origin_of, page_headers, read_form, render
 
-WORD_JOINER = "\u2060"  # keeps a date in one line
+WORD_JOINER, NO_BREAK = "\u2060", "\u00a0"  # keep a date in one line
 
 _CLAIM_NAMES = {
     "name": N_("Your name"),
@@ -103,22 +103,28 @@ def elements_of(session: Session, interaction: Interaction, account_id: str, *, 
     return tuple(found)
 
 
+def inside(name: str, lang: str) -> str:
+    """A label inside a sentence: English ones begin small there, but not abbreviations."""
+    if lang != "en" or name[1:2].isupper():
+        return name
+    return name[:1].lower() + name[1:]
+
+
 def question(element: Element, catalogue: Catalogue, lang: str, until: Millis) -> str:
     """The one sentence at the top: who wants to use what, for what, until when."""
     needed = [c for c in element.categories if c in element.required] or list(element.categories)
-    what = i18n.current().join(_name(catalogue, c, lang) for c in needed)
+    what = i18n.current().join(inside(_name(catalogue, c, lang), lang) for c in needed)
     if len(needed) < len(element.categories) and lang == "ja":
         what += "など"
     purpose = PURPOSES[element.revision.purpose].label(lang)
     day = i18n.current().day(until)
-    if lang == "ja":
-        day = WORD_JOINER.join(day)
+    day = WORD_JOINER.join(day) if lang == "ja" else day.replace(" ", NO_BREAK)
     return _(
         "May %(who)s see your %(what)s until %(until)s %(why)s?",
         who=element.revision.recipient.name(lang),
-        what=what if lang == "ja" else what[:1].lower() + what[1:],
+        what=what,
         until=day,
-        why=purpose if lang == "ja" else purpose[:1].lower() + purpose[1:],
+        why=inside(purpose, lang),
     )
 
 
@@ -130,9 +136,9 @@ def agreed_sentence(
     return _(
         "%(who)s may see your %(what)s until %(until)s %(why)s.",
         who=revision.recipient.name(lang),
-        what=i18n.current().join(_name(catalogue, c, lang) for c in categories),
+        what=i18n.current().join(inside(_name(catalogue, c, lang), lang) for c in categories),
         until=i18n.current().day(until),
-        why=purpose if lang == "ja" else purpose[:1].lower() + purpose[1:],
+        why=inside(purpose, lang),
     )
 
 

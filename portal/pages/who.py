@@ -20,6 +20,7 @@ from kit.host import Host
 from portal import charts, i18n
 from portal.contexts.resident import FilterGroup, UseDay, UseLine, Who
 from portal.i18n import N_, _, ngettext
+from portal.pages.interaction import inside
 from portal.visits import pages, require_session
 from portal.web import page_headers, render
 
@@ -136,7 +137,7 @@ def _first(days: Sequence[views.Day], limit: int) -> tuple[tuple[views.Day, ...]
 
 def sentence(entry: views.Entry, lang: str) -> str:
     """One disclosure told in one sentence."""
-    names = {category.id: category.label.of(lang) for category in entry.categories}
+    names = {category.id: inside(category.label.of(lang), lang) for category in entry.categories}
     given = [(names.get(category, category), count) for category, count in entry.disclosure.counts if count]
     who = entry.recipient.name(lang)
     if not given:
@@ -195,10 +196,16 @@ def _filters(chosen: Chosen, seen: Seen, catalogue: Catalogue, lang: str) -> tup
             (chosen.href(who=each.recipient.id), each.recipient.name(lang), chosen.member == each.recipient.id)
             for each in seen.recipients
         ]
-        groups.append(FilterGroup(_("Who"), tuple(options)))
-    options = [(chosen.href(category=""), _("all"), not chosen.category)]
-    options += [(chosen.href(category=each.id), each.label.of(lang), chosen.category == each.id) for each in catalogue]
-    groups.append(FilterGroup(_("Data"), tuple(options)))
+        groups.append(FilterGroup(_("Used by"), tuple(options)))
+    shown = {category.id for day in seen.days for entry in day.entries for category in entry.categories}
+    if len(shown) > 1 or chosen.category:
+        options = [(chosen.href(category=""), _("all"), not chosen.category)]
+        options += [
+            (chosen.href(category=each.id), each.label.of(lang), chosen.category == each.id)
+            for each in catalogue
+            if each.id in shown or each.id == chosen.category
+        ]
+        groups.append(FilterGroup(_("Data"), tuple(options)))
     if chosen.consent:
         groups.append(
             FilterGroup(
