@@ -44,9 +44,18 @@ def _eighty_bits() -> int:
     return int.from_bytes(reserve.bytes[start : start + 10])
 
 
+_lock = threading.Lock()
+_last = 0
+
+
 def new_id(prefix: str) -> str:
-    """`prefix_` and 26 characters, ordered by creation time."""
-    value = (time.time_ns() // 1_000_000) << 80 | _eighty_bits()
+    """`prefix_` and 26 characters, ordered by creation time; within one process also inside a millisecond."""
+    global _last
+    value = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
+    with _lock:
+        if value >> 80 <= _last >> 80:  # same millisecond, or the clock stepped back: continue from the last
+            value = _last + 1 + secrets.randbits(40)
+        _last = value
     chars = [_ALPHABET[(value >> shift) & 31] for shift in range(125, -1, -5)]
     return f"{prefix}_{''.join(chars)}"
 

@@ -10,14 +10,17 @@ There is no module-level app: `create_app(settings)` is called by the command li
 """
 
 import contextlib
-import importlib
-import importlib.util
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from fastapi import Depends, FastAPI, Request, Response
 from starlette.responses import PlainTextResponse
 
+import cert.wiring
+import consent.wiring
+import identity.wiring
+import infobank.wiring
+import keys.wiring
 from kit.audit import AuditTrail
 from kit.clock import Clock, SystemClock
 from kit.db import open_database
@@ -25,16 +28,17 @@ from kit.front import ASGIApp, FrontTable, Receive, Scope, Send, problem_reply
 from kit.host import Host
 from kit.problems import Problem
 from kit.web import install_errors
-from portal import static_files
+from portal import containment, static_files
 from portal.csrf import CsrfGuard
 from portal.door import Door, TrustedProxy
 from portal.guards import guard
 from portal.jobs import JobRunner
+from portal.pages import desk, docs, interaction, landing, ledger, resident, safety, signin
 from portal.pages.errors import problem_page, wants_page
 from portal.settings import Settings
 
-PACKAGES = ("keys", "identity", "consent", "infobank", "cert")
-PAGES = ("landing", "signin", "safety", "interaction", "resident", "ledger", "desk", "console", "docs")
+PACKAGES = (keys, identity, consent, infobank, cert)
+PAGES = (landing, signin, safety, interaction, resident, ledger, desk, docs)
 DESCRIPTION = "Sekisho: OpenID provider, consent ledger, information bank and CERT desk of a city."
 
 
@@ -91,13 +95,10 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Building:
     AuditTrail(database, clock)
     host = Host(db=database, clock=clock, settings=_parts(settings), issuer=settings.issuer)
     for package in PACKAGES:
-        if importlib.util.find_spec(f"{package}.wiring") is None:
-            continue
-        host.package = package
-        importlib.import_module(f"{package}.wiring").include(host)
+        host.package = package.__name__
+        package.wiring.include(host)
     host.package = "portal"
-    if importlib.util.find_spec("portal.containment"):
-        importlib.import_module("portal.containment").include(host)
+    containment.include(host)
 
     app = FastAPI(
         title="Sekisho", description=DESCRIPTION, openapi_url=None, docs_url=None, redoc_url=None,
@@ -107,9 +108,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Building:
     for _package, audience, router in host.routers:
         app.include_router(router, dependencies=[Depends(guard(host, audience))])
     app.include_router(static_files.router())
-    for name in PAGES:
-        if importlib.util.find_spec(f"portal.pages.{name}"):
-            app.include_router(importlib.import_module(f"portal.pages.{name}").router(host))
+    for area in PAGES:
+        app.include_router(area.router(host))
     _health(app)
 
     async def refuse(scope: Scope, problem: Problem) -> ASGIApp:

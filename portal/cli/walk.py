@@ -43,7 +43,8 @@ def walk(
         report = Report(quiet=as_json)
         broken = ""
         try:
-            Walk(url.rstrip("/"), known, report).run()
+            with Walk(url.rstrip("/"), known, report) as made:
+                made.run()
         except BrokenPromise as promise:
             broken = str(promise)
         except httpx2.TransportError as error:
@@ -58,4 +59,4 @@ def walk(
             raise typer.Exit(1)
         if not as_json:
             count = sum(len(step["proved"]) for step in report.steps)
-            print(f"\n{count} promises held.")
+            print(f"\nEvery promise held: {count} in {len(report.steps)} steps.")

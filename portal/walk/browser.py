@@ -78,18 +78,14 @@ class Browser:
     def __init__(self, issuer: str, report: Report, *, language: str = "ja") -> None:
         self._issuer = issuer
         self._report = report
-        self._http = httpx2.Client(
+        self.http = httpx2.Client(
             timeout=30, headers={"Accept": "text/html", "Accept-Language": language, "User-Agent": "sekisho-walk"}
         )
-
-    def close(self) -> None:
-        """Forget the cookies."""
-        self._http.close()
 
     def get(self, path: str, *, accept: str = "text/html") -> httpx2.Response:
         """A plain GET without following."""
         url = urljoin(self._issuer, path)
-        response = self._http.get(url, headers={"Accept": accept})
+        response = self.http.get(url, headers={"Accept": accept})
         self._report.request(f"GET {shown(url)} → {response.status_code}")
         return response
 
@@ -102,7 +98,7 @@ class Browser:
         """Send a form with these fields."""
         url = urljoin(page.url, form.action or page.url)
         body = urlencode(values)
-        response = self._http.post(
+        response = self.http.post(
             url,
             content=body.encode(),
             headers={"Content-Type": "application/x-www-form-urlencoded", "Origin": self._issuer},
@@ -130,7 +126,7 @@ class Browser:
             target = urljoin(str(response.url), response.headers["location"])
             if not same_origin(target, self._issuer):
                 return target
-            response = self._http.get(target)
+            response = self.http.get(target)
             self._report.request(f"GET {shown(target)} → {response.status_code}")
         parser = _Forms()
         parser.feed(response.text)
