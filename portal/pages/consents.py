@@ -32,7 +32,7 @@ WITHDRAWN = notice("consent.withdrawn", N_("You have taken it back. Nobody can s
 OVER = notice("consent.over", N_("This consent was over already. Nothing was changed."), kind="info")
 
 _STATES = {
-    "given": N_("In force"),
+    "given": N_("It is in force"),
     "refused": N_("You said no"),
     "withdrawn": N_("You took it back"),
     "expired": N_("It ran out"),

@@ -151,7 +151,7 @@ async def test_english_reader_gets_english_and_the_english_notice_is_what_is_agr
     page = await home.ask()
     shown = await home.get(page, lang="en")
     assert "May Minato-hama Clinic see your" in shown.text
-    assert "until 17 May 2027 to improve health care?" in shown.text
+    assert "until 17 May 2027 to improve health care?" in shown.text.replace("\u00a0", " ")
     await home.post(page, {"answer": "agree"}, lang="en")
     receipt = (await home.get(f"/consents/{(await home.consents())[0]}/receipt.json")).json()
     assert receipt["event"]["notice"]["lang"] == "en"
