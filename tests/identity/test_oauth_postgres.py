@@ -1,0 +1,62 @@
+"""The token state machine on PostgreSQL: the same races, where transactions really run side by side (invariant I7)."""
+
+import asyncio
+import shutil
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from identity import grants
+from kit.host import SYSTEM
+from tests.support.relying_party import Party, Prover, join
+
+pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+
+
+@pytest.fixture
+async def party(database_url: str, empty_city: Path, tmp_path: Path, clock: Any) -> AsyncIterator[Party]:
+    from portal.app import create_app
+    from portal.settings import Settings
+    from tests.conftest import make_tables
+
+    make_tables(database_url)
+    shutil.copy(empty_city / "root.key", tmp_path / "root.key")
+    settings = Settings(data=tmp_path, database_url=database_url, issuer="http://localhost:8080", jobs=False)
+    async with create_app(settings, clock=clock).running(jobs=False) as building:
+        transport = httpx2.ASGITransport(app=building)
+        async with httpx2.AsyncClient(transport=transport, base_url=settings.issuer) as http:
+            yield await join(
+                building, http, grant_types=["authorization_code", "refresh_token", "client_credentials"],
+                scope="openid profile offline_access read",
+            )  # fmt: skip
+
+
+async def test_codes_refresh_tokens_and_proofs_are_used_once(party: Party) -> None:
+    code = await party.code(scope="openid offline_access")
+    answers = await asyncio.gather(*(party.exchange(code) for _ in range(8)))
+    assert Counter(answer.status_code for answer in answers) == {200: 1, 400: 7}
+    (spent,) = [answer.json() for answer in answers if answer.status_code == 200]
+    assert await party.introspect(spent["access_token"]) == {"active": False}
+    body = (await party.exchange(await party.code(scope="openid offline_access"))).json()
+    answers = await asyncio.gather(*(party.refresh(body["refresh_token"]) for _ in range(8)))
+    assert Counter(answer.status_code for answer in answers) == {200: 1, 400: 7}
+    assert await party.introspect(body["access_token"]) == {"active": False}
+    proof = Prover().proof("POST", party.issuer + "/oauth/token", now_ms=party.building.host.clock.ms())
+    answers = await asyncio.gather(
+        *(party.token(headers={"dpop": proof}, grant_type="client_credentials") for _ in range(8))
+    )
+    assert Counter(answer.status_code for answer in answers) == {200: 1, 400: 7}
+
+
+async def test_withdrawal_is_effective_before_it_is_answered(party: Party) -> None:
+    """Invariant I5."""
+    token = (await party.exchange(await party.code())).json()["access_token"]
+    assert (await party.introspect(token))["active"]
+    host = party.building.host
+    (grant,) = await host.db.read(grants.list_for, party.account_id)
+    await host.db.write(grants.revoke, grant.id, actor=SYSTEM, now=host.clock.ms())
+    assert await party.introspect(token) == {"active": False}
