@@ -11,8 +11,9 @@ approved revision never widens a consent given under an older one: the consent s
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, Literal, cast
 
 import orjson
@@ -72,7 +73,12 @@ class Notice:
     @property
     def hash(self) -> str:
         """SHA-256 of the notice's canonical JSON."""
-        return digest(self.document())
+        return _notice_hash(self)
+
+
+@lru_cache(maxsize=1024)
+def _notice_hash(notice: Notice) -> str:
+    return digest(notice.document())
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +153,10 @@ class AgreementView:
     latest: int
     created_at: Millis
     changed_at: Millis
+
+
+_KNOWN_AT_MOST = 1024
+_known: dict[str, Revision] = {}  # by id: a revision's text is immutable
 
 
 def propose(
@@ -250,6 +260,11 @@ def get_revision(session: Session, revision_id: str) -> Revision:
     return read_revision(row, withdrawn=_agreement(session, row.agreement_id).status == "withdrawn")
 
 
+def text_of(session: Session, revision_id: str) -> Revision:
+    """A revision for what never changes in it; its `status` may be an old one. Raises UnknownAgreement."""
+    return _known.get(revision_id) or get_revision(session, revision_id)
+
+
 def revisions(session: Session, agreement_id: str) -> tuple[Revision, ...]:
     """All revisions, oldest first."""
     withdrawn = _agreement(session, agreement_id).status == "withdrawn"
@@ -275,7 +290,18 @@ def pending(session: Session, *, limit: int = 100) -> tuple[Revision, ...]:
 
 
 def read_revision(row: AgreementRevision, *, withdrawn: bool = False) -> Revision:
-    """A stored revision as a value."""
+    """A stored revision as a value. What is parsed once is kept: only the status of a revision ever moves."""
+    status = "withdrawn" if withdrawn else cast(RevisionStatus, row.status)
+    known = _known.get(row.id)
+    if known is None or known.hash != row.hash:
+        known = _parse(row)
+        if len(_known) >= _KNOWN_AT_MOST:
+            _known.pop(next(iter(_known)))
+        _known[row.id] = known
+    return known if known.status == status else replace(known, status=status)
+
+
+def _parse(row: AgreementRevision) -> Revision:
     body = orjson.loads(row.body)
     recipient = body["recipient"]
     return Revision(
@@ -295,7 +321,7 @@ def read_revision(row: AgreementRevision, *, withdrawn: bool = False) -> Revisio
         text={lang: Notice(**body["text"][lang]) for lang in LANGS},
         predecessor=body["predecessor"],
         hash=row.hash,
-        status="withdrawn" if withdrawn else cast(RevisionStatus, row.status),
+        status=cast(RevisionStatus, row.status),
         created_at=row.created_at,
         body=body,
     )

@@ -105,7 +105,7 @@ def _gather(session: Session, sealer: Sealer, consent_id: str, account_id: str, 
     if not chosen:
         raise UnknownConsent("This consent has no such event.")
     event = chosen[-1]
-    revision = agreements.get_revision(session, event.document["revision"])
+    revision = agreements.text_of(session, event.document["revision"])
     proof = reading.proof_text(session.connection(), MAIN, event.leaf_id)
     if proof is None:
         raise ReceiptNotReady("Try again in a second.", headers={"Retry-After": "1"})

@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 import orjson
+from sqlalchemy.exc import IntegrityError
 
 from consent import agreements, store
 from consent.agreements import TOPIC, Revision
 from consent.errors import AgreementState, BadConsent, ConsentState, UnknownConsent
 from consent.ledger import commit, digest
-from consent.models import ConsentEvent, Record
 from consent.states import DPV_STATUS, STANDING, BadHistory, EventType, Standing, State, after, fold, read_event
+from consent.store import EventRow, RecordRow
 from identity import grants, members
 from keys.envelope import Sealer
 from keys.errors import KeyDestroyed
@@ -149,7 +150,7 @@ def change(
 ) -> ConsentRef:
     """The resident adds or removes optional categories of the revision agreed to. Raises BadConsent, ConsentState."""
     row = _standing(session, consent_id, account_id, now)
-    revision = agreements.get_revision(session, row.revision_id)
+    revision = agreements.text_of(session, row.revision_id)
     row.categories = " ".join(_check_categories(revision, categories))
     return _append(session, sealer, row, "changed", actor=actor, authority=authority, now=now, revision=revision)
 
@@ -238,7 +239,7 @@ def standing(session: Session, sealer: Sealer, consent_id: str, *, account_id: s
 def _end(
     session: Session,
     sealer: Sealer,
-    row: Record,
+    row: RecordRow,
     kind: Literal["expired", "invalidated"],
     now: Millis,
     reason: str = "",
@@ -275,8 +276,8 @@ def _check_lang(revision: Revision, lang: str) -> None:
         raise BadConsent("The notice is in ja and en.", pointer="/notice_lang")
 
 
-def _new_record(session: Session, account_id: str, revision: Revision, now: Millis) -> Record:
-    return Record(
+def _new_record(session: Session, account_id: str, revision: Revision, now: Millis) -> RecordRow:
+    return RecordRow(
         id=new_id("con"),
         account_id=account_id,
         member_id=revision.member_id,
@@ -295,7 +296,7 @@ def _new_record(session: Session, account_id: str, revision: Revision, now: Mill
 def _append(
     session: Session,
     sealer: Sealer,
-    row: Record,
+    row: RecordRow,
     kind: EventType,
     *,
     actor: Actor,
@@ -312,7 +313,7 @@ def _append(
         raise ConsentState(f"This is not possible: {bad}.") from None
     key = sealer.owner(session, row.account_id)
     before = _last(session, sealer, row) if row.events else None
-    revision = revision or agreements.get_revision(session, row.revision_id)
+    revision = revision or agreements.text_of(session, row.revision_id)
     lang = lang or (before.document["notice"]["lang"] if before else "en")
     at = max(now, row.changed_at)  # a clock that was set back must not make a history that cannot be
     event_id = new_id("cev")
@@ -348,13 +349,11 @@ def _append(
     first = row.events == 0
     row.events += 1
     row.changed_at = at
-    session.add(row)
-    if first:
-        session.flush()  # the record before its event: the event refers to it
-    session.add(
-        ConsentEvent(id=event_id, record_id=row.id, account_id=row.account_id, seq=row.events - 1, sealed=sealed)
-    )
-    session.flush()
+    try:
+        store.save_record(session, row)
+    except IntegrityError:  # two answers to one agreement at once (PostgreSQL): one of them stands
+        raise ConsentState("This was answered at the same moment elsewhere. Load the page again.") from None
+    store.add_event(session, event_id, row, sealed)
     ended: Collection[str] = ()
     if row.state != STANDING and not first:
         ended = grants.revoke_for_consent(session, row.id, actor=actor, now=now, reason=f"consent-{kind}")
@@ -377,26 +376,26 @@ def _append(
     return ConsentRef(row.id, event_id, leaf)
 
 
-def _last(session: Session, sealer: Sealer, row: Record) -> StoredEvent:
+def _last(session: Session, sealer: Sealer, row: RecordRow) -> StoredEvent:
     found = store.last_event(session, row.id)
     if found is None:
         raise BadHistory("the record's last event is missing")
     return _open(session, sealer, found)
 
 
-def _open(session: Session, sealer: Sealer, row: ConsentEvent) -> StoredEvent:
+def _open(session: Session, sealer: Sealer, row: EventRow) -> StoredEvent:
     opened = orjson.loads(sealer.owner(session, row.account_id).open(f"consent_event|sealed|{row.id}", row.sealed))
     return StoredEvent(row.id, row.seq, opened["event"], b64url_decode(opened["salt"]), opened["leaf"])
 
 
-def _record(session: Session, consent_id: str, account_id: str | None) -> Record:
+def _record(session: Session, consent_id: str, account_id: str | None) -> RecordRow:
     row = store.record_of(session, consent_id, account_id)
     if row is None:
         raise UnknownConsent("No consent of yours has this id.")
     return row
 
 
-def _standing(session: Session, consent_id: str, account_id: str, now: Millis) -> Record:
+def _standing(session: Session, consent_id: str, account_id: str, now: Millis) -> RecordRow:
     row = _record(session, consent_id, account_id)
     if row.state != STANDING:
         raise ConsentState(f"This consent is {row.state} already.")
@@ -405,7 +404,7 @@ def _standing(session: Session, consent_id: str, account_id: str, now: Millis) -
     return row
 
 
-def _view(row: Record, now: Millis) -> RecordView:
+def _view(row: RecordRow, now: Millis) -> RecordView:
     state = cast(State, row.state)
     if state == STANDING and row.until_at <= now:  # the clock decides, not the sweeper
         state = "expired"

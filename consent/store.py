@@ -2,16 +2,27 @@
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select, text
-from sqlmodel import Session, col, delete
+from sqlalchemy import Connection, Select, Table, select, text
+from sqlmodel import Session, SQLModel, col
 from sqlmodel import select as orm_select
 
 from consent.errors import UnknownAgreement
 from consent.models import Agreement, AgreementRevision, ConsentEvent, Hold, Record
 from consent.states import STANDING
 from kit.clock import Millis
+
+# Records and events go by Core: agreeing and withdrawing are the writes residents wait for.
+_R: Table = SQLModel.metadata.tables[str(Record.__tablename__)]
+_E: Table = SQLModel.metadata.tables[str(ConsentEvent.__tablename__)]
+_ALL = select(
+    _R.c.id, _R.c.account_id, _R.c.member_id, _R.c.agreement_id, _R.c.revision_id, _R.c.state, _R.c.purpose,
+    _R.c.categories, _R.c.until_at, _R.c.events, _R.c.created_at, _R.c.changed_at,
+)  # fmt: skip
+_EVENT = select(_E.c.id, _E.c.account_id, _E.c.seq, _E.c.sealed)
+_CHANGING = ("revision_id", "state", "purpose", "categories", "until_at", "events", "changed_at")
 
 
 def revision_by_number(session: Session, agreement_id: str, number: int) -> AgreementRevision:
@@ -53,58 +64,108 @@ def agreements(
     return session.exec(query.order_by(col(Agreement.id)).limit(limit)).all()
 
 
-def record_of(session: Session, consent_id: str, account_id: str | None) -> Record | None:
+@dataclass(slots=True)
+class RecordRow:
+    """A record's row, to be changed and saved."""
+
+    id: str
+    account_id: str
+    member_id: str
+    agreement_id: str
+    revision_id: str
+    state: str
+    purpose: str
+    categories: str
+    until_at: Millis
+    events: int
+    created_at: Millis
+    changed_at: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """An event's row, sealed."""
+
+    id: str
+    account_id: str
+    seq: int
+    sealed: bytes
+
+
+def record_of(session: Session, consent_id: str, account_id: str | None) -> RecordRow | None:
     """A record; None if there is none or it is somebody else's."""
-    row = session.get(Record, consent_id)
-    return row if row is not None and account_id in (None, row.account_id) else None
+    found = _records(session, _ALL.where(_R.c.id == consent_id))
+    return found[0] if found and account_id in (None, found[0].account_id) else None
 
 
-def standing_record(session: Session, account_id: str, agreement_id: str) -> Record | None:
+def standing_record(session: Session, account_id: str, agreement_id: str) -> RecordRow | None:
     """The one record of a resident under an agreement that stands (its end may have passed)."""
-    query = orm_select(Record).where(
-        Record.account_id == account_id, Record.agreement_id == agreement_id, Record.state == STANDING
-    )
-    return session.exec(query).first()
+    of_both = (_R.c.account_id == account_id) & (_R.c.agreement_id == agreement_id)
+    found = _records(session, _ALL.where(of_both & (_R.c.state == STANDING)))
+    return found[0] if found else None
 
 
-def records_of(session: Session, account_id: str) -> Sequence[Record]:
+def records_of(session: Session, account_id: str) -> list[RecordRow]:
     """A resident's records, newest first."""
-    query = orm_select(Record).where(Record.account_id == account_id)
-    return session.exec(query.order_by(col(Record.id).desc())).all()
+    return _records(session, _ALL.where(_R.c.account_id == account_id).order_by(_R.c.id.desc()))
 
 
-def due(session: Session, now: Millis, limit: int) -> Sequence[Record]:
+def due(session: Session, now: Millis, limit: int) -> list[RecordRow]:
     """Standing records whose end has passed."""
-    query = orm_select(Record).where(Record.state == STANDING, Record.until_at <= now)
-    return session.exec(query.order_by(col(Record.until_at)).limit(limit)).all()
+    query = _ALL.where(_R.c.state == STANDING, _R.c.until_at <= now)
+    return _records(session, query.order_by(_R.c.until_at).limit(limit))
 
 
-def orphaned(session: Session, limit: int) -> Sequence[Record]:
+def orphaned(session: Session, limit: int) -> list[RecordRow]:
     """Standing records of withdrawn agreements."""
-    query = (
-        orm_select(Record)
-        .join(Agreement, col(Agreement.id) == col(Record.agreement_id))
-        .where(Agreement.status == "withdrawn", Record.state == STANDING)
-    )
-    return session.exec(query.limit(limit)).all()
+    over = select(col(Agreement.id)).where(col(Agreement.status) == "withdrawn")
+    return _records(session, _ALL.where(_R.c.agreement_id.in_(over), _R.c.state == STANDING).limit(limit))
 
 
-def events_of(session: Session, consent_id: str) -> Sequence[ConsentEvent]:
+def save_record(session: Session, row: RecordRow) -> None:
+    """Write a record's row: its first event makes it, later ones change it."""
+    connection = session.connection()
+    if row.events == 1:
+        connection.execute(_R.insert(), {name: getattr(row, name) for name in _R.c.keys()})  # noqa: SIM118
+        return
+    changed = {name: getattr(row, name) for name in _CHANGING}
+    connection.execute(_R.update().where(_R.c.id == row.id), changed)
+
+
+def add_event(session: Session, event_id: str, row: RecordRow, sealed: bytes) -> None:
+    """Write the event that brought the row where it is."""
+    values = {
+        "id": event_id,
+        "record_id": row.id,
+        "account_id": row.account_id,
+        "seq": row.events - 1,
+        "sealed": sealed,
+    }
+    session.connection().execute(_E.insert(), values)
+
+
+def events_of(session: Session, consent_id: str) -> list[EventRow]:
     """A record's events, oldest first."""
-    query = orm_select(ConsentEvent).where(ConsentEvent.record_id == consent_id)
-    return session.exec(query.order_by(col(ConsentEvent.seq))).all()
+    query = _EVENT.where(_E.c.record_id == consent_id).order_by(_E.c.seq)
+    return [EventRow(*found) for found in session.connection().execute(query)]
 
 
-def last_event(session: Session, consent_id: str) -> ConsentEvent | None:
+def last_event(session: Session, consent_id: str) -> EventRow | None:
     """A record's newest event."""
-    query = orm_select(ConsentEvent).where(ConsentEvent.record_id == consent_id)
-    return session.exec(query.order_by(col(ConsentEvent.seq).desc()).limit(1)).first()
+    query = _EVENT.where(_E.c.record_id == consent_id).order_by(_E.c.seq.desc()).limit(1)
+    found = session.connection().execute(query).first()
+    return None if found is None else EventRow(*found)
 
 
 def delete_for(session: Session, account_id: str) -> None:
     """Remove a resident's records and events."""
-    session.exec(delete(ConsentEvent).where(col(ConsentEvent.account_id) == account_id))
-    session.exec(delete(Record).where(col(Record.account_id) == account_id))
+    connection = session.connection()
+    connection.execute(_E.delete().where(_E.c.account_id == account_id))
+    connection.execute(_R.delete().where(_R.c.account_id == account_id))
+
+
+def _records(session: Session, query: Select[Any]) -> list[RecordRow]:
+    return [RecordRow(*found) for found in session.connection().execute(query)]
 
 
 def is_held(place: Session | Connection, member_id: str) -> bool:
