@@ -39,6 +39,8 @@ class Ask:
     """One agreement put to the resident."""
 
     field: str  # the name of its boxes
+    revision_field: str
+    revision_id: str  # the very text shown: what is agreed to must be it
     title: str
     question: str
     recipient: str
@@ -136,6 +138,8 @@ _NONE = replace(
 )
 _ASK = Ask(
     field="category",
+    revision_field="revision",
+    revision_id="rev_01",
     title="健康相談のための健診結果の利用",
     question="みなと診療所が、健康相談のために、あなたの健診結果を2027年5月21日まで見てもよいですか。",
     recipient="みなと診療所",
@@ -174,6 +178,7 @@ def samples() -> list[Sample]:
     changed = replace(
         _ASK,
         field="category-2",
+        revision_field="revision-2",
         changed=True,
         recipient=long_name,
         question=f"{long_name}が、見守りのために、あなたの世帯の情報を2027年5月21日まで見てもよいですか。",

@@ -239,6 +239,16 @@ class EventLine:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """A category of a consent: needed, or the resident's to allow and to stop."""
+
+    id: str
+    name: str
+    required: bool
+    agreed: bool
+
+
+@dataclass(frozen=True)
 class ConsentView:
     """resident/consent.html."""
 
@@ -260,6 +270,7 @@ class ConsentView:
     full_text: tuple[str, ...]
     uses: int
     last_use: int | None
+    choices: tuple[Choice, ...]  # empty when there is nothing to choose
     events: tuple[EventLine, ...]
 
 
@@ -572,6 +583,11 @@ def _consents() -> list[Sample]:
         full_text=("みなと診療所は、あなたの健診結果を健康相談のために使います。",),
         uses=9,
         last_use=NOW - DAY,
+        choices=(
+            Choice("health_checkup", "健診結果", True, True),
+            Choice("vaccination", "予防接種の記録", False, True),
+            Choice("mobility", "バスの乗り降り", False, False),
+        ),
         events=events,
     )
     over = replace(

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from consent import agreements, records
 from consent import receipts as receipts_module
 from consent.agreements import Revision
-from consent.errors import ConsentState, ReceiptNotReady
+from consent.errors import BadConsent, ConsentState, ReceiptNotReady
 from consent.purposes import LAWFUL_BASES, PURPOSES
 from consent.receipts import MEDIA_TYPE
 from consent.records import RecordView, StoredEvent
@@ -22,13 +22,14 @@ from kit.clock import Millis, from_iso, to_datetime
 from kit.db import Session
 from kit.host import Host
 from portal import i18n
-from portal.contexts.resident import ConsentLine, Consents, ConsentView, EventLine, Receipt, Withdraw
+from portal.contexts.resident import Choice, ConsentLine, Consents, ConsentView, EventLine, Receipt, Withdraw
 from portal.i18n import JST, N_, _
 from portal.pages.interaction import agreed_sentence, paragraphs
 from portal.visits import pages, require_session
 from portal.web import notice, page_headers, read_form, redirect, render
 
 WITHDRAWN = notice("consent.withdrawn", N_("You have taken it back. Nobody can see this data because of it any more."))
+CHANGED = notice("consent.changed", N_("It is changed, from this moment on."))
 OVER = notice("consent.over", N_("This consent was over already. Nothing was changed."), kind="info")
 
 _STATES = {
@@ -134,7 +135,20 @@ def consent_page(whole: Whole, catalogue: Catalogue, lang: str) -> ConsentView:
         full_text=paragraphs(text.full),
         uses=whole.uses,
         last_use=whole.last_use,
+        choices=_choices(whole, catalogue, lang),
         events=tuple(_event_line(event, catalogue, lang) for event in whole.events),
+    )
+
+
+def _choices(whole: Whole, catalogue: Catalogue, lang: str) -> tuple[Choice, ...]:
+    """What may be allowed or stopped by itself; nothing where all is needed, or the consent is over."""
+    uses = whole.revision.categories
+    if not whole.record.stands or all(use.required for use in uses):
+        return ()
+    names = _names(tuple(use.category for use in uses), catalogue, lang)
+    return tuple(
+        Choice(use.category, name, use.required, use.category in whole.record.categories)
+        for use, name in zip(uses, names, strict=True)
     )
 
 
@@ -221,6 +235,35 @@ def router(host: Host) -> APIRouter:
         account = require_session(request).account_id
         whole = await host.db.read(read_whole, sealer, consent_id, account, host.clock.ms())
         return render(request, "resident/consent.html", consent_page(whole, catalogue, i18n.current().code))
+
+    @routes.post("/consents/{consent_id}/change")
+    async def change(request: Request, consent_id: str) -> Response:
+        session = require_session(request)
+        ticked = set((await read_form(request)).all("category"))
+        now = host.clock.ms()
+
+        def apply(db: Session) -> bool:
+            record = records.get(db, consent_id, account_id=session.account_id, now=now)
+            revision = agreements.get_revision(db, record.revision_id)
+            chosen = ticked | revision.required
+            if not record.stands or chosen == set(record.categories):
+                return record.stands
+            records.change(
+                db,
+                sealer,
+                consent_id=consent_id,
+                account_id=session.account_id,
+                categories=chosen,
+                actor=session.actor(),
+                now=now,
+            )
+            return True
+
+        try:
+            stands = await host.db.write(apply)
+        except BadConsent:  # nothing left to see: that is taking it back, which has a page of its own
+            return redirect(request, f"/consents/{consent_id}/withdraw")
+        return redirect(request, f"/consents/{consent_id}", notice=CHANGED if stands else OVER)
 
     @routes.get("/consents/{consent_id}/withdraw")
     async def withdraw_form(request: Request, consent_id: str) -> Response:

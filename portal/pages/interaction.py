@@ -34,7 +34,7 @@ from kit.clock import DAY, Millis
 from kit.db import Session
 from kit.front import Call, Reply
 from kit.host import Host
-from kit.problems import Malformed, NotFound
+from kit.problems import Conflict, Malformed, NotFound
 from portal import i18n
 from portal.contexts.base import ErrorPage as ErrorPageContext
 from portal.contexts.interaction import Ask, CategoryRow, Consent, Earlier, ScopeRow, Scopes
@@ -65,6 +65,11 @@ class Element:
     standing: records.RecordView | None
     former: Revision | None  # the revision the standing consent was given for
     field: str
+
+    @property
+    def revision_field(self) -> str:
+        """The name of the field that says which revision was shown."""
+        return self.field.replace("category", "revision")
 
     @property
     def categories(self) -> tuple[str, ...]:
@@ -211,6 +216,8 @@ def _ask(
     accreditation = str(member.accreditation.get(lang, "")) if member else ""
     return Ask(
         field=element.field,
+        revision_field=element.revision_field,
+        revision_id=revision.id,
         title=notice.title,
         question=question(element, catalogue, lang, until),
         recipient=revision.recipient.name(lang),
@@ -260,6 +267,15 @@ def chosen_categories(element: Element, form: Form) -> list[str]:
     if not chosen:
         raise BadConsent("Tick at least one kind of data, or choose “I don't agree”.")
     return chosen
+
+
+def check_shown(element: Element, form: Form) -> None:
+    """What is agreed to is the text that was read: refuse an answer to another revision, or to none."""
+    shown = form.one(element.revision_field)
+    if not shown:
+        raise Malformed("The answer does not say which text it is about.")
+    if shown != element.revision.id:
+        raise Conflict("The offer was changed while you were reading. Read it again, then answer.")
 
 
 def router(host: Host) -> APIRouter:
@@ -318,7 +334,10 @@ def router(host: Host) -> APIRouter:
         if said not in ("agree", "refuse"):
             raise Malformed("Choose one of the two answers.")
         step = agree if said == "agree" else refuse
-        target = await host.db.write(step, interaction_id, browser, form, i18n.current().code)
+        shown_in = form.one("shown_in", i18n.current().code)
+        if shown_in not in i18n.LANGUAGES:
+            raise Malformed("The answer does not say in which language it was read.")
+        target = await host.db.write(step, interaction_id, browser, form, shown_in)
         return _see_other(target)
 
     def agree(session: Session, interaction_id: str, browser: BrowserSession, form: Form, lang: str) -> str:
@@ -328,6 +347,7 @@ def router(host: Host) -> APIRouter:
         granted: list[dict[str, Any]] = []
         consents: list[str] = []
         for element in elements_of(session, interaction, browser.account_id, now=now):
+            check_shown(element, form)
             chosen = chosen_categories(element, form)
             given = records.give(
                 session,

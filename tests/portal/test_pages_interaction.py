@@ -8,6 +8,7 @@ import pytest
 
 from consent import agreements, records
 from identity import grants
+from kit.db import Session
 from kit.host import SYSTEM
 from portal.app import Building
 from tests.support.household import Household, proposal, settle
@@ -55,7 +56,7 @@ async def test_policy_lets_the_form_lead_to_the_client_and_nowhere_else(home: Ho
 
 async def test_agreeing_gives_the_consent_and_the_code_in_one_go(home: Household) -> None:
     page = await home.ask()
-    answer = await home.post(page, {"answer": "agree", "category": ["mobility"]})
+    answer = await home.answer(page, {"answer": "agree", "category": ["mobility"]})
     base, query = location(answer)
     assert base == REDIRECT
     tokens = (await home.party.exchange(query["code"])).json()
@@ -71,7 +72,7 @@ async def test_agreeing_gives_the_consent_and_the_code_in_one_go(home: Household
 
 async def test_refusing_gives_nothing_and_tells_the_service(home: Household) -> None:
     page = await home.ask()
-    base, query = location(await home.post(page, {"answer": "refuse", "category": ["mobility"]}))
+    base, query = location(await home.answer(page, {"answer": "refuse", "category": ["mobility"]}))
     assert (base, query["error"]) == (REDIRECT, "access_denied")
     found = await home.building.host.db.read(records.list_for, home.party.account_id, now=home.building.host.clock.ms())
     assert [each.state for each in found] == ["refused"]
@@ -80,8 +81,8 @@ async def test_refusing_gives_nothing_and_tells_the_service(home: Household) -> 
 
 async def test_an_answer_counts_once(home: Household) -> None:
     page = await home.ask()
-    assert (await home.post(page, {"answer": "agree"})).status_code == 303
-    assert (await home.post(page, {"answer": "agree"})).status_code == 404
+    assert (await home.answer(page, {"answer": "agree"})).status_code == 303
+    assert (await home.answer(page, {"answer": "agree"})).status_code == 404
     assert len(await home.consents()) == 1
 
 
@@ -98,7 +99,7 @@ async def test_answer_that_makes_no_sense_changes_nothing(
     home: Household, form: dict[str, object], status: int
 ) -> None:
     page = await home.ask()
-    answer = await home.post(page, form)
+    answer = await home.answer(page, form)
     assert answer.status_code == status
     assert "<h1" in answer.text
     assert await home.consents() == []
@@ -135,7 +136,7 @@ async def test_new_revision_is_asked_with_its_differences_marked(home: Household
         ]
     )
 
-    def revise(session):  # type: ignore[no-untyped-def]
+    def revise(session: Session) -> None:
         offered = agreements.revise(session, home.agreement_id, proposal=wider, actor=SYSTEM, now=now)
         agreements.approve(session, offered.id, actor=SYSTEM, now=now)
 
@@ -152,7 +153,7 @@ async def test_english_reader_gets_english_and_the_english_notice_is_what_is_agr
     shown = await home.get(page, lang="en")
     assert "May Minato-hama Clinic see your" in shown.text
     assert "until 17 May 2027 to improve health care?" in shown.text.replace("\u00a0", " ")
-    await home.post(page, {"answer": "agree"}, lang="en")
+    await home.answer(page, {"answer": "agree"}, lang="en")
     receipt = (await home.get(f"/consents/{(await home.consents())[0]}/receipt.json")).json()
     assert receipt["event"]["notice"]["lang"] == "en"
 
@@ -164,7 +165,7 @@ async def test_sign_in_without_data_shows_what_the_service_learns(app: Building,
     page = await home.get(base.removeprefix(party.issuer))
     assert "湊 花子" in page.text
     assert "hanako@example.jp" in page.text
-    base, query = location(await home.post(base.removeprefix(party.issuer), {"answer": "agree"}))
+    base, query = location(await home.answer(base.removeprefix(party.issuer), {"answer": "agree"}))
     assert base == REDIRECT
     assert "code" in query
 
@@ -173,3 +174,23 @@ async def test_request_that_cannot_be_redirected_is_told_to_the_person(home: Hou
     answer = await home.http.get("/oauth/authorize", params={"client_id": "nobody"}, headers={"accept-language": "ja"})
     assert answer.status_code == 400
     assert "サービスからの依頼をお受けできません" in answer.text
+
+
+async def test_what_is_agreed_to_is_the_text_that_was_read(home: Household) -> None:
+    """A revision approved while the resident reads is not agreed to unread."""
+    page = await home.ask()
+    shown = await home.get(page)
+    hidden = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', shown.text))
+    assert (await home.post(page, {"answer": "agree"})).status_code == 400
+    now = home.building.host.clock.ms()
+
+    def revise(session: Session) -> None:
+        offered = agreements.revise(session, home.agreement_id, proposal=proposal(), actor=SYSTEM, now=now)
+        agreements.approve(session, offered.id, actor=SYSTEM, now=now)
+
+    await home.building.host.db.write(revise)
+    late = await home.post(page, hidden | {"answer": "agree"})
+    assert late.status_code == 409
+    assert "そのあいだに状況が変わりました" in late.text
+    assert await home.consents() == []
+    assert (await home.answer(page, {"answer": "agree"})).status_code == 303

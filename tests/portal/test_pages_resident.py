@@ -32,7 +32,7 @@ async def home(app: Building, client: httpx2.AsyncClient) -> Household:
 async def _fetched(home: Household) -> tuple[str, str]:
     """The resident agreed and the service fetched: the consent's id and the access token."""
     base = await home.ask()
-    _, query = location(await home.post(base, {"answer": "agree", "category": ["mobility"]}))
+    _, query = location(await home.answer(base, {"answer": "agree", "category": ["mobility"]}))
     token = (await home.party.exchange(query["code"])).json()["access_token"]
     answer = await home.http.get("/api/bank/records", headers={"authorization": f"Bearer {token}"})
     assert answer.status_code == 200, answer.text
@@ -321,3 +321,21 @@ async def test_unknown_page_is_an_error_page_in_the_readers_language(home: House
         answer = await home.get("/no/such/page", lang=lang)
         assert answer.status_code == 404
         assert words in answer.text
+
+
+async def test_what_is_seen_can_be_changed_without_taking_everything_back(home: Household) -> None:
+    consent, token = await _fetched(home)
+    page = (await home.get(f"/consents/{consent}")).text
+    assert re.search(r'value="mobility" checked', page)
+    done = await home.post(f"/consents/{consent}/change", {"category": ["vaccination"]})
+    assert (done.status_code, _notice(done)) == (303, "consent.changed")
+    page = (await home.get(f"/consents/{consent}")).text
+    assert "あなたが見せるものを変えました。" in page
+    assert "同意していないもの：移動の記録" in page
+    answer = await home.http.get("/api/bank/records", headers={"authorization": f"Bearer {token}"})
+    assert {each["category"] for each in answer.json()["records"]} == {"health_checkup"}
+    nonsense = await home.post(f"/consents/{consent}/change", {"category": ["energy_use"]})
+    assert nonsense.headers["location"].endswith("/withdraw")
+    await home.post(f"/consents/{consent}/withdraw")
+    late = await home.post(f"/consents/{consent}/change", {"category": []})
+    assert _notice(late) == "consent.over"

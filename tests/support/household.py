@@ -1,6 +1,7 @@
 """A resident with data, a service with an agreement, and what they do with each other; for tests of the pages."""
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -118,10 +119,16 @@ class Household:
         assert "/interaction/" in base, base
         return base.removeprefix(self.party.issuer)
 
+    async def answer(self, page: str, values: dict[str, Any], *, lang: str = "ja") -> httpx2.Response:
+        """Read the page and answer it, with the fields the page itself carries."""
+        shown = await self.get(page, lang=lang)
+        hidden = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', shown.text))
+        return await self.post(page, hidden | values, lang=lang)
+
     async def give(self, *ticked: str) -> str:
         """Ask and agree on the page; the consent's id."""
         page = await self.ask()
-        answer = await self.post(page, {"answer": "agree", "category": list(ticked)})
+        answer = await self.answer(page, {"answer": "agree", "category": list(ticked)})
         assert answer.status_code == 303, answer.text
         return (await self.consents())[0]
 
