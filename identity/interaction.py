@@ -21,10 +21,20 @@ from sqlmodel import SQLModel
 from identity import clients, codes, grants
 from identity.clients import Client
 from identity.errors import UnknownInteraction
-from identity.oauth.errors import AccessDenied, InvalidRequestUri, InvalidScope, OAuthError, UnauthorizedClient
+from identity.oauth.errors import (
+    AccessDenied,
+    InvalidRequestUri,
+    InvalidScope,
+    LoginRequired,
+    OAuthError,
+    UnauthorizedClient,
+)
+from identity.oauth.hints import opened, sealed
 from identity.oauth.request import AuthorizationRequest, unpack
 from identity.sessions import BrowserSession
 from identity.settings import IdentitySettings
+from identity.subjects import pairwise
+from keys.envelope import Sealer
 from keys.hashing import TokenHasher
 from kit import audit
 from kit.clock import SECOND, Clock, Millis
@@ -104,10 +114,13 @@ class Interaction:
 class Interactions:
     """The state machine, with what it needs to issue codes."""
 
-    def __init__(self, issuer: str, settings: IdentitySettings, hasher: TokenHasher, clock: Clock) -> None:
+    def __init__(
+        self, issuer: str, settings: IdentitySettings, hasher: TokenHasher, sealer: Sealer, clock: Clock
+    ) -> None:
         self._issuer = issuer
         self._settings = settings
         self._hasher = hasher
+        self._sealer = sealer
         self._clock = clock
 
     def create(self, place: Session | Connection, request: AuthorizationRequest, *, par: bytes | None = None) -> str:
@@ -118,7 +131,7 @@ class Interactions:
             insert(_table),
             {
                 "id": identifier, "client_id": request.client_id, "account_id": None, "par": par,
-                "request": request.pack(), "status": "open", "created_at": now,
+                "request": sealed(request, self._sealer, identifier).pack(), "status": "open", "created_at": now,
                 "expires_at": now + self._settings.interaction_seconds * SECOND,
             },
         )  # fmt: skip
@@ -133,7 +146,7 @@ class Interactions:
             id=found["id"],
             client_id=found["client_id"],
             account_id=found["account_id"],
-            request=unpack(found["request"]),
+            request=opened(unpack(found["request"]), self._sealer, found["id"]),
             par=bytes(found["par"]) if found["par"] is not None else None,
             status="open",
             created_at=found["created_at"],
@@ -200,6 +213,9 @@ class Interactions:
             client = clients.find(place, interaction.client_id)
             if client is None or not client.usable:
                 raise UnauthorizedClient("the client is suspended")
+            if request.hinted_subject not in (None, pairwise(self._hasher, account_id, client.sector)):
+                # OpenID Connect Core section 3.1.2.1: id_token_hint names somebody else.
+                raise LoginRequired("somebody else signed in than id_token_hint names")
             if not set(scopes) <= set(request.scopes):
                 raise InvalidScope("more scopes were granted than asked for")
             if details and not client.may_use_data:
@@ -209,6 +225,13 @@ class Interactions:
         except OAuthError as error:
             return self._finish_with(place, interaction, actor, error)
         self._close(connection, interaction, "approved", account_id)
+        audit.record(
+            place,
+            "identity.authorization.approved",
+            actor=actor,
+            object=("interaction", interaction.id),
+            detail={"client": client.id, "scopes": list(scopes), "consents": list(consent_ids)},
+        )
         grant = grants.give(
             place,
             account_id=account_id,

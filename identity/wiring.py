@@ -43,7 +43,7 @@ def include(host: Host) -> None:
 
     clients = Clients(db, hasher, clock)
     types = DetailTypes()
-    interactions = Interactions(issuer, settings, hasher, clock)
+    interactions = Interactions(issuer, settings, hasher, sealer, clock)
     tokens = Tokens(issuer, settings, ring, hasher, ID_TOKEN_ALGS[0])
     dpop = Dpop(issuer, settings, hasher)
     access_tokens = AccessTokens(issuer, db, ring, clients, clock)
@@ -58,7 +58,7 @@ def include(host: Host) -> None:
     host.provide(ErrorPage, page)
 
     auth = ClientAuth(issuer, settings, clients, hasher, db, clock)
-    pushed = PushedRequests(settings, db, clock, hasher, auth, dpop, types)
+    pushed = PushedRequests(settings, db, clock, hasher, sealer, auth, dpop, types)
     authorize = Authorize(
         issuer, db, clock, clients, host.get(Sessions), interactions, pushed, types, tokens, ring, page
     )

@@ -14,9 +14,11 @@ from identity.oauth.details import DetailTypes
 from identity.oauth.dpop import Dpop
 from identity.oauth.errors import InvalidRequest, InvalidRequestUri
 from identity.oauth.grants.shared import note_issued
+from identity.oauth.hints import opened, sealed
 from identity.oauth.parameters import read_form
 from identity.oauth.request import AuthorizationRequest, bound, narrowed, unpack
 from identity.settings import IdentitySettings
+from keys.envelope import Sealer
 from keys.hashing import TokenHasher
 from kit.clock import SECOND, Clock, Millis
 from kit.db import Database
@@ -41,6 +43,7 @@ class PushedRequests:
         database: Database,
         clock: Clock,
         hasher: TokenHasher,
+        sealer: Sealer,
         auth: ClientAuth,
         dpop: Dpop,
         types: DetailTypes,
@@ -49,6 +52,7 @@ class PushedRequests:
         self._database = database
         self._clock = clock
         self._hasher = hasher
+        self._sealer = sealer
         self._auth = auth
         self._dpop = dpop
         self._types = types
@@ -81,7 +85,7 @@ class PushedRequests:
             raise InvalidRequestUri("request_uri was used already")
         if found[3] <= self._clock.ms():
             raise InvalidRequestUri("request_uri has expired")
-        return digest, unpack(found[1])
+        return digest, opened(unpack(found[1]), self._sealer, digest.hex())
 
     async def _bind(self, call: Call, request: AuthorizationRequest) -> AuthorizationRequest:
         """RFC 9449 section 10.1: a proof sent here binds the code as `dpop_jkt` does."""
@@ -101,7 +105,7 @@ class PushedRequests:
             {
                 "digest": digest,
                 "client_id": client.id,
-                "request": request.pack(),
+                "request": sealed(request, self._sealer, digest.hex()).pack(),
                 "expires_at": now + lifetime * SECOND,
             },
         )

@@ -139,7 +139,9 @@ async def test_a_hint_at_somebody_else_wants_that_person(party: Party) -> None:
     await sign_in(party)
     _, answer = location(await party.authorize(party.request(prompt="none", id_token_hint=tokens["id_token"])))
     assert answer["error"] == "login_required"
-    assert "/interaction/" in location(await party.authorize(party.request(id_token_hint=tokens["id_token"])))[0]
+    page = await party.authorize(party.request(id_token_hint=tokens["id_token"]))
+    assert "/interaction/" in location(page)[0]
+    assert (await party.agree(page))["error"] == "login_required"
 
 
 async def test_a_level_that_was_not_reached_is_asked_for_once(party: Party) -> None:

@@ -117,3 +117,27 @@ async def test_a_proof_at_the_push_binds_the_code(party: Party) -> None:
     assert tokens.json()["token_type"] == "DPoP"
     differs = await push(party, proof(key, "/oauth/par"), dpop_jkt=thief.jkt)
     assert differs.json()["error"] == "invalid_request"
+
+
+async def test_a_login_hint_waits_sealed_and_arrives_whole(party: Party) -> None:
+    """Invariant I6: a hint is often somebody's e-mail address."""
+    from sqlalchemy import text
+
+    from identity.interaction import Interactions
+    from kit.db import Session
+
+    request_uri = (await push(party, login_hint="hanako@example.jp")).json()["request_uri"]
+    base, _ = location(await come(party, request_uri))
+    host = party.building.host
+
+    def stored(session: Session) -> str:
+        rows = session.connection().execute(
+            text("SELECT request FROM identity_par UNION ALL SELECT request FROM identity_interaction")
+        )
+        return " ".join(rows.scalars())
+
+    kept = await host.db.read(stored)
+    assert "login_hint" in kept
+    assert "hanako@" not in kept
+    waiting = await host.db.read(host.get(Interactions).get, base.rsplit("/", 1)[1])
+    assert waiting.login_hint == "hanako@example.jp"
