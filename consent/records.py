@@ -22,7 +22,7 @@ from consent.errors import AgreementState, BadConsent, ConsentState, UnknownCons
 from consent.ledger import commit, digest
 from consent.states import DPV_STATUS, STANDING, BadHistory, EventType, Standing, State, after, fold, read_event
 from consent.store import EventRow, RecordRow
-from identity import grants, members
+from identity import grants
 from keys.envelope import Sealer
 from keys.errors import KeyDestroyed
 from kit import audit
@@ -252,10 +252,12 @@ def _end(
 
 
 def _revision_in_force(session: Session, revision_id: str) -> Revision:
-    revision = agreements.get_revision(session, revision_id)
-    if agreements.get(session, revision.agreement_id).current_id != revision.id or revision.status != "approved":
+    revision = agreements.text_of(session, revision_id)
+    session.flush()
+    in_force, agreement, member, held = store.offer(session, revision.agreement_id)
+    if in_force != revision.id or agreement != "approved":
         raise AgreementState("Only the approved revision in force can be answered. Load the page again.")
-    if members.get(session, revision.member_id).status != "approved" or store.is_held(session, revision.member_id):
+    if member != "approved" or held:
         raise AgreementState("Sharing with this member is stopped at the moment.")
     return revision
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, select, text
+from sqlalchemy import Connection, Select, Table, bindparam, select, text
 from sqlmodel import Session, SQLModel, col
 from sqlmodel import select as orm_select
 
@@ -22,6 +22,17 @@ _ALL = select(
     _R.c.categories, _R.c.until_at, _R.c.events, _R.c.created_at, _R.c.changed_at,
 )  # fmt: skip
 _EVENT = select(_E.c.id, _E.c.account_id, _E.c.seq, _E.c.sealed)
+_BY_ID = _ALL.where(_R.c.id == bindparam("id"))
+_STANDING = _ALL.where(
+    _R.c.account_id == bindparam("account"), _R.c.agreement_id == bindparam("agreement"), _R.c.state == STANDING
+)
+_LAST_EVENT = _EVENT.where(_E.c.record_id == bindparam("record")).order_by(_E.c.seq.desc()).limit(1)
+_ADD_RECORD, _ADD_EVENT = _R.insert(), _E.insert()
+_CHANGE_RECORD = _R.update().where(_R.c.id == bindparam("key"))
+_OFFER = text(
+    "SELECT a.current_id, a.status, m.status, EXISTS (SELECT 1 FROM consent_hold h WHERE h.member_id = a.member_id) "
+    "FROM consent_agreement a JOIN identity_member m ON m.id = a.member_id WHERE a.id = :id"
+)
 _CHANGING = ("revision_id", "state", "purpose", "categories", "until_at", "events", "changed_at")
 
 
@@ -94,14 +105,13 @@ class EventRow:
 
 def record_of(session: Session, consent_id: str, account_id: str | None) -> RecordRow | None:
     """A record; None if there is none or it is somebody else's."""
-    found = _records(session, _ALL.where(_R.c.id == consent_id))
+    found = _records(session, _BY_ID, {"id": consent_id})
     return found[0] if found and account_id in (None, found[0].account_id) else None
 
 
 def standing_record(session: Session, account_id: str, agreement_id: str) -> RecordRow | None:
     """The one record of a resident under an agreement that stands (its end may have passed)."""
-    of_both = (_R.c.account_id == account_id) & (_R.c.agreement_id == agreement_id)
-    found = _records(session, _ALL.where(of_both & (_R.c.state == STANDING)))
+    found = _records(session, _STANDING, {"account": account_id, "agreement": agreement_id})
     return found[0] if found else None
 
 
@@ -126,10 +136,9 @@ def save_record(session: Session, row: RecordRow) -> None:
     """Write a record's row: its first event makes it, later ones change it."""
     connection = session.connection()
     if row.events == 1:
-        connection.execute(_R.insert(), {name: getattr(row, name) for name in _R.c.keys()})  # noqa: SIM118
+        connection.execute(_ADD_RECORD, {name: getattr(row, name) for name in _R.c.keys()})  # noqa: SIM118
         return
-    changed = {name: getattr(row, name) for name in _CHANGING}
-    connection.execute(_R.update().where(_R.c.id == row.id), changed)
+    connection.execute(_CHANGE_RECORD, {"key": row.id, **{name: getattr(row, name) for name in _CHANGING}})
 
 
 def add_event(session: Session, event_id: str, row: RecordRow, sealed: bytes) -> None:
@@ -141,7 +150,7 @@ def add_event(session: Session, event_id: str, row: RecordRow, sealed: bytes) ->
         "seq": row.events - 1,
         "sealed": sealed,
     }
-    session.connection().execute(_E.insert(), values)
+    session.connection().execute(_ADD_EVENT, values)
 
 
 def events_of(session: Session, consent_id: str) -> list[EventRow]:
@@ -152,8 +161,7 @@ def events_of(session: Session, consent_id: str) -> list[EventRow]:
 
 def last_event(session: Session, consent_id: str) -> EventRow | None:
     """A record's newest event."""
-    query = _EVENT.where(_E.c.record_id == consent_id).order_by(_E.c.seq.desc()).limit(1)
-    found = session.connection().execute(query).first()
+    found = session.connection().execute(_LAST_EVENT, {"record": consent_id}).first()
     return None if found is None else EventRow(*found)
 
 
@@ -164,8 +172,14 @@ def delete_for(session: Session, account_id: str) -> None:
     connection.execute(_R.delete().where(_R.c.account_id == account_id))
 
 
-def _records(session: Session, query: Select[Any]) -> list[RecordRow]:
-    return [RecordRow(*found) for found in session.connection().execute(query)]
+def offer(session: Session, agreement_id: str) -> tuple[str | None, str, str, bool]:
+    """How an agreement stands for who wants to answer it: revision in force, its status, the member's, held or not."""
+    found = session.connection().execute(_OFFER, {"id": agreement_id}).one()
+    return found[0], found[1], found[2], bool(found[3])
+
+
+def _records(session: Session, query: Select[Any], values: dict[str, str] | None = None) -> list[RecordRow]:
+    return [RecordRow(*found) for found in session.connection().execute(query, values or {})]
 
 
 def is_held(place: Session | Connection, member_id: str) -> bool:
@@ -183,14 +197,14 @@ FROM consent_record r
 JOIN consent_agreement a ON a.id = r.agreement_id
 JOIN identity_member m ON m.id = r.member_id
 """
-_BY_ID = "WHERE r.id = :id"
-_BY_PAIR = "WHERE r.account_id = :account AND r.member_id = :member ORDER BY r.state = 'given' DESC, r.id DESC LIMIT 50"
-_BY_GRANT = "JOIN identity_grant_consent g ON g.consent_id = r.id WHERE g.grant_id = :grant ORDER BY r.id DESC LIMIT 50"
+_OF_ID = "WHERE r.id = :id"
+_OF_PAIR = "WHERE r.account_id = :account AND r.member_id = :member ORDER BY r.state = 'given' DESC, r.id DESC LIMIT 50"
+_OF_GRANT = "JOIN identity_grant_consent g ON g.consent_id = r.id WHERE g.grant_id = :grant ORDER BY r.id DESC LIMIT 50"
 # On PostgreSQL a decision inside a write locks what it rests on: under snapshot isolation alone a disclosure could
 # commit after the withdrawal it did not see. SQLite has one writer, which is the same thing.
 _SHARE = " FOR SHARE OF r, a, m"
 
-_DECIDE_SQLITE = {"id": _DECIDE + _BY_ID, "pair": _DECIDE + _BY_PAIR, "grant": _DECIDE + _BY_GRANT}
+_DECIDE_SQLITE = {"id": _DECIDE + _OF_ID, "pair": _DECIDE + _OF_PAIR, "grant": _DECIDE + _OF_GRANT}
 _DECIDE_TEXT = {
     (by, share): text(statement + (_SHARE if share else ""))
     for by, statement in _DECIDE_SQLITE.items()
