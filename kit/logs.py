@@ -6,7 +6,17 @@ import sys
 from collections.abc import MutableMapping
 from typing import Any
 
-import structlog
+# structlog draws tracebacks with rich wherever that is installed. We print JSON and one-line text, and loading rich
+# would be a tenth of the time a start takes, so it is hidden for the moment of this import.
+_rich = sys.modules.get("rich")
+sys.modules["rich"] = None  # type: ignore[assignment]
+try:
+    import structlog
+finally:
+    if _rich is None:
+        del sys.modules["rich"]
+    else:
+        sys.modules["rich"] = _rich
 
 _NEVER = {
     "password", "code", "token", "secret", "client_secret", "authorization", "cookie", "login", "name", "email",

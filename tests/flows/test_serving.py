@@ -1,0 +1,114 @@
+"""Serving: two processes on PostgreSQL, TLS with a second port for client certificates, a clean end."""
+
+import datetime
+import os
+import signal
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from tests.support.server import Served, free_port
+from tests.support.source import ROOT
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """A self-signed certificate for localhost."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )  # fmt: skip
+    cert, private = folder / "cert.pem", folder / "key.pem"
+    cert.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    private.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return cert, private
+
+
+@contextmanager
+def serving(*options: str, env: dict[str, str], url: str, verify: Any = True) -> Iterator[subprocess.Popen[bytes]]:
+    """The real command until the block ends, once it answers."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("SEKISHO_")}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "portal", "serve", *options],
+        cwd=ROOT, env={**clean, **env}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        ends = time.monotonic() + 90
+        while True:
+            try:
+                httpx2.get(f"{url}/healthz", verify=verify, timeout=5).raise_for_status()
+                break
+            except httpx2.TransportError:
+                assert process.poll() is None, process.stderr and process.stderr.read().decode()
+                assert time.monotonic() < ends, "no answer"
+                time.sleep(0.1)
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        process.wait(30)
+        assert process.stderr is not None
+        process.stderr.close()
+
+
+def test_an_interrupt_ends_it_cleanly(server: Served) -> None:
+    """Ctrl-C: exit code 0, and the next start serves the same data."""
+    os.kill(server.pid, signal.SIGINT)
+    assert server._reap() == 0
+    server.start()
+    assert httpx2.get(f"{server.url}/ledger/checkpoint").status_code == 200
+
+
+def test_it_serves_tls_and_a_second_port_for_client_certificates(tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path)
+    port, second = free_port(), free_port()
+    trust = ssl.create_default_context(cafile=str(cert))
+    options = [
+        "--port", str(port), "--mtls-port", str(second), "--data", str(tmp_path / "data"), "--tls-cert", str(cert),
+        "--tls-key", str(key), "--issuer", f"https://localhost:{port}",
+    ]  # fmt: skip
+    with serving(*options, env={}, url=f"https://localhost:{port}", verify=trust):
+        found = httpx2.get(f"https://localhost:{port}/.well-known/openid-configuration", verify=trust)
+        assert found.json()["issuer"] == f"https://localhost:{port}"
+        assert httpx2.get(f"https://localhost:{second}/healthz", verify=trust).status_code == 200
+        page = httpx2.get(f"https://localhost:{port}/sign-in", verify=trust)
+        assert "strict-transport-security" in page.headers
+
+
+@pytest.mark.postgres
+def test_two_workers_share_a_postgresql_and_end_together(postgres: Any, tmp_path: Path) -> None:
+    port = free_port()
+    url = f"http://localhost:{port}"
+    env = {"SEKISHO_DATABASE_URL": postgres.create(), "SEKISHO_DATA": str(tmp_path / "data")}
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("SEKISHO_")}
+    (tmp_path / "data").mkdir()
+    for command in (["keys", "new-root", str(tmp_path / "data" / "root.key")], ["migrate"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "portal", *command], cwd=ROOT, env={**clean, **env}, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+    with serving("--workers", "2", "--port", str(port), env=env, url=url) as process:
+        answers = [httpx2.get(f"{url}/oauth/jwks") for _ in range(20)]  # a connection each: both workers answer
+        assert {answer.status_code for answer in answers} == {200}
+        assert len({answer.text for answer in answers}) == 1, "the workers publish different keys"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
