@@ -1,13 +1,17 @@
 """What accounts, credentials and sessions plug into the building; called by `identity.wiring.include`."""
 
+from dataclasses import replace
+
 from identity import errors_account as errors
 from identity.attempts import Attempts
 from identity.credentials import Credentials
 from identity.passkeys import Passkeys
 from identity.sessions import Sessions
-from identity.throttle import Throttles
+from identity.settings import IdentitySettings
+from identity.throttle import Policy, Throttles
 from keys.envelope import Sealer
 from keys.hashing import Passwords, TokenHasher
+from kit.clock import SECOND
 from kit.db import Session
 from kit.host import Host
 
@@ -17,9 +21,23 @@ SWEEP_SECONDS = 300
 def include(host: Host) -> None:
     """Provide Sessions, Attempts, Throttles, Credentials and Passkeys, and sweep what ran out."""
     sealer, hasher = host.get(Sealer), host.get(TokenHasher)
-    sessions = Sessions(host.db, sealer, hasher, host.clock)
+    settings: IdentitySettings = host.settings.identity
+    sessions = Sessions(
+        host.db,
+        sealer,
+        hasher,
+        host.clock,
+        idle=settings.session_idle_seconds * SECOND,
+        absolute=settings.session_seconds * SECOND,
+    )
     attempts = Attempts(sealer, hasher, host.clock)
-    throttles = Throttles(hasher)
+    policy = Policy()
+    policy = replace(
+        policy,
+        account=replace(policy.account, burst=settings.account_tries),
+        source=replace(policy.source, burst=settings.source_tries),
+    )
+    throttles = Throttles(hasher, policy)
     credentials = Credentials(
         host.db,
         host.clock,

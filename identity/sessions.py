@@ -90,11 +90,23 @@ def require_recent(session: BrowserSession, *, now: Millis, within: Millis = REC
 class Sessions:
     """The sessions of this city."""
 
-    def __init__(self, database: Database, sealer: Sealer, hasher: TokenHasher, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        sealer: Sealer,
+        hasher: TokenHasher,
+        clock: Clock,
+        *,
+        idle: Millis = IDLE,
+        absolute: Millis = ABSOLUTE,
+    ) -> None:
         self._database = database
         self._sealer = sealer
         self._hasher = hasher
         self._clock = clock
+        self._idle = idle
+        self._absolute = absolute
+        self._seen_step = min(SEEN_STEP, idle // 4)
         self._cache: dict[bytes, _Entry] = {}
 
     async def find(self, token: str | None) -> BrowserSession | None:
@@ -105,17 +117,17 @@ class Sessions:
         count = await self._database.counter("sessions")
         now = self._clock.ms()
         entry = self._cache.get(key)
-        if entry is None or entry.count != count or now - entry.seen_at >= IDLE:
+        if entry is None or entry.count != count or now - entry.seen_at >= self._idle:
             # Idle by our memory may be in use by another process's: the table decides.
             entry = await self._database.peek(_load, key, count)
             if entry is None:
                 self._cache.pop(key, None)
                 return None
             self._remember(key, entry)
-        if now - entry.seen_at >= IDLE or now >= entry.session.expires_at:
+        if now - entry.seen_at >= self._idle or now >= entry.session.expires_at:
             self._cache.pop(key, None)
             return None
-        if now - entry.seen_at >= SEEN_STEP:
+        if now - entry.seen_at >= self._seen_step:
             await self._database.write(_mark_seen, key, now)
             self._remember(key, replace(entry, seen_at=now))
         return entry.session
@@ -147,7 +159,7 @@ class Sessions:
             device=b"",
             auth_at=now,
             seen_at=now,
-            expires_at=now + ABSOLUTE,
+            expires_at=now + self._absolute,
         )
         key = self._sealer.owner(session, account_id)
         row.device = key.seal(f"identity_session|device|{row.id}", user_agent[:300].encode())
@@ -180,7 +192,7 @@ class Sessions:
         rows = session.exec(
             select(Row)
             .where(Row.account_id == account_id, col(Row.ended_at).is_(None))
-            .where(col(Row.expires_at) > now, col(Row.seen_at) > now - IDLE)
+            .where(col(Row.expires_at) > now, col(Row.seen_at) > now - self._idle)
             .order_by(col(Row.seen_at).desc(), col(Row.id).desc())
         ).all()
         if not rows:
@@ -231,7 +243,7 @@ class Sessions:
             col(Row.account_id).in_(list(account_ids)),
             col(Row.ended_at).is_(None),
             col(Row.expires_at) > now,
-            col(Row.seen_at) > now - IDLE,
+            col(Row.seen_at) > now - self._idle,
         )
         return len(session.exec(query).all())
 

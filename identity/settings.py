@@ -22,3 +22,9 @@ class IdentitySettings(BaseModel):
         "off", description="Whether DPoP proofs at the token and pushed-request endpoints must carry our nonce"
     )
     assertion_seconds: int = Field(3600, ge=10, le=3600, description="How far ahead a client assertion may expire")
+    session_idle_seconds: int = Field(3600, ge=60, le=86_400, description="A browser session ends after this unused")
+    session_seconds: int = Field(
+        86_400, ge=300, le=604_800, description="A browser session ends after this in any case"
+    )
+    account_tries: int = Field(5, ge=3, le=20, description="Wrong passwords or codes in a row before an account waits")
+    source_tries: int = Field(30, ge=5, le=100_000, description="Failed sign-ins at once from one network address")

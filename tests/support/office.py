@@ -13,6 +13,7 @@ from identity.attempts import Attempts
 from identity.credentials import Browser, CodeNeeded, Credentials, SignedIn
 from identity.passkeys import Passkeys
 from identity.sessions import Sessions
+from identity.settings import IdentitySettings
 from identity.throttle import Throttles
 from keys import wiring as keys_wiring
 from keys.envelope import Sealer
@@ -135,7 +136,7 @@ def person(account_id: str) -> Actor:
 @asynccontextmanager
 async def open_office(db: Database, clock: FrozenClock, *, issuer: str = ISSUER) -> AsyncIterator[Office]:
     """Compose keys and accounts over a started database."""
-    settings = SimpleNamespace(keys=KeysSettings(root_key=SecretStr(new_text())))
+    settings = SimpleNamespace(keys=KeysSettings(root_key=SecretStr(new_text())), identity=IdentitySettings())
     host = Host(db, clock, settings, issuer)
     trail = AuditTrail(db, clock)
     for package, include in (("keys", keys_wiring.include), ("identity", accounts_wiring.include)):
