@@ -88,7 +88,7 @@ class NewClientAnswer(Answer):
 class SecretAnswer(Answer):
     """A fresh secret, shown this once."""
 
-    client_secret: str
+    client_secret: str = Field(examples=["sec_3vq0Zk1mS8dN2xJ5wT7yB4cF6hL9pR0aE1gU3iO5qKs"])
 
 
 class GrantAnswer(Answer):

@@ -228,7 +228,13 @@ def _document(name: str, summary: str) -> Operation:
         "operationId": f"identity_{name}",
         "tags": ["discovery"],
         "summary": summary,
-        "responses": {"200": _answer("The metadata document", {"type": "object", "required": ["issuer"]})},
+        "responses": {
+            "200": _answer(
+                "The metadata document",
+                {"type": "object", "required": ["issuer"], "properties": {"issuer": {"type": "string"}}},
+                {"issuer": "https://id.city.example", "token_endpoint": "https://id.city.example/oauth/token"},
+            )
+        },
     }
 
 

@@ -94,36 +94,6 @@ class AccessDenied(OAuthError):
     code, status, spec = "access_denied", 403, "RFC 6749 s.4.1.2.1"
 
 
-class ServerError(OAuthError):
-    """Our fault; the text says nothing about it."""
-
-    code, status, spec = "server_error", 500, "RFC 6749 s.4.1.2.1"
-
-
-class TemporarilyUnavailable(OAuthError):
-    """Too busy just now; try again."""
-
-    code, status, spec = "temporarily_unavailable", 503, "RFC 6749 s.4.1.2.1"
-
-
-class UnsupportedTokenType(OAuthError):
-    """A token of this kind can't be revoked here."""
-
-    code, status, spec = "unsupported_token_type", 400, "RFC 7009 s.2.2.1"
-
-
-class InvalidToken(OAuthError):
-    """The access token is expired, revoked, malformed, or bound to another key."""
-
-    code, status, spec = "invalid_token", 401, "RFC 6750 s.3.1"
-
-
-class InsufficientScope(OAuthError):
-    """The access token is fine, but not for this."""
-
-    code, status, spec = "insufficient_scope", 403, "RFC 6750 s.3.1"
-
-
 class InvalidTarget(OAuthError):
     """The requested resource is unknown or not allowed to this client."""
 
@@ -152,12 +122,6 @@ class InvalidRequestUri(OAuthError):
     """The request_uri is unknown, expired, spent, or another client's."""
 
     code, status, spec = "invalid_request_uri", 400, "OpenID Connect Core s.3.1.2.6, RFC 9126 s.2.2"
-
-
-class InvalidRequestObject(OAuthError):
-    """The request object can't be trusted."""
-
-    code, status, spec = "invalid_request_object", 400, "OpenID Connect Core s.3.1.2.6"
 
 
 class RequestNotSupported(OAuthError):
@@ -190,12 +154,6 @@ class ConsentRequired(OAuthError):
     code, status, spec = "consent_required", 400, "OpenID Connect Core s.3.1.2.6"
 
 
-class InteractionRequired(OAuthError):
-    """prompt=none, and a page is needed for another reason."""
-
-    code, status, spec = "interaction_required", 400, "OpenID Connect Core s.3.1.2.6"
-
-
 ROWS: tuple[type[OAuthError], ...] = (
     InvalidRequest,
     InvalidClient,
@@ -205,21 +163,14 @@ ROWS: tuple[type[OAuthError], ...] = (
     UnsupportedResponseType,
     InvalidScope,
     AccessDenied,
-    ServerError,
-    TemporarilyUnavailable,
-    UnsupportedTokenType,
-    InvalidToken,
-    InsufficientScope,
     InvalidTarget,
     InvalidDpopProof,
     UseDpopNonce,
     InvalidAuthorizationDetails,
     InvalidRequestUri,
-    InvalidRequestObject,
     RequestNotSupported,
     RequestUriNotSupported,
     RegistrationNotSupported,
     LoginRequired,
     ConsentRequired,
-    InteractionRequired,
 )
