@@ -1,5 +1,6 @@
 """People of the desk in front of the whole building: staff sessions and forms, without the sign-in page."""
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +25,13 @@ class Colleague:
     id: str
     token: str
     lang: str = "en"
+    notice: str = ""
     headers: dict[str, str] = field(default_factory=dict)
 
     def _sent(self) -> dict[str, str]:
+        kept = f"; sekisho-notice={self.notice}" if self.notice else ""
         return {
-            "cookie": f"{session_cookie(self.app.settings.issuer)}={self.token}",
+            "cookie": f"{session_cookie(self.app.settings.issuer)}={self.token}{kept}",
             "accept-language": self.lang,
             "accept": "text/html",
             "origin": self.app.settings.issuer,
@@ -36,10 +39,15 @@ class Colleague:
         }
 
     async def get(self, path: str) -> Any:
-        return await self.http.get(path, headers=self._sent())
+        page = await self.http.get(path, headers=self._sent())
+        self.notice = ""
+        return page
 
     async def post(self, path: str, form: dict[str, Any] | None = None) -> Any:
-        return await self.http.post(path, data=form or {}, headers=self._sent())
+        page = await self.http.post(path, data=form or {}, headers=self._sent())
+        found = re.search(r"sekisho-notice=([^;]+)", page.headers.get("set-cookie", ""))
+        self.notice = found[1] if found else ""
+        return page
 
     async def api(self, method: str, path: str, body: Any = None) -> Any:
         headers = self._sent() | {"accept": "application/json"}

@@ -1,0 +1,474 @@
+"""From members, clients, agreements, keys and the trail to the console's pages: one snapshot each."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from sqlalchemy import func, select
+
+from consent import agreements, holds
+from consent.agreements import AgreementView, Revision
+from consent.purposes import LAWFUL_BASES, PURPOSES
+from identity import clients, grants, members
+from identity.clients import Client
+from infobank.catalogue import Catalogue
+from keys.ceremonies import KeyInfo
+from keys.envelope import Sealer
+from kit.audit import AuditEntry, audit_table, entries
+from kit.clock import Millis
+from kit.db import Session
+from kit.encoding import canonical
+from kit.host import Host
+from portal import staff
+from portal.contexts import console as pages
+from portal.i18n import ngettext
+
+PAGE = 50
+ALL = 1000
+LIVING = ("next", "active", "retired")
+ALGS = ("EdDSA", "ES256", "RS256")
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """Who looks, in which language."""
+
+    host: Host
+    lang: str
+    roles: frozenset[str]
+
+    def category(self, code: str) -> str:
+        """A data category in words; its id if the bank does not know it."""
+        found = self.host.get(Catalogue).find(code)
+        return found.label.of(self.lang) if found else code
+
+
+@dataclass(frozen=True)
+class Filter:
+    """The filter of the trail, as its address carries it."""
+
+    action: str = ""
+    actor: str = ""
+    object: str = ""
+    since: Millis | None = None
+    until: Millis | None = None
+
+    def find(
+        self, session: Session, *, after: int | None = None, before: int | None = None, newest_first: bool, limit: int
+    ) -> list[AuditEntry]:
+        """Entries that fit."""
+        return entries(
+            session,
+            after_seq=after,
+            before_seq=before,
+            action=self.action or None,
+            actor_id=self.actor or None,
+            object_id=self.object or None,
+            since=self.since,
+            until=self.until,
+            newest_first=newest_first,
+            limit=limit,
+        )
+
+    def query(self, **more: str) -> str:
+        """The address's query for this filter."""
+        kept = {
+            "action": self.action,
+            "actor": self.actor,
+            "object": self.object,
+            "since": staff.typed_time(self.since),
+            "until": staff.typed_time(self.until),
+        }
+        return urlencode({name: value for name, value in (kept | more).items() if value})
+
+
+def overview(session: Session, viewer: Viewer, *, keys: list[KeyInfo]) -> pages.Overview:
+    """The first page of the console."""
+    known = members.list_all(session, limit=ALL)
+    last = session.connection().execute(select(func.max(audit_table.c.seq))).scalar() or 0
+    latest = entries(session, newest_first=True, limit=8)
+    names = _colleagues(session, viewer, latest)
+    return pages.Overview(
+        figures=(
+            pages.Figure("members", len(known), "/console/members"),
+            pages.Figure("clients", len(clients.list_all(session, limit=ALL)), "/console/clients"),
+            pages.Figure("agreements", len(agreements.list_all(session, limit=ALL)), "/console/agreements"),
+            pages.Figure("keys", sum(one.state in LIVING for one in keys), "/console/keys"),
+            pages.Figure("entries", last, "/console/audit"),
+        ),
+        waiting=(
+            *(
+                pages.Waiting("member", one.name(viewer.lang), f"/console/members/{one.id}")
+                for one in known
+                if one.status == "applied"
+            ),
+            *(
+                pages.Waiting("offer", one.notice(viewer.lang).title, _revision_href(one))
+                for one in agreements.pending(session)
+            ),
+        ),
+        latest=tuple(pages.LatestLine(one.at, one.action, _who(one, names), _what(one)) for one in latest),
+    )
+
+
+def member_list(session: Session, viewer: Viewer, *, status: members.Status | None, after: str) -> pages.Members:
+    """Members in order of application."""
+    found = members.list_all(session, status=status, after=after, limit=PAGE)
+    older = ""
+    if len(found) == PAGE:
+        older = "/console/members?" + urlencode({"status": status or "", "after": found[-1].id})
+    return pages.Members(
+        status=status or "",
+        members=tuple(
+            pages.MemberLine(
+                one.id,
+                one.name(viewer.lang),
+                one.status,
+                len(clients.list_ids_of_member(session, one.id)),
+                one.created_at,
+            )
+            for one in found
+        ),
+        older=older,
+    )
+
+
+def member_page(session: Session, viewer: Viewer, member_id: str) -> pages.MemberPage:
+    """One member."""
+    found = members.get(session, member_id)
+    own = agreements.list_all(session, member_id=member_id)
+    return pages.MemberPage(
+        id=found.id,
+        name_ja=found.name_ja,
+        name_en=found.name_en,
+        status=found.status,
+        site=found.site or "",
+        sources=tuple(viewer.category(one) for one in found.source_categories),
+        accreditation=_accreditation(viewer, found.accreditation),
+        created_at=found.created_at,
+        changed_at=found.changed_at,
+        held=holds.is_held(session, member_id),
+        clients=tuple(
+            pages.SmallLine(one.name(viewer.lang), one.status, f"/console/clients/{one.id}")
+            for one in clients.list_all(session, member_id=member_id)
+        ),
+        agreements=tuple(
+            pages.SmallLine(
+                agreements.current(session, one.id).notice(viewer.lang).title,
+                one.status,
+                f"/console/agreements/{one.id}",
+            )
+            for one in own
+        ),
+    )
+
+
+def member_effect(session: Session, viewer: Viewer, member_id: str) -> pages.Confirm:
+    """What suspending a member would touch."""
+    found = members.get(session, member_id)
+    own = clients.list_ids_of_member(session, member_id)
+    held = [one for client_id in own for one in grants.holders(session, client_id)]
+    people = set(held) | set(holds.standing_accounts(session, member_id))
+    return pages.Confirm(
+        what="suspend-member",
+        name=found.name(viewer.lang),
+        counts=(("clients", len(own)), ("grants", len(held)), ("residents", len(people))),
+        undoable=True,
+        action=f"/console/members/{member_id}/suspend",
+        fields=(),
+        back=f"/console/members/{member_id}",
+    )
+
+
+def client_list(session: Session, viewer: Viewer, *, after: str) -> pages.Clients:
+    """Clients in order of registration."""
+    found = clients.list_all(session, after=after, limit=PAGE)
+    names = {one.member_id: _member_name(session, viewer, one.member_id) for one in found}
+    return pages.Clients(
+        clients=tuple(
+            pages.ClientLine(
+                one.id, one.name(viewer.lang), names[one.member_id], one.status, one.auth_method, one.created_at
+            )
+            for one in found
+        ),
+        older=f"/console/clients?after={found[-1].id}" if len(found) == PAGE else "",
+    )
+
+
+def client_form(
+    session: Session, viewer: Viewer, *, values: Mapping[str, str], errors: dict[str, str] | None = None
+) -> pages.ClientForm:
+    """The form for a new client."""
+    chosen = values.get("member", "")
+    return pages.ClientForm(
+        values=dict(values),
+        members=tuple(
+            pages.Choice(one.id, one.name(viewer.lang), one.id == chosen)
+            for one in members.list_all(session, limit=ALL)
+        ),
+        errors=errors or {},
+    )
+
+
+def client_page(session: Session, viewer: Viewer, client_id: str) -> pages.ClientPage:
+    """One client."""
+    found = clients.get(session, client_id)
+    return pages.ClientPage(
+        id=found.id,
+        name_ja=found.name_ja,
+        name_en=found.name_en,
+        status=found.status,
+        member=_member_name(session, viewer, found.member_id),
+        member_href=f"/console/members/{found.member_id}" if found.member_id else "",
+        member_status=found.member_status or "",
+        method=found.auth_method,
+        redirect_uris=found.redirect_uris,
+        grant_types=tuple(sorted(found.grant_types)),
+        scopes=tuple(sorted(found.scopes)),
+        dpop=found.dpop_bound,
+        par=found.require_par,
+        first_party=found.first_party,
+        residents=len(grants.holders(session, client_id)),
+        created_at=found.created_at,
+        has_secret=found.secret_digest is not None,
+    )
+
+
+def client_effect(session: Session, viewer: Viewer, client_id: str, *, secret: bool) -> pages.Confirm:
+    """What suspending a client, or giving it a new secret, would touch."""
+    found = clients.get(session, client_id)
+    held = grants.holders(session, client_id)
+    act = "secret" if secret else "suspend"
+    return pages.Confirm(
+        what="new-secret" if secret else "suspend-client",
+        name=found.name(viewer.lang),
+        counts=() if secret else (("grants", len(held)), ("residents", len(set(held)))),
+        undoable=not secret,
+        action=f"/console/clients/{client_id}/{act}",
+        fields=(),
+        back=f"/console/clients/{client_id}",
+    )
+
+
+def secret_page(viewer: Viewer, client: Client, secret: str, *, again: bool) -> pages.ClientSecret:
+    """The one moment in which a secret is seen."""
+    return pages.ClientSecret(client.id, client.name(viewer.lang), secret, again)
+
+
+def agreement_list(session: Session, viewer: Viewer, *, after: str) -> pages.Agreements:
+    """What waits for the board, and all agreements."""
+    found = agreements.list_all(session, after=after, limit=PAGE)
+    return pages.Agreements(
+        pending=tuple(_pending_line(session, viewer, one) for one in agreements.pending(session)),
+        agreements=tuple(_agreement_line(session, viewer, one) for one in found),
+        older=f"/console/agreements?after={found[-1].id}" if len(found) == PAGE else "",
+    )
+
+
+def agreement_page(session: Session, viewer: Viewer, agreement_id: str, *, number: int | None) -> pages.AgreementPage:
+    """One revision, whole: the one asked for, or the one in force, or the newest."""
+    known = agreements.revisions(session, agreement_id)
+    shown = next((one for one in known if one.number == number), None) or agreements.current(session, agreement_id)
+    purpose, basis = PURPOSES.get(shown.purpose), LAWFUL_BASES.get(shown.lawful_basis)
+    return pages.AgreementPage(
+        agreement_id=agreement_id,
+        revision_id=shown.id,
+        number=shown.number,
+        status=shown.status,
+        title=shown.notice(viewer.lang).title,
+        member=shown.recipient.name(viewer.lang),
+        member_href=f"/console/members/{shown.member_id}",
+        contact=shown.recipient.contact,
+        purpose=purpose.label(viewer.lang) if purpose else shown.purpose,
+        purpose_code=shown.purpose,
+        basis=basis.label(viewer.lang) if basis else shown.lawful_basis,
+        duration=duration_words(shown.duration),
+        retention=duration_words(shown.retention),
+        jurisdiction=shown.jurisdiction,
+        categories=tuple(
+            pages.UseLine(viewer.category(one.category), one.category, one.required, one.sensitivity)
+            for one in shown.categories
+        ),
+        texts=tuple(
+            pages.NoticeText(one.lang, one.title, one.short, one.full, one.benefit, one.if_refused, one.forbidden)
+            for one in (shown.text["ja"], shown.text["en"])
+        ),
+        hash=shown.hash,
+        predecessor=shown.predecessor or "",
+        at=shown.created_at,
+        revisions=tuple(
+            pages.RevisionLine(one.number, one.status, one.created_at, _revision_href(one), one.id == shown.id)
+            for one in reversed(known)
+        ),
+        may_decide=bool(viewer.roles & set(staff.CONSOLE)),
+    )
+
+
+def key_page(found: list[KeyInfo]) -> pages.Keys:
+    """All keys, the living first."""
+    order = {state: place for place, state in enumerate(("active", "next", "retired", "compromised", "destroyed"))}
+
+    def lines(*, signing: bool) -> tuple[pages.KeyLine, ...]:
+        chosen = [one for one in found if (one.purpose == "signing") is signing and one.purpose != "derive"]
+        chosen.sort(key=lambda one: (one.alg, order.get(one.state, 9), -one.created_at))
+        return tuple(
+            pages.KeyLine(
+                one.id,
+                one.alg,
+                one.state,
+                one.created_at,
+                one.activated_at,
+                one.retired_at,
+                one.verify_until,
+                one.data_keys,
+            )
+            for one in chosen
+        )
+
+    signing = lines(signing=True)
+    return pages.Keys(signing, lines(signing=False), tuple(dict.fromkeys(one.alg for one in signing)))
+
+
+def key_effect(found: list[KeyInfo], *, alg: str, compromised: bool) -> pages.Confirm:
+    """What a rotation would touch; without an algorithm, that of the key-encryption key."""
+    if not alg:
+        wrapped = sum(one.data_keys or 0 for one in found if one.purpose == "data" and one.state == "active")
+        return pages.Confirm(
+            "rotate-kek", "", (("data_keys", wrapped),), False, "/console/keys/rotate", (("kek", "1"),), "/console/keys"
+        )
+    fields = (("alg", alg), *((("compromised", "1"),) if compromised else ()))
+    what = "compromise-key" if compromised else "rotate-signing"
+    return pages.Confirm(what, alg, (), False, "/console/keys/rotate", fields, "/console/keys")
+
+
+def audit_page(
+    session: Session,
+    viewer: Viewer,
+    *,
+    wanted: Filter,
+    before: int | None,
+    after: int | None,
+    typed: Mapping[str, str],
+    errors: dict[str, str] | None = None,
+) -> pages.Audit:
+    """The trail, newest first, a page at a time."""
+    if after is not None:  # the page of newer ones: the nearest above, then turned round
+        found = wanted.find(session, after=after, newest_first=False, limit=PAGE + 1)
+        more_newer, found = len(found) > PAGE, found[:PAGE][::-1]
+        more_older = True
+    else:
+        found = wanted.find(session, before=before, newest_first=True, limit=PAGE + 1)
+        more_older, found = len(found) > PAGE, found[:PAGE]
+        more_newer = before is not None
+    names = _colleagues(session, viewer, found)
+    newer = wanted.query(after=str(found[0].seq)) if found and more_newer else ""
+    older = wanted.query(before=str(found[-1].seq)) if found and more_older else ""
+    return pages.Audit(
+        action=wanted.action,
+        actor=wanted.actor,
+        object=wanted.object,
+        since=typed.get("since", ""),
+        until=typed.get("until", ""),
+        lines=tuple(_audit_line(one, wanted, names) for one in found),
+        newer=f"/console/audit?{newer}" if newer else "",
+        older=f"/console/audit?{older}" if older else "",
+        export="/console/audit.jsonl" + (f"?{wanted.query()}" if wanted.query() else ""),
+        errors=errors or {},
+    )
+
+
+_DURATION = re.compile(r"P(\d+)([YMWD])")
+
+
+def duration_words(text: str) -> str:
+    """An ISO 8601 duration in words, where it is one number; else as it is."""
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        return text
+    number = int(match[1])
+    match match[2]:
+        case "Y":
+            return ngettext("%(num)d year", "%(num)d years", number)
+        case "M":
+            return ngettext("%(num)d month", "%(num)d months", number)
+        case "W":
+            return ngettext("%(num)d week", "%(num)d weeks", number)
+        case _:
+            return ngettext("%(num)d day", "%(num)d days", number)
+
+
+# -- lines
+
+
+def _member_name(session: Session, viewer: Viewer, member_id: str | None) -> str:
+    found = members.find(session, member_id) if member_id else None
+    return found.name(viewer.lang) if found else ""
+
+
+def _accreditation(viewer: Viewer, given: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
+    """Accreditation as stored: plain words, or words in both languages, by name."""
+    shown = []
+    for name, words in given.items():
+        if isinstance(words, Mapping):
+            words = words.get(viewer.lang) or words.get("ja") or ""
+        if words:
+            shown.append((name, str(words)))
+    return tuple(shown)
+
+
+def _revision_href(one: Revision) -> str:
+    return f"/console/agreements/{one.agreement_id}?revision={one.number}"
+
+
+def _pending_line(session: Session, viewer: Viewer, one: Revision) -> pages.AgreementLine:
+    return pages.AgreementLine(
+        _revision_href(one),
+        one.notice(viewer.lang).title,
+        one.recipient.name(viewer.lang),
+        one.status,
+        one.number,
+        one.created_at,
+    )
+
+
+def _agreement_line(session: Session, viewer: Viewer, view: AgreementView) -> pages.AgreementLine:
+    shown = agreements.current(session, view.id)
+    return pages.AgreementLine(
+        f"/console/agreements/{view.id}",
+        shown.notice(viewer.lang).title,
+        shown.recipient.name(viewer.lang),
+        view.status,
+        shown.number,
+        view.changed_at,
+    )
+
+
+def _colleagues(session: Session, viewer: Viewer, found: list[AuditEntry]) -> Mapping[str, str]:
+    return staff.names(
+        session, viewer.host.get(Sealer), [one.actor_id for one in found if one.actor_kind == "operator"]
+    )
+
+
+def _who(one: AuditEntry, names: Mapping[str, str]) -> str:
+    return f"{one.actor_kind} {names.get(one.actor_id, one.actor_id)}".strip()
+
+
+def _what(one: AuditEntry) -> str:
+    return f"{one.object_kind} {one.object_id}".strip()
+
+
+def _audit_line(one: AuditEntry, wanted: Filter, names: Mapping[str, str]) -> pages.AuditLine:
+    kept = Filter(action=wanted.action)
+    return pages.AuditLine(
+        seq=one.seq or 0,
+        at=one.at,
+        action=one.action,
+        outcome=one.outcome,
+        actor=_who(one, names),
+        actor_href=f"/console/audit?{kept.query(actor=one.actor_id)}" if one.actor_id else "",
+        object=_what(one),
+        object_href=f"/console/audit?{kept.query(object=one.object_id)}" if one.object_id else "",
+        detail=canonical(one.detail).decode(),
+        hash=(one.hash or b"").hex()[:12],
+    )

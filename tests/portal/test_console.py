@@ -1,0 +1,267 @@
+"""The operators' console over HTTP: who gets in, what each act does and says before it does it, the trail."""
+
+import json
+import re
+from html import unescape
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from consent import agreements
+from consent.proposal import Proposal
+from identity import members
+from identity.clients import Clients
+from kit import audit
+from kit.db import Session
+from kit.host import SYSTEM
+from tests.support.desk import Colleague, colleague
+
+if TYPE_CHECKING:
+    from portal.app import Building
+
+pytestmark = pytest.mark.anyio
+
+WORDS = {
+    "title": "More buses", "short": "We plan the timetable.", "full": "Rides of 90 days.", "benefit": "More buses.",
+    "if_refused": "Nothing changes.", "forbidden": "Passing it on.",
+}  # fmt: skip
+PROPOSAL = {
+    "purpose": "ImproveTransportMobility",
+    "categories": [{"category": "mobility", "required": True, "sensitivity": 1}],
+    "retention": "P90D",
+    "duration": "P180D",
+    "contact": "data@bus.example",
+    "text": {"ja": WORDS | {"title": "バスを増やす"}, "en": WORDS},
+}
+
+
+@pytest.fixture
+async def operator(app: "Building", client: Any) -> Colleague:
+    return await colleague(app, client, "operator")
+
+
+async def follow(page: Any, who: Colleague) -> Any:
+    assert page.status_code == 303, page.text[:400]
+    return await who.get(page.headers["location"])
+
+
+async def a_member(operator: Colleague, **more: Any) -> str:
+    sent = {"name_ja": "湊浜交通", "name_en": "Minatohama Transit", "source": ["mobility", "nonsense"]} | more
+    made = await operator.post("/console/members/new", sent)
+    assert made.status_code == 303, made.text[:400]
+    return str(made.headers["location"].rsplit("/", 1)[1])
+
+
+async def a_client(operator: Colleague, **more: Any) -> Any:
+    sent = {
+        "name_ja": "乗換案内", "name_en": "Journeys", "redirect_uris": "https://bus.example/cb",
+        "method": "client_secret_basic", "scope": "openid profile",
+    }  # fmt: skip
+    return await operator.post("/console/clients/new", sent | more)
+
+
+async def an_offer(app: "Building", member_id: str) -> agreements.Revision:
+    await app.host.db.write(members.approve, member_id, actor=SYSTEM, now=app.host.clock.ms())
+    proposal = Proposal.model_validate_json(json.dumps(PROPOSAL))
+    return await app.host.db.write(
+        agreements.propose, member_id=member_id, proposal=proposal, actor=SYSTEM, now=app.host.clock.ms()
+    )
+
+
+async def test_only_operators_enter_and_reviewers_see_the_agreements_only(app: "Building", client: Any) -> None:
+    paths = ("", "/members", "/members/new", "/clients", "/clients/new", "/keys", "/audit", "/audit.jsonl")
+    analyst = await colleague(app, client, "analyst")
+    reviewer = await colleague(app, client, "reviewer")
+    operator = await colleague(app, client, "operator")
+    resident = await colleague(app, client, kind="resident")
+    for path in paths:
+        assert (await operator.get(f"/console{path}")).status_code == 200, path
+        for other in (analyst, reviewer, resident):
+            assert (await other.get(f"/console{path}")).status_code == 404, path
+    assert (await reviewer.get("/console/agreements")).status_code == 200
+    assert (await analyst.get("/console/agreements")).status_code == 404
+    assert (await reviewer.get("/desk")).headers["location"] == "/console/agreements"
+    assert (await reviewer.post("/console/members/new", {"name_ja": "x", "name_en": "x"})).status_code == 404
+
+
+async def test_a_member_applies_is_approved_suspended_and_continues(app: "Building", operator: Colleague) -> None:
+    member_id = await a_member(operator)
+    overview = await operator.get("/console")
+    assert "Minatohama Transit" in overview.text
+    found = await app.host.db.read(members.get, member_id)
+    assert found.source_categories == ("mobility",)
+    place = f"/console/members/{member_id}"
+    assert 'id="approve"' in (await operator.get(place)).text
+    await operator.post(f"{place}/approve")
+    await a_client(operator, member=member_id)
+    effect = await operator.get(f"{place}/suspend")
+    assert "1 client" in effect.text
+    page = await follow(await operator.post(f"{place}/suspend"), operator)
+    assert 'id="resume"' in page.text
+    client = (await app.host.db.read(clients_of, member_id))[0]
+    found_client = await app.host.get(Clients).get(client)
+    assert found_client is not None
+    assert not found_client.usable
+    await operator.post(f"{place}/approve")
+    assert (await app.host.db.read(members.get, member_id)).status == "approved"
+    assert member_id in (await operator.get("/console/members?status=approved")).text
+    assert member_id not in (await operator.get("/console/members?status=applied")).text
+    assert (await operator.get("/console/members?status=strange")).status_code == 404
+
+
+def clients_of(session: Session, member_id: str) -> tuple[str, ...]:
+    from identity import clients
+
+    return clients.list_ids_of_member(session, member_id)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"), [({"name_ja": ""}, "name_ja"), ({"name_en": "x" * 121}, "name_en"), ({"site": "ftp"}, "site")]
+)
+async def test_a_wrong_member_is_told_which_field(operator: Colleague, wrong: dict[str, str], field: str) -> None:
+    page = await operator.post("/console/members/new", {"name_ja": "湊浜", "name_en": "M"} | wrong)
+    assert page.status_code == 422
+    assert f'href="#{field}"' in page.text
+
+
+async def test_a_secret_is_shown_once_and_kept_nowhere_in_clear(app: "Building", operator: Colleague) -> None:
+    page = await a_client(operator)
+    secret = re.search(r'id="secret"[^>]*>(sec_[^<]+)<', page.text)[1]  # type: ignore[index]
+    client_id = re.search(r'id="client-id">([^<]+)<', page.text)[1]  # type: ignore[index]
+    assert page.headers["cache-control"] == "no-store"
+    assert secret not in (await operator.get(f"/console/clients/{client_id}")).text
+
+    def stored(session: Session) -> str:
+        connection = session.connection()
+        return "".join(
+            repr(connection.exec_driver_sql(f"SELECT * FROM {name}").all()) for name in ("identity_client", "kit_audit")
+        )
+
+    assert secret not in await app.host.db.read(stored)
+    assert "stops working at once" in (await operator.get(f"/console/clients/{client_id}/secret")).text
+    again = await operator.post(f"/console/clients/{client_id}/secret")
+    assert "sec_" in again.text
+    assert secret not in again.text
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"name_ja": ""}, "name_ja"),
+        ({"redirect_uris": "http://bus.example/cb"}, "redirect_uris"),
+        ({"redirect_uris": ""}, "redirect_uris"),
+        ({"method": "private_key_jwt"}, "jwks"),
+        ({"method": "private_key_jwt", "jwks": "{"}, "jwks"),
+        ({"method": "trust me"}, "method"),
+        ({"method": "none", "machine": "1"}, "method"),
+        ({"scope": 'a"b'}, "scope"),
+    ],
+)
+async def test_a_wrong_client_is_told_which_field(operator: Colleague, wrong: dict[str, str], field: str) -> None:
+    page = await a_client(operator, **wrong)
+    assert page.status_code == 422
+    assert f'href="#{field}"' in page.text, re.findall(r'href="#(\w+)"', page.text)
+
+
+async def test_a_client_is_suspended_after_its_effect_was_shown_and_continues(
+    app: "Building", operator: Colleague
+) -> None:
+    page = await a_client(operator, method="none")
+    assert page.status_code == 303
+    place = page.headers["location"]
+    assert "0 residents" in (await operator.get(f"{place}/suspend")).text
+    assert 'id="resume"' in (await follow(await operator.post(f"{place}/suspend"), operator)).text
+    assert 'id="suspend"' in (await follow(await operator.post(f"{place}/resume"), operator)).text
+    assert (await operator.get("/console/clients/nobody")).status_code == 404
+
+
+async def test_an_offer_is_read_in_both_languages_and_approved(
+    app: "Building", client: Any, operator: Colleague
+) -> None:
+    member_id = await a_member(operator)
+    offer = await an_offer(app, member_id)
+    reviewer = await colleague(app, client, "reviewer")
+    listed = await reviewer.get("/console/agreements")
+    assert "More buses" in listed.text
+    place = f"/console/agreements/{offer.agreement_id}"
+    page = await reviewer.get(place)
+    assert "バスを増やす" in page.text
+    assert "180 days" in page.text
+    assert offer.hash in page.text
+    page = await follow(await reviewer.post(f"{place}/decide", {"revision": offer.id, "decision": "approve"}), reviewer)
+    assert 'id="approve"' not in page.text
+    assert (await app.host.db.read(agreements.current, offer.agreement_id)).status == "approved"
+    page = await follow(await reviewer.post(f"{place}/decide", {"revision": offer.id, "decision": "return"}), reviewer)
+    assert "not possible any more" in page.text
+    assert 'id="none-pending"' in (await operator.get("/console/agreements")).text
+
+
+async def test_a_returned_offer_can_be_seen_with_its_history(app: "Building", operator: Colleague) -> None:
+    offer = await an_offer(app, await a_member(operator))
+    place = f"/console/agreements/{offer.agreement_id}"
+    page = await follow(await operator.post(f"{place}/decide", {"revision": offer.id, "decision": "return"}), operator)
+    assert "Returned" in page.text
+    assert (await operator.post(f"{place}/decide", {"revision": offer.id, "decision": "burn"})).status_code == 404
+
+
+async def test_a_signing_key_rotates_and_a_second_time_too_soon_says_so(app: "Building", operator: Colleague) -> None:
+    app.host.clock.advance(seconds=60)  # type: ignore[attr-defined]
+    before = await operator.get("/console/keys")
+    active = re.search(r'In use</span></td>.*?class="code small">([^<]+)<', before.text, re.S)[1]  # type: ignore[index]
+    assert "only verifies until" in (await operator.get("/console/keys/rotate?alg=EdDSA")).text
+    page = await follow(await operator.post("/console/keys/rotate", {"alg": "EdDSA"}), operator)
+    assert active in page.text
+    assert "Retired" in page.text
+    again = await follow_notice(await operator.post("/console/keys/rotate", {"alg": "EdDSA"}))
+    assert again == "console.too-soon"
+    app.host.clock.advance(seconds=600)  # type: ignore[attr-defined]
+    assert await follow_notice(await operator.post("/console/keys/rotate", {"alg": "EdDSA"})) == "console.rotated"
+    assert "verifies nothing" in (await operator.get("/console/keys/rotate?alg=ES256&compromised=1")).text
+    sent = {"alg": "ES256", "compromised": "1"}
+    assert "Compromised" in (await follow(await operator.post("/console/keys/rotate", sent), operator)).text
+    assert (await operator.get("/console/keys/rotate?alg=none")).status_code == 404
+    assert "data key" in (await operator.get("/console/keys/rotate?kek=1")).text
+    assert await follow_notice(await operator.post("/console/keys/rotate", {"kek": "1"})) == "console.rotated"
+
+
+async def follow_notice(page: Any) -> str:
+    assert page.status_code == 303
+    return str(re.search(r"sekisho-notice=([^;]+)", page.headers["set-cookie"])[1])  # type: ignore[index]
+
+
+def many(session: Session, count: int) -> None:
+    for n in range(count):
+        audit.record(session, "kit.test.done", actor=SYSTEM, object=("thing", f"thing-{n % 7}"), detail={"n": n})
+
+
+async def test_the_trail_is_filtered_and_paged_by_its_address(app: "Building", operator: Colleague) -> None:
+    await app.host.db.write(many, 120)
+    page = await operator.get("/console/audit?action=kit.test")
+    assert len(re.findall(r'id="entry-', page.text)) == 50
+    older = unescape(re.search(r'href="([^"]+)" rel="next"', page.text)[1])  # type: ignore[index]
+    second = await operator.get(older)
+    newer = unescape(re.search(r'href="([^"]+)" rel="prev"', second.text)[1])  # type: ignore[index]
+    back = await operator.get(newer)
+    assert re.findall(r'id="entry-(\d+)', back.text) == re.findall(r'id="entry-(\d+)', page.text)
+    third = await operator.get(unescape(re.search(r'href="([^"]+)" rel="next"', second.text)[1]))  # type: ignore[index]
+    assert len(re.findall(r'id="entry-', third.text)) == 20
+    assert 'rel="next"' not in third.text
+    page = await operator.get("/console/audit?object=thing-3")
+    assert len(re.findall(r'id="entry-', page.text)) == 17
+    assert 'id="no-entries"' in (await operator.get("/console/audit?since=2030-01-01T00:00")).text
+    wrong = await operator.get("/console/audit?since=yesterday")
+    assert (wrong.status_code, 'href="#since"' in wrong.text) == (422, True)
+
+
+async def test_the_export_is_json_lines_with_the_same_filter_and_a_chain_that_holds(
+    app: "Building", operator: Colleague
+) -> None:
+    await app.host.db.write(many, 30)
+    page = await operator.get("/console/audit.jsonl?action=kit.test&object=thing-3")
+    lines = [json.loads(line) for line in page.text.splitlines()]
+    assert [line["action"] for line in lines] == ["kit.test.done"] * 4
+    assert {line["object"] for line in lines} == {"thing:thing-3"}
+    assert page.headers["content-type"].startswith("application/jsonl")
+    everything = await operator.get("/console/audit.jsonl")
+    seqs = [json.loads(line)["seq"] for line in everything.text.splitlines()]
+    assert seqs == list(range(1, len(seqs) + 1))
