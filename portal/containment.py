@@ -84,10 +84,10 @@ class HouseEffects:
         """How staff know this client, member or account; never a person's name."""
         if kind == "client":
             client = clients.find(session, ref)
-            return client and Target(client.id, client.name_ja, client.name_en)
+            return Target(client.id, client.name_ja, client.name_en) if client else None
         if kind == "member":
             member = members.find(session, ref)
-            return member and Target(member.id, member.name_ja, member.name_en)
+            return Target(member.id, member.name_ja, member.name_en) if member else None
         return Target(ref, short(ref), short(ref)) if kind in ("account", "grant", "session") else None
 
     def choices(self, session: Session, action: Action) -> Sequence[Target]:
