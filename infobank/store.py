@@ -1,14 +1,15 @@
-"""The bank's queries. Text SQL through Core, since most of them stand on the hot path; portable as written."""
+"""The bank's queries. Text SQL, since most of them stand on the hot path; portable as written."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, bindparam, text
+from sqlalchemy import Connection, Table, bindparam, text
 from sqlmodel import Session, SQLModel
 
 from infobank import models
 from infobank.items import SealedItem
 from kit.clock import Millis
+from kit.db.direct import Direct
 
 ITEM: Table = SQLModel.metadata.tables[models.Item.__tablename__]
 DISCLOSURE: Table = SQLModel.metadata.tables[models.Disclosure.__tablename__]
@@ -17,29 +18,29 @@ Place = Session | Connection
 
 _COLUMNS = "id, category, source, recorded_at, created_at, sealed"
 
-_PAGE = text(
+_PAGE = Direct(
     f"SELECT {_COLUMNS} FROM infobank_item WHERE account_id = :account AND category = :category "  # noqa: S608
     "AND recorded_at >= :since AND recorded_at < :until "
     "ORDER BY recorded_at DESC, id DESC LIMIT :limit"
 )
-_PAGE_AFTER = text(
+_PAGE_AFTER = Direct(
     f"SELECT {_COLUMNS} FROM infobank_item WHERE account_id = :account AND category = :category "  # noqa: S608
     "AND recorded_at >= :since AND (recorded_at < :at OR (recorded_at = :at AND id < :id)) "
     "ORDER BY recorded_at DESC, id DESC LIMIT :limit"
 )
-_ONE = text(f"SELECT {_COLUMNS} FROM infobank_item WHERE id = :id AND account_id = :account")  # noqa: S608
-_COUNTS = text(
+_ONE = Direct(f"SELECT {_COLUMNS} FROM infobank_item WHERE id = :id AND account_id = :account")  # noqa: S608
+_COUNTS = Direct(
     "SELECT category, COUNT(*) AS n, MAX(recorded_at) AS latest, MAX(created_at) AS arrived "
     "FROM infobank_item WHERE account_id = :account GROUP BY category"
 )
-_SOURCES = text("SELECT DISTINCT category, source FROM infobank_item WHERE account_id = :account")
+_SOURCES = Direct("SELECT DISTINCT category, source FROM infobank_item WHERE account_id = :account")
 _DELETE = text("DELETE FROM infobank_item WHERE id = :id AND account_id = :account")
 _DELETE_ALL = text("DELETE FROM infobank_item WHERE account_id = :account")
 _REPLACE = text(
     "UPDATE infobank_item SET sealed = :sealed, recorded_at = :recorded_at, size = :size, "
     "category_version = :version, created_at = :now WHERE id = :id AND account_id = :account"
 )
-_INSERT = text(
+_INSERT = Direct(
     "INSERT INTO infobank_item (id, account_id, category, category_version, source, client_id, recorded_at, "
     "created_at, size, sealed) VALUES (:id, :account_id, :category, :category_version, :source, :client_id, "
     ":recorded_at, :created_at, :size, :sealed)"
@@ -56,7 +57,7 @@ def connection_of(place: Place) -> Connection:
 
 def insert_items(place: Place, rows: Sequence[dict[str, Any]]) -> None:
     """Add items at once (not buffered: an erasure later in the same batch must see them)."""
-    connection_of(place).execute(_INSERT, rows)
+    _INSERT.run(connection_of(place), rows)
 
 
 def page(
@@ -72,29 +73,29 @@ def page(
     """Items of one category, newest first; `before` continues after the last one seen."""
     values = {"account": account_id, "category": category, "since": since, "limit": limit}
     if before is None:
-        rows = connection_of(place).execute(_PAGE, {**values, "until": until})
+        rows = _PAGE.all(connection_of(place), {**values, "until": until})
     else:
-        rows = connection_of(place).execute(_PAGE_AFTER, {**values, "at": before[0], "id": before[1]})
+        rows = _PAGE_AFTER.all(connection_of(place), {**values, "at": before[0], "id": before[1]})
     return tuple(_item(row) for row in rows)
 
 
 def find(place: Place, account_id: str, item_id: str) -> SealedItem | None:
     """One item of this resident."""
-    row = connection_of(place).execute(_ONE, {"id": item_id, "account": account_id}).first()
+    row = _ONE.first(connection_of(place), {"id": item_id, "account": account_id})
     return None if row is None else _item(row)
 
 
 def counts(place: Place, account_id: str) -> dict[str, tuple[int, Millis, Millis]]:
     """For each category: how many, the newest facts, the newest arrival."""
-    rows = connection_of(place).execute(_COUNTS, {"account": account_id})
-    return {row.category: (row.n, row.latest, row.arrived) for row in rows}
+    rows = _COUNTS.all(connection_of(place), {"account": account_id})
+    return {category: (count, latest, arrived) for category, count, latest, arrived in rows}
 
 
 def sources(place: Place, account_id: str) -> dict[str, tuple[str, ...]]:
     """For each category: who deposited."""
     found: dict[str, list[str]] = {}
-    for row in connection_of(place).execute(_SOURCES, {"account": account_id}):
-        found.setdefault(row.category, []).append(row.source)
+    for category, source in _SOURCES.all(connection_of(place), {"account": account_id}):
+        found.setdefault(category, []).append(source)
     return {category: tuple(sorted(names)) for category, names in found.items()}
 
 
@@ -179,5 +180,6 @@ def accounts_disclosed_to(
     return found
 
 
-def _item(row: Row[Any]) -> SealedItem:
-    return SealedItem(row.id, row.category, row.source, row.recorded_at, row.created_at, bytes(row.sealed))
+def _item(row: Sequence[Any]) -> SealedItem:
+    item_id, category, source, recorded_at, created_at, sealed = row
+    return SealedItem(item_id, category, source, recorded_at, created_at, bytes(sealed))

@@ -1,13 +1,14 @@
 """Queries on the tables of keys. Core statements, so that both a Session and a Connection may be passed."""
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import sqlmodel
-from sqlalchemy import Connection, Row, bindparam, func, select
+from sqlalchemy import Connection, Row, func, select
 from sqlmodel import SQLModel
 
 from keys import models  # noqa: F401  (declares the tables)
+from kit.db.direct import Direct
 
 Place: TypeAlias = sqlmodel.Session | Connection
 
@@ -16,9 +17,15 @@ kek = SQLModel.metadata.tables["keys_kek"]
 data_key = SQLModel.metadata.tables["keys_data_key"]
 signing_key = SQLModel.metadata.tables["keys_signing_key"]
 
-_DATA_KEY = select(data_key.c.kek_id, data_key.c.number, data_key.c.wrapped).where(
-    data_key.c.owner_id == bindparam("owner")
-)
+_DATA_KEY = Direct("SELECT kek_id, number, wrapped FROM keys_data_key WHERE owner_id = :owner")
+
+
+class DataKeyRow(NamedTuple):
+    """A wrapped data key; `wrapped` is None when it was destroyed."""
+
+    kek_id: str
+    number: int
+    wrapped: bytes | None
 
 
 def connection_of(place: Place) -> Connection:
@@ -67,9 +74,10 @@ def set_kek(place: Place, kek_id: str, **values: Any) -> None:
     connection_of(place).execute(kek.update().where(kek.c.id == kek_id).values(**values))
 
 
-def find_data_key(place: Place, owner_id: str) -> Row[Any, Any, Any] | None:
-    """(kek_id, number, wrapped) of an owner; `wrapped` is null when destroyed. The hot query here."""
-    return connection_of(place).execute(_DATA_KEY, {"owner": owner_id}).first()
+def find_data_key(place: Place, owner_id: str) -> DataKeyRow | None:
+    """The row of an owner. The hot query here."""
+    found = _DATA_KEY.first(connection_of(place), {"owner": owner_id})
+    return None if found is None else DataKeyRow(*found)
 
 
 def add_data_key(place: Place, **values: Any) -> None:
