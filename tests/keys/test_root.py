@@ -86,7 +86,11 @@ def test_another_root_key_is_told_at_once(root_file: Path) -> None:
         root.unlock(KeysSettings(root_key=SecretStr(TEXT)), stored)
 
 
-@pytest.mark.parametrize("text", ["", "sekisho-root-1_", TEXT[:-1], TEXT + "A", "zz" * 32, TEXT.replace("_", " ")])
+@pytest.mark.parametrize(
+    "text",
+    ["", "sekisho-root-1_", TEXT[:-1], TEXT + "A", "zz" * 32, TEXT.replace("_", " ")],
+    ids=["empty", "prefix alone", "too short", "too long", "not base64", "spaces"],
+)
 def test_a_malformed_key_is_refused_without_showing_it(text: str) -> None:
     with pytest.raises(RootKeyUnsafe, match="malformed") as caught:
         root.unlock(KeysSettings(root_key=SecretStr(text)), None)
