@@ -340,7 +340,6 @@ class Erase:
     """resident/erase.html: the last question."""
 
     records: int
-    consents: int
     completion: int
     error: str
 
@@ -648,11 +647,11 @@ def _leave() -> list[Sample]:
     )
     return [
         Sample("resident/leave.html", "one", Leave(228, 3, 41, NOW + 35 * DAY, kept), viewer="resident", path="/leave"),
-        Sample("resident/erase.html", "one", Erase(228, 3, NOW + 35 * DAY, ""), viewer="resident"),
+        Sample("resident/erase.html", "one", Erase(228, NOW + 35 * DAY, ""), viewer="resident"),
         Sample(
             "resident/erase.html",
             "wrong",
-            Erase(228, 3, NOW + 35 * DAY, "「消す」と書いてください。"),
+            Erase(228, NOW + 35 * DAY, "「消す」と書いてください。"),
             viewer="resident",
         ),
         Sample("resident/erased.html", "one", Erased(NOW + 35 * DAY, kept)),

@@ -112,7 +112,7 @@ def consent_page(whole: Whole, catalogue: Catalogue, lang: str) -> ConsentView:
     sentence = (
         _("You said no to this. Nobody sees anything because of it.")
         if refused
-        else agreed_sentence(revision, agreed, catalogue, lang, record.until_at)
+        else agreed_sentence(revision, agreed, catalogue, lang, record.until_at, over=not record.stands)
     )
     return ConsentView(
         id=record.id,

@@ -134,17 +134,18 @@ def question(element: Element, catalogue: Catalogue, lang: str, until: Millis) -
 
 
 def agreed_sentence(
-    revision: Revision, categories: Sequence[str], catalogue: Catalogue, lang: str, until: Millis
+    revision: Revision, categories: Sequence[str], catalogue: Catalogue, lang: str, until: Millis, *, over: bool = False
 ) -> str:
-    """What was agreed to, in one sentence."""
-    purpose = PURPOSES[revision.purpose].label(lang)
-    return _(
-        "%(who)s may see your %(what)s until %(until)s %(why)s.",
-        who=revision.recipient.name(lang),
-        what=i18n.current().join(inside(_name(catalogue, c, lang), lang) for c in categories),
-        until=i18n.current().day(until),
-        why=inside(purpose, lang),
-    )
+    """What was agreed to, in one sentence; in the past tense once it is over."""
+    words = {
+        "who": revision.recipient.name(lang),
+        "what": i18n.current().join(inside(_name(catalogue, c, lang), lang) for c in categories),
+        "until": i18n.current().day(until),
+        "why": inside(PURPOSES[revision.purpose].label(lang), lang),
+    }
+    if over:
+        return _("You had agreed that %(who)s may see your %(what)s until %(until)s %(why)s.", **words)
+    return _("%(who)s may see your %(what)s until %(until)s %(why)s.", **words)
 
 
 def duration_words(text: str) -> str:

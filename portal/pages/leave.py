@@ -83,7 +83,7 @@ def router(host: Host) -> APIRouter:
 
     async def erase_page(request: Request, account: str, error: str = "") -> Response:
         found = await host.db.read(numbers, account)
-        page = Erase(found.preview.records, found.consents, found.preview.complete_at, error)
+        page = Erase(found.preview.records, found.preview.complete_at, error)
         return render(request, "resident/erase.html", page, status=422 if error else 200)
 
     @routes.get("/leave/erase")
