@@ -92,8 +92,8 @@ def people(server: Served) -> Iterator[People]:
         page = browser.open(f"{server.url}/sign-in")
         assert isinstance(page, Page)
         walk.sign_in(browser, page, person)
-        cookies[who] = browser._http.cookies["sekisho-local"]
-        browser.close()
+        cookies[who] = browser.http.cookies["sekisho-local"]
+        browser.http.close()
     registration = known["clients"]["minatohama-transit"]
 
     async def service_tokens() -> dict[str, str]:
