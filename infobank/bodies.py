@@ -41,15 +41,17 @@ class DepositBody(Body):
 class CorrectionBody(Body):
     """What a record should say instead."""
 
-    data: dict[str, Any] = Field(description="Fits the category's JSON Schema")
+    data: dict[str, Any] = Field(
+        description="Fits the category's JSON Schema", examples=[{"month_end": "2026-10-31", "electricity": 214.5}]
+    )
 
 
 class Deposited(Answer):
     """A record taken in."""
 
-    id: str
-    category: str
-    recorded_at: str
+    id: str = Field(examples=["itm_01kaq39tx5w6v7x8y9z0a1b2c3"])
+    category: str = Field(examples=["health_checkup"])
+    recorded_at: str = Field(examples=["2026-10-01T15:00:00Z"])
 
 
 class DepositAnswer(Answer):
@@ -61,12 +63,12 @@ class DepositAnswer(Answer):
 class RecordAnswer(Answer):
     """A record, opened for its resident."""
 
-    id: str
-    category: str
-    source: str
-    recorded_at: str
-    created_at: str
-    data: dict[str, Any]
+    id: str = Field(examples=["itm_01kaq39tx5w6v7x8y9z0a1b2c3"])
+    category: str = Field(examples=["health_checkup"])
+    source: str = Field(examples=["mem_minato_clinic"])
+    recorded_at: str = Field(examples=["2026-10-01T15:00:00Z"])
+    created_at: str = Field(examples=["2026-10-03T02:00:00Z"])
+    data: dict[str, Any] = Field(examples=[{"date": "2026-10-02", "systolic": 118}])
 
 
 class RecordsAnswer(Answer):
@@ -80,9 +82,9 @@ class RecordsAnswer(Answer):
 class CountAnswer(Answer):
     """How many records of a category there are."""
 
-    category: str
-    records: int
-    newest: str | None
+    category: str = Field(examples=["health_checkup"])
+    records: int = Field(examples=[6])
+    newest: str | None = Field(examples=["2026-10-01T15:00:00Z"])
 
 
 class OverviewAnswer(Answer):
@@ -94,29 +96,29 @@ class OverviewAnswer(Answer):
 class CategoryCount(Answer):
     """Records of a category in one disclosure."""
 
-    category: str
-    records: int
+    category: str = Field(examples=["mobility"])
+    records: int = Field(examples=[52])
 
 
 class CategoryReason(Answer):
     """A category that was asked for and withheld."""
 
-    category: str
-    reason: str
+    category: str = Field(examples=["household"])
+    reason: str = Field(examples=["category_not_covered"])
 
 
 class UsageAnswer(Answer):
     """One use of the resident's data; field names after Estonia's data tracker."""
 
-    id: str
-    logtime: str
-    action: str
-    receiverCode: str = Field(description="The member organisation")  # noqa: N815
-    receiverName: str  # noqa: N815
-    receiverSystem: str = Field(description="Its client")  # noqa: N815
-    purpose: str
-    consent: str
-    agreementRevision: str  # noqa: N815
+    id: str = Field(examples=["dis_01kaq3c9d5w6v7x8y9z0a1b2c3"])
+    logtime: str = Field(examples=["2026-11-19T00:00:00Z"])
+    action: str = Field(examples=["read"])
+    receiverCode: str = Field(description="The member organisation", examples=["mem_minatohama_transit"])  # noqa: N815
+    receiverName: str = Field(examples=["湊浜交通株式会社"])  # noqa: N815
+    receiverSystem: str = Field(description="Its client", examples=["minatohama-transit"])  # noqa: N815
+    purpose: str = Field(examples=["ImproveTransportMobility"])
+    consent: str = Field(examples=["con_01kaq3b1m5w6v7x8y9z0a1b2c3"])
+    agreementRevision: str = Field(examples=["rev_01kaq2b1m5w6v7x8y9z0a1b2c3"])  # noqa: N815
     categories: list[CategoryCount]
     withheld: list[CategoryReason]
 

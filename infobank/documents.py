@@ -232,7 +232,25 @@ CATEGORIES: dict[str, Any] = {
                         "type": "object",
                         "required": ["categories"],
                         "properties": {"categories": {"type": "array", "items": {"type": "object"}}},
-                    }
+                    },
+                    "example": {
+                        "categories": [
+                            {
+                                "id": "energy_use",
+                                "version": 1,
+                                "area": "home",
+                                "sensitivity": 1,
+                                "personal_data": "https://w3id.org/dpv/pd#ServiceConsumptionBehaviour",
+                                "label": {"ja": "電気とガスの使用量", "en": "Electricity and gas use"},
+                                "description": {"ja": "月ごとに使った電気とガスの量です。", "en": "Use by month."},
+                                "model": {
+                                    "name": "Smart Data Models: SmartMeteringObservation",
+                                    "reference": "https://github.com/smart-data-models/dataModel.Device",
+                                },
+                                "schema": {"type": "object", "required": ["month_end"]},
+                            }
+                        ]
+                    },
                 }
             },
         },
