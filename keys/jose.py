@@ -130,7 +130,9 @@ def parse_dpop(proof: str) -> DpopProof:
     for name in ("jti", "htm", "htu"):  # step 3: all required claims
         if not isinstance(claims.get(name), str) or not 0 < len(claims[name]) <= 2048:
             raise BadToken(private=f"the proof has no proper {name}")
-    if isinstance(claims.get("iat"), bool) or not isinstance(claims.get("iat"), int | float):
+    issued_at = claims.get("iat")
+    # Python's JSON also reads Infinity and NaN, which no moment is.
+    if isinstance(issued_at, bool) or not isinstance(issued_at, int | float) or not 0 <= issued_at < 1e12:
         raise BadToken(private="the proof has no proper iat")
     jwk = public_members(header["jwk"])
     return DpopProof(jwk=jwk, jkt=thumbprint(jwk), claims=claims)

@@ -344,6 +344,13 @@ def test_a_proof_without_its_claims_is_refused(name: str, value: object) -> None
         parse_dpop(proof({key: item for key, item in PROOF.items() if key != name}))
 
 
+@pytest.mark.parametrize("moment", [float("inf"), float("-inf"), float("nan"), 1e300, -1, 10**400])
+def test_a_proof_is_of_a_moment(moment: float) -> None:
+    """Python's JSON reads Infinity and NaN: they must be refused here, not break what reckons with them."""
+    with pytest.raises(BadToken):
+        parse_dpop(proof({**PROOF, "iat": moment}))
+
+
 def test_an_embedded_key_proves_itself_only_where_that_is_asked_for() -> None:
     header, _ = verify_embedded(proof(), algs=ALGS, typ="dpop+jwt")
     assert header["jwk"] == public_members(EC_JWK)
