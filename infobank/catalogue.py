@@ -254,15 +254,25 @@ def _label(words: Mapping[str, str]) -> Label:
 _FORMATS = FormatChecker(formats=())
 
 
+# A moment at either end of the calendar is a day outside of it in another zone. One such record would break every page
+# and export it is shown on, so nothing older than the calendar in use, and nothing beyond it, is a moment here.
+_FIRST_YEAR = 1583
+_EARLIEST, _LATEST = from_iso("1583-01-02T00:00:00Z"), from_iso("9999-12-30T00:00:00Z")
+
+
 @_FORMATS.checks("date", raises=ValueError)
 def _is_date(value: object) -> bool:
     # fromisoformat alone also takes 20261122 and 2026-W47-7, which RFC 3339 full-date does not
-    return not isinstance(value, str) or (len(value) == 10 and value[4] == "-" and bool(date.fromisoformat(value)))
+    return not isinstance(value, str) or (
+        len(value) == 10 and value[4] == "-" and date.fromisoformat(value).year >= _FIRST_YEAR
+    )
 
 
 @_FORMATS.checks("date-time", raises=ValueError)
 def _is_moment(value: object) -> bool:
-    return not isinstance(value, str) or (len(value) >= 20 and value[10] in "Tt" and from_iso(value) > -(2**62))
+    return not isinstance(value, str) or (
+        len(value) >= 20 and value[10] in "Tt" and _EARLIEST <= from_iso(value) <= _LATEST
+    )
 
 
 _SENTENCES: Mapping[str, str] = {

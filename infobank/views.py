@@ -287,10 +287,11 @@ def read_cursor(text: str | None) -> tuple[Millis, str] | None:
     if not text:
         return None
     moment, _dot, item_id = text.partition(".")
-    try:
-        return (int(moment), item_id) if item_id and len(moment) < 20 else None
-    except ValueError:
+    digits = moment.removeprefix("-")
+    # Short enough for any database's 64 bits: a longer one would be an error of ours instead of nonsense of theirs.
+    if not item_id or not digits.isascii() or not digits.isdigit() or len(digits) > 15:
         return None
+    return int(moment), item_id
 
 
 def _record(category: Category, item: Item, names: dict[str, Recipient]) -> Record:

@@ -82,6 +82,7 @@ def test_a_fitting_record_is_dated_at_midnight_in_the_city(categories: Catalogue
         ({"note": ""}, "/note"),
         ({"note": "x" * 401}, "/note"),
         ({"date": "2030-01-01"}, "/date"),
+        ({"date": "0001-01-01"}, "/date"),
     ],
 )
 def test_a_wrong_field_is_named_by_a_json_pointer(
@@ -91,6 +92,18 @@ def test_a_wrong_field_is_named_by_a_json_pointer(
         categories.get("health_checkup").check({**GOOD, **change}, now=NOW)
     assert [error["pointer"] for error in caught.value.document()["errors"]] == [pointer]
     assert caught.value.status == 422
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
+@pytest.mark.parametrize("name", ["boarded_at", "alighted_at"])
+def test_a_moment_that_leaves_the_calendar_in_another_zone_is_refused(
+    categories: Catalogue, name: str, moment: str
+) -> None:
+    """One such record would break every page and export it is shown on."""
+    journey = {"boarded_at": "2026-10-02T08:00:00+09:00", "mode": "bus", "origin": "Harbour", name: moment}
+    with pytest.raises(SchemaViolation) as caught:
+        categories.get("mobility").check(journey, now=NOW)
+    assert [error["pointer"] for error in caught.value.errors] == [f"/{name}"]
 
 
 def test_a_missing_field_is_named_too(categories: Catalogue) -> None:

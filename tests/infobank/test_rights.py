@@ -158,3 +158,5 @@ async def test_the_pages_views_are_complete(bank: Bank) -> None:
     assert recipient.count == 1
     assert (await bank.db.read(views.by_consent, bank.hana)) == {consent: (1, bank.now)}
     assert views.read_cursor("nonsense") is None
+    for moment in ("9" * 19, "-" + "9" * 19, "٣", "+1", "1_0", ""):  # beyond 64 bits, or not digits at all
+        assert views.read_cursor(f"{moment}.itm_x") is None
