@@ -249,7 +249,7 @@ def router(host: Host) -> APIRouter:
                 views.new_incident,
                 alert_ids=form.all("alert")[:100],
                 values=form.as_dict(),
-                ticked=[int(one) for one in form.all("layer") if one.isdecimal()],
+                ticked=_ticked(form),
                 errors=wrong.errors,
             )
         except MoveRefused:
@@ -306,7 +306,7 @@ def router(host: Host) -> APIRouter:
                 incident_id,
                 colleagues=owners,
                 values=form.as_dict(),
-                ticked=[int(one) for one in form.all("layer") if one.isdecimal()],
+                ticked=_ticked(form),
                 errors=errors,
             )
         except MoveRefused:
@@ -573,6 +573,11 @@ def _version(form: Form) -> int:
     if not (value.isascii() and value.isdigit() and len(value) < 10):
         raise NotFound("There is no such version.")
     return int(value)
+
+
+def _ticked(form: Form) -> list[int]:
+    """The layers as they were sent, to show the form again: nonsense is left out."""
+    return [int(one) for one in form.all("layer") if len(one) == 1 and one in "123456789"]
 
 
 def _layers(form: Form) -> list[int]:

@@ -146,6 +146,12 @@ async def test_a_wrong_field_is_named_and_nothing_is_lost(
     assert "What I typed" in page.text
 
 
+@pytest.mark.parametrize("layer", ["²", "9" * 5000, "٩"])
+async def test_a_layer_that_is_no_digit_is_shown_as_a_mistake(analyst: Colleague, layer: str) -> None:
+    page = await analyst.post("/desk/incidents/new", {"title": "", "severity": "low", "tlp": "TLP:RED", "layer": layer})
+    assert page.status_code == 422
+
+
 async def test_alerts_that_share_a_source_stand_together_with_the_reason(app: "Building", analyst: Colleague) -> None:
     for title in ("one", "two"):
         await log(app, title, entities=[Entity("source", "203.0.113.77")])
