@@ -129,14 +129,14 @@ def operator_router(db: Database, clock: Clock, registry: Clients) -> APIRouter:
     @router.get("/members", operation_id="identity_list_members", responses=problems(*GUARDED))
     async def list_members(request: Request, after: After = "", limit: Limit = 100) -> Members:
         """Members, in order of application."""
-        require_role(request, "operator", "analyst", "lead", "reviewer")
+        require_role(request, "operator", "analyst", "lead", "ethics")
         found = await db.read(members.list_all, after=after, limit=limit)
         return Members(items=[_member(member) for member in found])
 
     @router.get("/members/{member_id}", operation_id="identity_get_member", responses=problems(*GUARDED, UnknownMember))
     async def get_member(request: Request, member_id: str) -> MemberAnswer:
         """One member."""
-        require_role(request, "operator", "analyst", "lead", "reviewer")
+        require_role(request, "operator", "analyst", "lead", "ethics")
         return _member(await db.read(members.get, member_id))
 
     @router.post(

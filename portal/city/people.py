@@ -117,7 +117,7 @@ STAFF: tuple[Staff, ...] = (
           "湊浜CERT 分析官", "Analyst, Minatohama CERT"),
     Staff("lead", "波止場 明", "はとば あきら", "Akira Hatoba", ("analyst", "lead"),
           "湊浜CERT 責任者", "Lead, Minatohama CERT"),
-    Staff("reviewer", "遠見 優", "とおみ ゆう", "Yu Tomi", ("reviewer",),
+    Staff("reviewer", "遠見 優", "とおみ ゆう", "Yu Tomi", ("ethics",),
           "データ倫理審査会 委員", "Member, Data Ethics Board"),
 )  # fmt: skip
 
