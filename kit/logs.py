@@ -1,8 +1,13 @@
 """Structured logs on standard error. Nothing personal and no secret may be passed here; a last filter drops the
 names that would carry one (invariant I6).
+
+An exception is logged by its type and the places it came through, never by its text: texts of libraries repeat the
+value that was wrong (a validation error its input, a driver the row), and that may be somebody's.
 """
 
+import logging
 import sys
+import traceback
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -31,14 +36,47 @@ def _redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Muta
     return event
 
 
+def without_texts(error: BaseException) -> str:
+    """What happened where, without any exception's text: types and frames, the cause first."""
+    parts: list[str] = []
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        frames = "".join(traceback.format_tb(current.__traceback__))
+        parts.append(f"{frames}{type(current).__module__}.{type(current).__qualname__}")
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+    return "\n\n".join(reversed(parts))
+
+
+def _exception(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    found = event.pop("exc_info", None)
+    error = sys.exc_info()[1] if found is True else found[1] if isinstance(found, tuple) else found
+    if isinstance(error, BaseException):
+        event["exception"] = without_texts(error)
+    return event
+
+
+class Plain(logging.Formatter):
+    """For libraries that use the standard library's logging."""
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - the standard library's name
+        """An exception, the same way."""
+        return without_texts(ei[1]) if ei[1] is not None else ""
+
+
 def configure(*, json: bool = True) -> None:
     """Set up once, at the roof."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setLevel(logging.WARNING)
+    handler.setFormatter(Plain("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _redact,
-            structlog.processors.format_exc_info,
+            _exception,
             structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=False),
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

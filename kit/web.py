@@ -165,6 +165,12 @@ def install_errors(app: FastAPI, page: ErrorPage | None = None) -> None:
         response.raw_headers.extend(reply.headers)
         return response
 
+    async def on_anything(request: Request, _error: Exception) -> Response:
+        # Who logs it is the door around the framework, which gets the error once more after this answer.
+        reference = context.request.get().request_id
+        return await answer(request, Internal(f"Quote this reference when you ask: {reference}"))
+
+    app.add_exception_handler(Exception, on_anything)
     app.add_exception_handler(Problem, on_problem)
     app.add_exception_handler(RequestValidationError, on_validation)
     app.add_exception_handler(HTTPException, on_http)

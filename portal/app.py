@@ -30,7 +30,7 @@ from kit.problems import Problem
 from kit.web import install_errors
 from portal import containment, static_files
 from portal.csrf import CsrfGuard
-from portal.door import Door, TrustedProxy
+from portal.door import Door, TrustedProxy, security_headers
 from portal.guards import guard
 from portal.jobs import JobRunner
 from portal.pages import console, desk, docs, interaction, landing, ledger, resident, safety, signin
@@ -123,7 +123,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Building:
 
     inner: ASGIApp = CsrfGuard(app, own_origin=settings.issuer, refuse=refuse)
     inner = Door(inner, secure=settings.secure)
-    outer: ASGIApp = FrontTable(host.rows, inner)
+    outer: ASGIApp = FrontTable(host.rows, inner, security=security_headers(secure=settings.secure))
     if settings.trusted_proxies:
         outer = TrustedProxy(outer, proxies=settings.trusted_proxies)
     return Building(host, settings, app, outer, JobRunner(host))

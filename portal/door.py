@@ -1,15 +1,25 @@
 """The door in front of FastAPI: what every request that is not of the front table passes.
 
 In this order: the request's id and source address (for audit and logs), security headers for whatever did not bring its
-own, then the body limit and the cross-site check (portal.csrf). Pure ASGI; nothing here reads a body.
+own, then the body limit and the cross-site check (portal.csrf). An error nobody foresaw ends here: it was answered with
+a reference inside (kit.web), the log gets the places it came through, and the server below never sees it: it would
+print the error's text, which may repeat somebody's data. Pure ASGI; nothing here reads a body.
 """
 
 from collections.abc import Collection
 from typing import Any
 
 from kit import context
-from kit.front import API_SECURITY, ASGIApp, Message, Receive, Scope, Send
+from kit.front import API_SECURITY, ASGIApp, HeaderList, Message, Receive, Scope, Send
 from kit.ids import new_id
+from kit.logs import log
+
+HSTS = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
+
+
+def security_headers(*, secure: bool) -> HeaderList:
+    """What every answer carries that brings nothing of its own."""
+    return [*API_SECURITY, HSTS] if secure else list(API_SECURITY)
 
 
 class Door:
@@ -17,7 +27,7 @@ class Door:
 
     def __init__(self, app: ASGIApp, *, secure: bool) -> None:
         self._app = app
-        self._extra = [(b"strict-transport-security", b"max-age=31536000; includeSubDomains")] if secure else []
+        self._headers = security_headers(secure=secure)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Wrap the answer."""
@@ -25,22 +35,35 @@ class Door:
             await self._app(scope, receive, send)
             return
         client = scope.get("client")
-        token = context.request.set(context.RequestContext(new_id("req"), str(client[0]) if client else ""))
+        request_id = new_id("req")
+        token = context.request.set(context.RequestContext(request_id, str(client[0]) if client else ""))
+        whole = False
 
         async def with_headers(message: Message) -> None:
+            nonlocal whole
             if message["type"] == "http.response.start":
                 headers = list(message.get("headers", []))
                 present = {name.lower() for name, _ in headers}
-                for name, value in (*API_SECURITY, *self._extra):
+                for name, value in self._headers:
                     if name not in present:
                         headers.append((name, value))
                 message["headers"] = headers
+            elif message["type"] == "http.response.body":
+                whole = not message.get("more_body", False)
             await send(message)
 
         try:
             await self._app(scope, receive, with_headers)
+        except Exception:
+            log.exception("unexpected", path=scope["path"], request_id=request_id)
+            if not whole:  # half an answer: the server must cut it off, so that nobody takes it for a whole one
+                raise Unfinished from None
         finally:
             context.request.reset(token)
+
+
+class Unfinished(Exception):
+    """An answer broke off in the middle; what happened is in the log."""
 
 
 class TrustedProxy:

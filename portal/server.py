@@ -80,7 +80,7 @@ def configs(
     common: dict[str, Any] = {
         "host": host, "log_config": None, "access_log": False, "server_header": False, "date_header": True,
         "lifespan": "off", "proxy_headers": False, "timeout_keep_alive": 30, "timeout_graceful_shutdown": 10,
-        "h11_max_incomplete_event_size": 65_536, "backlog": 1024,
+        "h11_max_incomplete_event_size": 65_536, "backlog": 1024, "ws": "none",
     }  # fmt: skip
     tls: dict[str, Any] = {}
     if tls_cert is not None:
