@@ -50,24 +50,24 @@ class AlertBody(Body):
 class EntityAnswer(Answer):
     """Something an alert is about."""
 
-    kind: str
-    ref: str
-    role: str
+    kind: str = Field(examples=["client"])
+    ref: str = Field(examples=["minatohama-transit"])
+    role: str = Field(examples=["subject"])
 
 
 class AlertAnswer(Answer):
     """An alert."""
 
-    id: str
-    source: str
-    kind: str
-    severity: str
-    title: str
-    note: str
-    count: int
-    first_seen_at: str
-    last_seen_at: str
-    state: str
+    id: str = Field(examples=["alr_01kaq39tx5w6v7x8y9z0a1b2c3"])
+    source: str = Field(examples=["audit"])
+    kind: str = Field(examples=["refresh-reuse"])
+    severity: str = Field(examples=["high"])
+    title: str = Field(examples=["A spent refresh token was used again"])
+    note: str = Field(examples=[""])
+    count: int = Field(examples=[1])
+    first_seen_at: str = Field(examples=["2026-11-22T09:00:00Z"])
+    last_seen_at: str = Field(examples=["2026-11-22T09:00:00Z"])
+    state: str = Field(examples=["new"])
     owner_id: str | None
     incident_id: str | None
     reason: str | None
@@ -84,9 +84,9 @@ class AlertPage(Answer):
 class RaisedAnswer(Answer):
     """What became of a report."""
 
-    id: str
-    new: bool
-    count: int
+    id: str = Field(examples=["alr_01kaq39tx5w6v7x8y9z0a1b2c3"])
+    new: bool = Field(examples=[True])
+    count: int = Field(examples=[1])
 
 
 class TriageBody(Body):
@@ -207,55 +207,55 @@ class ContainBody(Body):
 class LiftBody(Body):
     """Why it is lifted."""
 
-    reason: Text = ""
+    reason: Text = Field(default="", examples=["The member changed the key."])
 
 
 class IncidentAnswer(Answer):
     """An incident."""
 
-    id: str
-    reference: str
-    title: str
-    state: str
-    severity: str
-    tlp: str
-    layers: list[int]
+    id: str = Field(examples=["inc_01kaq39tx5w6v7x8y9z0a1b2c3"])
+    reference: str = Field(examples=["2026-003"])
+    title: str = Field(examples=["Tokens of the bus operator used from elsewhere"])
+    state: str = Field(examples=["triage"])
+    severity: str = Field(examples=["high"])
+    tlp: str = Field(examples=["TLP:AMBER"])
+    layers: list[int] = Field(examples=[[9]])
     assets: list[dict[str, str]]
     facts: dict[str, str]
     filed: list[str]
     body: str
     owner_id: str | None
-    opened_by: str
-    opened_at: str
-    aware_at: str
+    opened_by: str = Field(examples=["acc_01kaq39tx5w6v7x8y9z0a1b2c3"])
+    opened_at: str = Field(examples=["2026-11-22T09:00:00Z"])
+    aware_at: str = Field(examples=["2026-11-22T09:00:00Z"])
     began_at: str | None
     ended_at: str | None
     closed_at: str | None
     summary: str
-    version: int
-    open_tasks: int
+    version: int = Field(examples=[3])
+    open_tasks: int = Field(examples=[2])
 
 
 class LineAnswer(Answer):
     """A line of the record."""
 
-    id: str
-    kind: str
-    happened_at: str
-    written_at: str
+    id: str = Field(examples=["tml_01kaq39tx5w6v7x8y9z0a1b2c3"])
+    kind: str = Field(examples=["note"])
+    happened_at: str = Field(examples=["2026-11-22T09:00:00Z"])
+    written_at: str = Field(examples=["2026-11-22T09:00:00Z"])
     exact: bool
-    actor: str
-    source: str
+    actor: str = Field(examples=["acc_01kaq39tx5w6v7x8y9z0a1b2c3"])
+    source: str = Field(examples=["desk"])
     data: dict[str, Any]
-    text: str
+    text: str = Field(examples=["The bus operator was called."])
 
 
 class TaskAnswer(Answer):
     """A task."""
 
-    id: str
-    title: str
-    state: str
+    id: str = Field(examples=["tsk_01kaq39tx5w6v7x8y9z0a1b2c3"])
+    title: str = Field(examples=["Ask the member which devices hold the key"])
+    state: str = Field(examples=["open"])
     owner_id: str | None
     due_at: str | None
     ended_at: str | None
@@ -264,15 +264,15 @@ class TaskAnswer(Answer):
 class ContainmentAnswer(Answer):
     """An intervention."""
 
-    id: str
-    action: str
-    targets: list[str]
-    counts: dict[str, int]
-    applied_by: str
-    applied_at: str
+    id: str = Field(examples=["cnt_01kaq39tx5w6v7x8y9z0a1b2c3"])
+    action: str = Field(examples=["suspend_client"])
+    targets: list[str] = Field(examples=[["minatohama-transit"]])
+    counts: dict[str, int] = Field(examples=[{"clients": 1}])
+    applied_by: str = Field(examples=["acc_01kaq39tx5w6v7x8y9z0a1b2c3"])
+    applied_at: str = Field(examples=["2026-11-22T09:00:00Z"])
     undone_by: str | None
     undone_at: str | None
-    holds: bool
+    holds: bool = Field(examples=[True])
 
 
 class ClockAnswer(Answer):
@@ -312,39 +312,39 @@ class IncidentPage(Answer):
 class CreatedAnswer(Answer):
     """The id of what was made."""
 
-    id: str
+    id: str = Field(examples=["inc_01kaq39tx5w6v7x8y9z0a1b2c3"])
 
 
 class VersionAnswer(Answer):
     """The version after a change; send it with the next one."""
 
-    version: int
+    version: int = Field(examples=[4])
 
 
 class PreviewAnswer(Answer):
     """A dry run, in numbers."""
 
-    action: str
-    targets: list[str]
-    counts: dict[str, int]
-    undoable: bool
+    action: str = Field(examples=["suspend_client"])
+    targets: list[str] = Field(examples=[["minatohama-transit"]])
+    counts: dict[str, int] = Field(examples=[{"clients": 1}])
+    undoable: bool = Field(examples=[True])
 
 
 class LayerAnswer(Answer):
     """A layer of the reference architecture."""
 
-    number: int
-    name: dict[str, str]
+    number: int = Field(examples=[9])
+    name: dict[str, str] = Field(examples=[{"ja": "セキュリティ・認証", "en": "Security and authentication"}])
 
 
 class RuleAnswer(Answer):
     """A detection rule and its settings."""
 
-    id: str
+    id: str = Field(examples=["refresh-reuse"])
     name: dict[str, str]
-    threshold: int
-    window_seconds: int
-    severity: str
+    threshold: int = Field(examples=[1])
+    window_seconds: int = Field(examples=[3600])
+    severity: str = Field(examples=["high"])
 
 
 class ReferenceAnswer(Answer):
@@ -352,9 +352,9 @@ class ReferenceAnswer(Answer):
 
     layers: list[LayerAnswer]
     rules: list[RuleAnswer]
-    states: list[str]
-    severities: list[str]
-    tlp: list[str]
+    states: list[str] = Field(examples=[["new", "triage"]])
+    severities: list[str] = Field(examples=[["low", "high"]])
+    tlp: list[str] = Field(examples=[["TLP:AMBER"]])
 
 
 def read_time(text: str | None, pointer: str) -> Millis | None:
