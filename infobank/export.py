@@ -15,10 +15,11 @@ from typing import Any
 
 import orjson
 
+from consent.purposes import PURPOSES
 from identity import accounts
 from identity.accounts import Profile
 from infobank import disclosures, store, vault
-from infobank.catalogue import AREA_LABELS, AREAS, SENSITIVITY_LABELS, Catalogue, Category
+from infobank.catalogue import AREAS, SENSITIVITY_LABELS, Catalogue, Category
 from infobank.disclosures import Disclosure, Recipient
 from infobank.items import Item
 from infobank.views import city_day
@@ -171,18 +172,12 @@ _WORDS = {
         "data": "わたしのデータ",
         "who": "だれが使ったか",
         "none": "まだありません。",
-        "when": "日付",
-        "source": "出どころ",
-        "content": "内容",
+        "source": "出どころ：",
         "self": "あなた",
-        "recipient": "使った人",
-        "purpose": "目的（用語コード）",
-        "what": "データ",
         "more": "ここには新しい{n}件だけを載せています。すべては data フォルダーにあります。",
         "receipts": "同意の控えは receipts フォルダーにあります。"
         "sekisho ledger verify-receipt で、だれでも確かめられます。",
         "other": '<a href="index.en.html" hreflang="en" lang="en">English</a>',
-        "count": "{n}件",
     },
     "en": {
         "title": "A copy of your data",
@@ -191,27 +186,25 @@ _WORDS = {
         "data": "My data",
         "who": "Who used it",
         "none": "Nothing yet.",
-        "when": "Date",
-        "source": "From",
-        "content": "Content",
+        "source": "from ",
         "self": "You",
-        "recipient": "Who",
-        "purpose": "Purpose (term)",
-        "what": "Data",
         "more": "Only the newest {n} are shown here. All of them are in the data folder.",
         "receipts": "Receipts of your consents are in the folder receipts; "
         "anybody can check them with sekisho ledger verify-receipt.",
         "other": '<a href="index.html" hreflang="ja" lang="ja">日本語</a>',
-        "count": "{n} records",
     },
 }
 
 _STYLE = (
     "body{font:1rem/1.8 system-ui,'Hiragino Sans','Noto Sans JP',sans-serif;color:#17202a;background:#fff;"
-    "max-width:60rem;margin:0 auto;padding:2rem 1rem}h1{font-weight:500}h2{border-bottom:1px solid #c8ccd0;"
-    "margin-top:3rem;font-weight:500}table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;"
-    "padding:.4rem .8rem .4rem 0;border-bottom:1px solid #e3e6e8;font-variant-numeric:tabular-nums}"
-    "dl{display:grid;grid-template-columns:max-content 1fr;gap:0 1rem;margin:0}dd{margin:0}a{color:#1b6046}"
+    "max-width:46rem;margin:0 auto;padding:2rem 1rem;overflow-wrap:anywhere}"
+    "h1,h2,h3,h4{font-weight:500;line-height:1.4}h2{border-bottom:1px solid #c8ccd0;margin-top:3rem}"
+    "h3{margin-top:2.5rem}h4{font-size:1rem;font-weight:600;margin:0}"
+    "small{font-size:.875rem;font-weight:400;color:#4a5560}section{border-bottom:1px solid #e3e6e8;padding:.8rem 0;"
+    "break-inside:avoid}dl{display:grid;grid-template-columns:minmax(8rem,2fr) 3fr;gap:0 1rem;margin:0}dd{margin:0;"
+    "font-variant-numeric:tabular-nums}a{color:#1b6046}ol{list-style:none;padding:0}li{border-bottom:1px solid #e3e6e8;"
+    "padding:.5rem 0}@media(prefers-color-scheme:dark){body{color:#e8eaec;background:#14181b}small{color:#aab2b8}"
+    "a{color:#7cc4a4}}"
 )
 
 
@@ -235,22 +228,21 @@ def _page(
     if not known.history:
         parts.append(f"<p>{words['none']}</p>")
     else:
-        parts.append(
-            f"<table><thead><tr><th>{words['when']}</th><th>{words['recipient']}</th><th>{words['what']}</th>"
-            f"<th>{words['purpose']}</th></tr></thead><tbody>"
-        )
+        parts.append("<ol>")
         for entry in known.history:
             recipient = known.names.get(entry.member_id)
-            what = ", ".join(
-                f"{catalogue.get(name).label.of(lang) if name in catalogue else name} ({count})"
+            joined = "、" if lang == "ja" else ", "
+            what = joined.join(
+                f"{catalogue.get(name).label.of(lang) if name in catalogue else name} ({_count(count, lang)})"
                 for name, count in entry.counts
             )
+            purpose = PURPOSES[entry.purpose].label(lang) if entry.purpose in PURPOSES else entry.purpose
             name = recipient.name(lang) if recipient else entry.member_id
             parts.append(
-                f"<tr><td>{_day(entry.at, lang)}</td><td>{escape(name)}</td><td>{escape(what)}</td>"
-                f"<td>{escape(entry.purpose)}</td></tr>"
+                f"<li><strong>{_day(entry.at, lang)}</strong> {escape(name)}<br>{escape(what)}<br>"
+                f"<small>{escape(purpose)}</small></li>"
             )
-        parts.append("</tbody></table>")
+        parts.append("</ol>")
     if evidence:
         parts.append(f"<p>{words['receipts']}</p>")
     parts.append("</body></html>")
@@ -265,20 +257,25 @@ def _category_section(category: Category, items: list[Item], known: _Frame, lang
         fields = "".join(
             f"<dt>{escape(field.label.of(lang))}</dt><dd>{escape(field.text(item.data[field.name], lang))}</dd>"
             for field in category.fields
-            if field.name in item.data
+            if field.name in item.data and field.name != category.recorded
         )
         recipient = known.names.get(item.source)
         source = words["self"] if item.source == "self" else recipient.name(lang) if recipient else item.source
+        when = category.field_by_name[category.recorded].text(item.data[category.recorded], lang)
         rows.append(
-            f"<tr><td>{_day(item.recorded_at, lang)}</td><td>{escape(source)}</td><td><dl>{fields}</dl></td></tr>"
+            f"<section><h4>{escape(when)} <small>{words['source']}{escape(source)}</small></h4>"
+            f"<dl>{fields}</dl></section>"
         )
     more = f"<p>{words['more'].format(n=len(items))}</p>" if total > len(items) else ""
     return (
-        f"<h3>{escape(AREA_LABELS[category.area].of(lang))} ・ {escape(category.label.of(lang))} "
-        f"<small>{words['count'].format(n=total)}, {escape(SENSITIVITY_LABELS[category.sensitivity].of(lang))}"
-        f"</small></h3><p>{escape(category.description.of(lang))}</p>{more}<table><thead><tr><th>{words['when']}</th>"
-        f"<th>{words['source']}</th><th>{words['content']}</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        f"<h3>{escape(category.label.of(lang))} <small>{_count(total, lang)}・"
+        f"{escape(SENSITIVITY_LABELS[category.sensitivity].of(lang))}</small></h3>"
+        f"<p>{escape(category.description.of(lang))}</p>{more}{''.join(rows)}"
     )
+
+
+def _count(number: int, lang: str) -> str:
+    return f"{number}件" if lang == "ja" else f"{number} record" if number == 1 else f"{number} records"
 
 
 def _day(at: Millis, lang: str) -> str:
