@@ -14,7 +14,7 @@ from portal.i18n import JST
 
 DESK = ("analyst", "lead")
 OPERATOR = ("operator",)
-ETHICS = ("ethics", "reviewer")
+ETHICS = ("ethics",)
 CONSOLE = (*OPERATOR, *ETHICS)
 
 

@@ -71,7 +71,7 @@ async def an_offer(app: "Building", member_id: str) -> agreements.Revision:
 async def test_only_operators_enter_and_reviewers_see_the_agreements_only(app: "Building", client: Any) -> None:
     paths = ("", "/members", "/members/new", "/clients", "/clients/new", "/keys", "/audit", "/audit.jsonl")
     analyst = await colleague(app, client, "analyst")
-    reviewer = await colleague(app, client, "reviewer")
+    reviewer = await colleague(app, client, "ethics")
     operator = await colleague(app, client, "operator")
     resident = await colleague(app, client, kind="resident")
     for path in paths:
@@ -180,7 +180,7 @@ async def test_an_offer_is_read_in_both_languages_and_approved(
 ) -> None:
     member_id = await a_member(operator)
     offer = await an_offer(app, member_id)
-    reviewer = await colleague(app, client, "reviewer")
+    reviewer = await colleague(app, client, "ethics")
     listed = await reviewer.get("/console/agreements")
     assert "More buses" in listed.text
     place = f"/console/agreements/{offer.agreement_id}"

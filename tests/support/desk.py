@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from identity import levels
-from identity.accounts import Profile, create_account
+from identity.accounts import Kind, Profile, create_account
 from identity.sessions import Sessions
 from keys.envelope import Sealer
 from keys.hashing import TokenHasher
@@ -54,7 +54,7 @@ class Colleague:
         return await self.http.request(method, path, json=body, headers=headers)
 
 
-async def colleague(app: "Building", http: Any, *roles: str, login: str = "", kind: str = "staff") -> Colleague:
+async def colleague(app: "Building", http: Any, *roles: str, login: str = "", kind: Kind = "staff") -> Colleague:
     """An account with these roles, signed in. With kind "resident", somebody without any business here."""
     host = app.host
     name = login or ("-".join(roles) if roles else "somebody")
