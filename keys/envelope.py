@@ -108,6 +108,9 @@ class Sealer:
         self._owners: dict[str, tuple[bytes, OwnerKey]] = {}
         self._lock = threading.Lock()
         self._system: OwnerKey | None = None
+        #: A destroyed key may still stand in the database's files (at start too: who knows how it ended). Whoever
+        #: overwrites them takes the mark away.
+        self.leftovers = True
 
     def __repr__(self) -> str:
         return "Sealer()"
@@ -198,6 +201,7 @@ class Sealer:
     def forget_keks(self) -> None:
         """After a rotation: read key-encryption keys from the table again."""
         self._keks.clear()
+        self.leftovers = True
 
     def _kek(self, place: Place, kek_id: str) -> AESGCM:
         found = self._keks.get(kek_id)
@@ -220,6 +224,7 @@ class Sealer:
             cached = self._owners.pop(owner_id, None)
         if cached is not None:
             cached[1].forget()
+        self.leftovers = True
 
 
 def _loaded(thing: T | None) -> T:

@@ -31,6 +31,14 @@ def include(host: Host) -> None:
         errors.RotationTooSoon,
     )
     host.job("keys.finish-kek-rotation", 60, keys.finish_kek_rotation)
+
+    async def overwrite_leftovers() -> None:
+        """A destroyed key is erased when its old bytes are: they outlive the commit in the database's files."""
+        if keys.sealer.leftovers:
+            keys.sealer.leftovers = False
+            keys.sealer.leftovers = not await host.db.overwrite() or keys.sealer.leftovers
+
+    host.job("keys.overwrite-leftovers", 10, overwrite_leftovers)
     host.job("keys.tend-audit-keys", 6 * 3600, keys.tend_audit_keys)
     host.on_start(keys.open)
 

@@ -104,6 +104,13 @@ class Database(ABC):
     async def stop(self) -> None:
         """Refuse new calls, finish the waiting ones, close."""
 
+    async def overwrite(self) -> bool:
+        """Make sure that what was deleted or replaced before this call is gone from the files, too; False: ask again.
+
+        For destroyed keys. Where the database server keeps its files, that is the server's business.
+        """
+        return True
+
     @abstractmethod
     async def write(self, fn: Callable[Concatenate[Session, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `fn(session, …)` in a durable write of its own; raises what it raises, or Unavailable."""

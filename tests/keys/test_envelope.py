@@ -1,6 +1,7 @@
 """Sealed values open in their own place only; a destroyed key opens nothing, in any process."""
 
 import pickle
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -157,6 +158,34 @@ async def test_erasure_makes_every_blob_unreadable_in_every_process(
             await db.write(seal_for, sealer, "acc_1")
     with pytest.raises(KeyDestroyed):  # even a key that somebody still holds
         held.open("c", blob)
+
+
+async def test_an_erased_key_is_gone_from_the_files_too(db: Database, keys: KeyStore, database_url: str) -> None:
+    """A write-ahead log keeps the page as it was, in the file until it is written back; backups copy files."""
+    if db.dialect != "sqlite":
+        assert await db.overwrite()  # the server's business
+        return
+
+    def wrapped(session: Session) -> bytes:
+        row = store.find_data_key(session, "acc_1")
+        assert row is not None
+        assert row.wrapped is not None
+        return bytes(row.wrapped)
+
+    def in_files(key: bytes) -> int:
+        place = Path(database_url.removeprefix("sqlite:///"))
+        return sum(path.read_bytes().count(key) for path in place.parent.glob(place.name + "*"))
+
+    await db.write(create, keys.sealer, "acc_1")
+    key = await db.read(wrapped)
+    assert await db.overwrite()
+    assert in_files(key) == 1
+    keys.sealer.leftovers = False
+    await db.write(destroy, keys.sealer, "acc_1")
+    assert keys.sealer.leftovers
+    assert in_files(key) == 1  # durable, and yet still there
+    assert await db.overwrite()
+    assert in_files(key) == 0
 
 
 async def test_an_erased_owner_never_gets_a_second_key(db: Database, keys: KeyStore) -> None:
