@@ -5,6 +5,7 @@ from dataclasses import replace
 from identity import errors_account as errors
 from identity.attempts import Attempts
 from identity.credentials import Credentials
+from identity.crowd import Crowd
 from identity.passkeys import Passkeys
 from identity.sessions import Sessions
 from identity.settings import IdentitySettings
@@ -38,6 +39,7 @@ def include(host: Host) -> None:
         source=replace(policy.source, burst=settings.source_tries),
     )
     throttles = Throttles(hasher, policy)
+    crowd = Crowd(host.clock)
     credentials = Credentials(
         host.db,
         host.clock,
@@ -47,6 +49,7 @@ def include(host: Host) -> None:
         sessions=sessions,
         attempts=attempts,
         throttles=throttles,
+        crowd=crowd,
     )
     passkeys = Passkeys(
         host.db,
@@ -55,11 +58,13 @@ def include(host: Host) -> None:
         hasher=hasher,
         sessions=sessions,
         throttles=throttles,
+        crowd=crowd,
         issuer=host.issuer,
     )
     host.provide(Sessions, sessions)
     host.provide(Attempts, attempts)
     host.provide(Throttles, throttles)
+    host.provide(Crowd, crowd)
     host.provide(Credentials, credentials)
     host.provide(Passkeys, passkeys)
 

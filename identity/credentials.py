@@ -17,6 +17,7 @@ from sqlmodel import select
 from identity import levels, recovery, totp
 from identity.accounts import AccountView, find_account, login_digest, normal_login
 from identity.attempts import Attempts
+from identity.crowd import Crowd
 from identity.models_account import Account
 from identity.sessions import BrowserSession, Sessions
 from identity.throttle import Throttles, Wait
@@ -24,7 +25,7 @@ from keys.envelope import Sealer
 from keys.hashing import Passwords, TokenHasher
 from kit import audit
 from kit.clock import Clock
-from kit.db import Database, Session
+from kit.db import Database, Session, tx_of
 from kit.host import ANONYMOUS, Actor
 
 CodeKind = Literal["totp", "recovery"]
@@ -95,6 +96,7 @@ class Credentials:
         sessions: Sessions,
         attempts: Attempts,
         throttles: Throttles,
+        crowd: Crowd,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -104,6 +106,7 @@ class Credentials:
         self._sessions = sessions
         self._attempts = attempts
         self._throttles = throttles
+        self._crowd = crowd
 
     async def sign_in(
         self, login: str, password: str, browser: Browser, *, next: str = ""
@@ -157,7 +160,7 @@ class Credentials:
         digest = login_digest(self._hasher, login)
         wait = self._throttles.charge(session, login=digest, source=browser.source, now=self._clock.ms())
         if wait is not None:
-            return self._throttled(session, account, digest, wait)
+            return self._throttled(session, account, digest, wait, browser)
         row = session.get(Account, account.id) if account is not None else None
         if account is None or row is None:
             return _Prepared(None, None, None)
@@ -212,7 +215,7 @@ class Credentials:
         now = self._clock.ms()
         wait = self._throttles.charge(session, login=row.login_hash, source=browser.source, now=now)
         if wait is not None:
-            return self._throttled(session, row, row.login_hash, wait)
+            return self._throttled(session, row, row.login_hash, wait, browser)
         if kind == "totp":
             accepted = totp.accept(session, self._sealer, row.id, code, now=now)
         else:
@@ -266,8 +269,13 @@ class Credentials:
         return SignedIn(token=token, session=begun, next=next)
 
     def _throttled(
-        self, session: Session, account: AccountView | Account | None, digest: bytes, wait: Wait
+        self, session: Session, account: AccountView | Account | None, digest: bytes, wait: Wait, browser: Browser
     ) -> Throttled:
+        # Refusals cost nothing to ask for, and the trail never shrinks: one in a while is told, not each.
+        key = b"source" if wait.scope == "source" else digest
+        if not self._crowd.is_news(key, browser.source):
+            return Throttled(wait.seconds)
+        tx_of(session).after_commit(lambda: self._crowd.told(key, browser.source))
         about = ("account", account.id) if account is not None else ("login", digest.hex())
         audit.record(
             session,

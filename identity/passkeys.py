@@ -18,6 +18,7 @@ from sqlmodel import col, delete, select, update
 from identity import levels, totp
 from identity.accounts import Profile, create_account, profile
 from identity.credentials import Browser, SignedIn, Throttled
+from identity.crowd import Crowd
 from identity.errors_account import LastWayIn, PasskeyKnown, PasskeyRefused, PasskeySuspended
 from identity.models_account import Account, Passkey, PasskeyChallenge
 from identity.sessions import Sessions
@@ -26,11 +27,11 @@ from keys.envelope import Sealer
 from keys.hashing import TokenHasher, same
 from kit import audit
 from kit.clock import MINUTE, Clock, Millis
-from kit.db import Database, Session
+from kit.db import Database, Session, tx_of
 from kit.encoding import b64url, b64url_decode
 from kit.host import ANONYMOUS, Actor
 from kit.ids import new_id
-from kit.problems import Conflict, NotFound, Unavailable
+from kit.problems import Conflict, NotFound, TooMany, Unavailable
 
 CHALLENGE_FOR: Millis = 5 * MINUTE
 MOST = 20
@@ -74,6 +75,7 @@ class Passkeys:
         hasher: TokenHasher,
         sessions: Sessions,
         throttles: Throttles,
+        crowd: Crowd,
         issuer: str,
         city: str = "Sekisho",
     ) -> None:
@@ -83,6 +85,7 @@ class Passkeys:
         self._hasher = hasher
         self._sessions = sessions
         self._throttles = throttles
+        self._crowd = crowd
         parts = urlsplit(issuer)
         self._rp_id = parts.hostname or ""
         self._origin = f"{parts.scheme}://{parts.netloc}"
@@ -96,12 +99,17 @@ class Passkeys:
 
     # -- sign-in --------------------------------------------------------------------------------------------------
 
-    async def begin_sign_in(self) -> str:
-        """Options for `navigator.credentials.get`, as JSON. Names nobody: the browser offers what it has."""
+    async def begin_sign_in(self, source: str = "") -> str:
+        """Options for `navigator.credentials.get`, as JSON. Names nobody: the browser offers what it has.
+
+        Raises TooMany when this source asks without end: each challenge is a row.
+        """
         from webauthn import generate_authentication_options, options_to_json
         from webauthn.helpers.structs import UserVerificationRequirement
 
         self._require_available()
+        if seconds := self._crowd.wait(source):
+            raise TooMany("Too many tries from here.", retry_after=seconds)
         options = generate_authentication_options(
             rp_id=self._rp_id,
             timeout=CHALLENGE_FOR,
@@ -260,14 +268,16 @@ class Passkeys:
         now = self._clock.ms()
         wait = self._throttles.charge(session, login=None, source=browser.source, now=now)
         if wait is not None:
-            audit.record(
-                session,
-                "identity.signin.throttled",
-                actor=ANONYMOUS,
-                object=("signin", "passkey"),
-                detail={"scope": wait.scope, "seconds": wait.seconds},
-                outcome="refused",
-            )
+            if self._crowd.is_news(b"source", browser.source):
+                audit.record(
+                    session,
+                    "identity.signin.throttled",
+                    actor=ANONYMOUS,
+                    object=("signin", "passkey"),
+                    detail={"scope": wait.scope, "seconds": wait.seconds},
+                    outcome="refused",
+                )
+                tx_of(session).after_commit(lambda: self._crowd.told(b"source", browser.source))
             return Throttled(wait.seconds)
         if not self._take_challenge(session, challenge, "sign-in", ""):
             return None

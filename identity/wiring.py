@@ -5,6 +5,7 @@ from typing import Any
 from identity import accounts_wiring, errors
 from identity.bearer import AccessTokens, Bearer
 from identity.clients import Clients
+from identity.crowd import Crowd
 from identity.interaction import Interactions
 from identity.oauth import endpoints, housekeeping, metadata
 from identity.oauth.authorize import Authorize
@@ -58,9 +59,20 @@ def include(host: Host) -> None:
     host.provide(ErrorPage, page)
 
     auth = ClientAuth(issuer, settings, clients, hasher, db, clock)
-    pushed = PushedRequests(settings, db, clock, hasher, sealer, auth, dpop, types)
+    pushed = PushedRequests(settings, db, clock, hasher, sealer, auth, dpop, types, host.get(Crowd))
     authorize = Authorize(
-        issuer, db, clock, clients, host.get(Sessions), interactions, pushed, types, tokens, ring, page
+        issuer,
+        db,
+        clock,
+        clients,
+        host.get(Sessions),
+        interactions,
+        pushed,
+        types,
+        tokens,
+        ring,
+        page,
+        host.get(Crowd),
     )
     token = TokenEndpoint(
         auth,

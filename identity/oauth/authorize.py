@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from identity import grants
 from identity.clients import Client, Clients
+from identity.crowd import Crowd
 from identity.interaction import Interactions, needs_page
 from identity.oauth.checks import check_redirect_uri, check_request
 from identity.oauth.details import DetailTypes
@@ -23,6 +24,7 @@ from identity.oauth.errors import (
     InvalidRequest,
     LoginRequired,
     OAuthError,
+    TemporarilyUnavailable,
     UnauthorizedClient,
 )
 from identity.oauth.pages import ErrorPage
@@ -65,6 +67,7 @@ class Authorize:
         tokens: Tokens,
         ring: KeyRing,
         page: ErrorPage,
+        crowd: Crowd,
     ) -> None:
         self._issuer = issuer
         self._database = database
@@ -77,6 +80,7 @@ class Authorize:
         self._tokens = tokens
         self._ring = ring
         self._page = page
+        self._crowd = crowd
         self._cookie = b"__Host-sekisho" if issuer.startswith("https:") else b"sekisho-local"
 
     async def get(self, call: Call) -> Reply:
@@ -159,6 +163,8 @@ class Authorize:
         if sign_in or session is None:
             if "none" in request.prompt:
                 raise LoginRequired("nobody suitable is signed in")
+            if session is None and self._crowd.wait(call.source):  # a stranger's request becomes a row for a day
+                raise TemporarilyUnavailable("too many requests from this network; try again in a moment")
             return await self._database.write_core(self._open, request, asked.pushed)
         return await self._database.write_core(self._complete, asked.client, request, asked.pushed, session)
 

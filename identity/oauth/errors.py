@@ -88,6 +88,12 @@ class InvalidScope(OAuthError):
     code, status, spec = "invalid_scope", 400, "RFC 6749 s.4.1.2.1, s.5.2"
 
 
+class TemporarilyUnavailable(OAuthError):
+    """Asked too often from one network; nothing was done."""
+
+    code, status, spec = "temporarily_unavailable", 429, "RFC 6749 s.4.1.2.1, RFC 9126 s.2.3"
+
+
 class AccessDenied(OAuthError):
     """The resident refused, or the server did on their behalf."""
 

@@ -8,11 +8,12 @@ as a keyed hash, for its own client only, and counts as used when its authorizat
 from sqlalchemy import Connection, text
 
 from identity.clients import Client
+from identity.crowd import Crowd
 from identity.oauth.checks import check_redirect_uri, check_request
 from identity.oauth.client_auth import ClientAuth
 from identity.oauth.details import DetailTypes
 from identity.oauth.dpop import Dpop
-from identity.oauth.errors import InvalidRequest, InvalidRequestUri
+from identity.oauth.errors import InvalidRequest, InvalidRequestUri, TemporarilyUnavailable
 from identity.oauth.grants.shared import note_issued
 from identity.oauth.hints import opened, sealed
 from identity.oauth.parameters import read_form
@@ -47,6 +48,7 @@ class PushedRequests:
         auth: ClientAuth,
         dpop: Dpop,
         types: DetailTypes,
+        crowd: Crowd,
     ) -> None:
         self._settings = settings
         self._database = database
@@ -56,11 +58,16 @@ class PushedRequests:
         self._auth = auth
         self._dpop = dpop
         self._types = types
+        self._crowd = crowd
 
     async def endpoint(self, call: Call) -> Reply:
         """POST /oauth/par (section 2)."""
         form = read_form(call.headers.get(b"content-type", b""), await call.body())
         client = await self._auth.authenticate(call, form)
+        if client.public and (seconds := self._crowd.wait(call.source)):  # anybody may call itself a public client
+            raise TemporarilyUnavailable(
+                "too many requests from this network", headers=((b"retry-after", str(seconds).encode()),)
+            )
         if "request_uri" in form:
             raise InvalidRequest("request_uri can't be pushed")  # section 2.1 step 2
         if form.get("client_id", client.id) != client.id:

@@ -321,8 +321,8 @@ def router(host: Host) -> Any:
 
     # -- sign-in: passkey
 
-    async def passkey_begin(_request: Request) -> Response:
-        return json_body((await doors.passkeys.begin_sign_in()).encode())
+    async def passkey_begin(request: Request) -> Response:
+        return json_body((await doors.passkeys.begin_sign_in(doors.browser(request).source)).encode())
 
     async def passkey_finish(request: Request) -> Response:
         next_path = local_path(request.query_params.get("next"), "")
