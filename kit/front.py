@@ -8,7 +8,7 @@ the API documents read the same rows.
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote_from_bytes
 
 import orjson
 
@@ -152,6 +152,11 @@ def parse_form(data: bytes) -> dict[str, str]:
     if len(fields) != len(pairs):
         raise Malformed("A field was sent more than once.")
     return fields
+
+
+def ascii_query(raw: bytes) -> bytes:
+    """A query as frameworks can read it: bytes beyond ASCII, which no browser sends, percent-encoded."""
+    return raw if raw.isascii() else quote_from_bytes(raw, safe=bytes(range(0x21, 0x7F))).encode()
 
 
 Handler: TypeAlias = Callable[[Call], Awaitable[Reply]]

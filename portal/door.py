@@ -10,7 +10,7 @@ from collections.abc import Collection
 from typing import Any
 
 from kit import context
-from kit.front import API_SECURITY, ASGIApp, HeaderList, Message, Receive, Scope, Send
+from kit.front import API_SECURITY, ASGIApp, HeaderList, Message, Receive, Scope, Send, ascii_query
 from kit.ids import new_id
 from kit.logs import log
 
@@ -35,6 +35,8 @@ class Door:
             await self._app(scope, receive, send)
             return
         client = scope.get("client")
+        if not scope["query_string"].isascii():
+            scope = {**scope, "query_string": ascii_query(scope["query_string"])}
         request_id = new_id("req")
         token = context.request.set(context.RequestContext(request_id, str(client[0]) if client else ""))
         whole = False

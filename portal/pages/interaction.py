@@ -32,7 +32,7 @@ from infobank.catalogue import SENSITIVITY_LABELS, Catalogue
 from keys.envelope import Sealer
 from kit.clock import DAY, Millis
 from kit.db import Session
-from kit.front import Call, Reply
+from kit.front import Call, Reply, ascii_query
 from kit.host import Host
 from kit.problems import Conflict, Malformed, NotFound
 from portal import i18n
@@ -418,7 +418,7 @@ def _oauth_error_page(call: Call, error: OAuthError) -> Reply:
     """A request whose client or address is not proved: told to the person, never redirected (RFC 6749 4.1.2.1)."""
     from portal.web import render as render_page
 
-    request = Request(dict(call.scope))
+    request = Request({**call.scope, "query_string": ascii_query(call.scope["query_string"])})
     visit = visit_of(request)
     with i18n.speaking(visit.language):
         page = ErrorPageContext(

@@ -75,7 +75,7 @@ async def test_half_an_answer_is_cut_off() -> None:
         sent.append(message)
 
     with pytest.raises(Unfinished) as caught:
-        await Door(app, secure=True)({"type": "http", "path": "/leave/export"}, None, send)  # type: ignore[arg-type]
+        await Door(app, secure=True)({"type": "http", "path": "/leave/export", "query_string": b""}, None, send)  # type: ignore[arg-type]
     assert caught.value.__suppress_context__
     assert SECRET not in str(caught.value)
     assert (b"strict-transport-security", b"max-age=31536000; includeSubDomains") in sent[0]["headers"]
@@ -98,3 +98,23 @@ def test_libraries_log_without_texts_too() -> None:
     assert "builtins.KeyError" in said
     assert "builtins.ValueError" in said
     assert SECRET not in said.replace("raise KeyError(SECRET)", "")
+
+
+@pytest.mark.parametrize("path", ["/", "/sign-in", "/oauth/authorize", "/api/consent/purposes", "/no-such-page"])
+async def test_raw_bytes_in_a_query_are_no_mistake_of_ours(app: "Building", path: str) -> None:
+    """No browser sends them, and the framework stumbles over them."""
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http", "method": "GET", "path": path, "query_string": b"lang=\x80&x=\xff", "scheme": "http",
+        "headers": [(b"accept", b"text/html")], "client": ("192.0.2.1", 5), "server": ("localhost", 80),
+        "http_version": "1.1", "raw_path": path.encode(), "root_path": "",
+    }  # fmt: skip
+    await app(scope, receive, send)
+    assert sent[0]["status"] < 500
