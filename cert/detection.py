@@ -108,7 +108,7 @@ RULES: tuple[Rule, ...] = (
         name=Words("更新トークンの再使用", "Refresh token used twice"),
         because=Words("同じ許可", "same grant"),
         actions=frozenset({"identity.refresh.reused"}),
-        key=("object",),
+        key=("grant|object",),
         subject="seq",
         threshold=1,
         window=MINUTE,
@@ -119,9 +119,9 @@ RULES: tuple[Rule, ...] = (
     Rule(
         id="code-replay",
         name=Words("認可コードの再使用", "Authorization code used twice"),
-        because=Words("同じ認可コード", "same authorization code"),
+        because=Words("同じ許可", "same grant"),
         actions=frozenset({"identity.code.replayed"}),
-        key=("object",),
+        key=("grant|object",),
         subject="seq",
         threshold=1,
         window=MINUTE,
@@ -196,6 +196,11 @@ def judge(rule: Rule, seen: Sequence[tuple[str, Millis, bool]], *, now: Millis) 
 
 
 def _part(event: Event, name: str) -> str | None:
+    """A part of an event by its name; with "a|b", b where there is no a."""
+    first, _or, second = name.partition("|")
+    if second:
+        found = _part(event, first)
+        return _part(event, second) if found is None else found
     match name:
         case "source":
             return event.source

@@ -68,6 +68,15 @@ def test_the_account_that_was_entered_is_marked() -> None:
     assert Entity("account", "acc_v", "entered") in signal.entities
 
 
+def test_reuse_is_counted_by_grant_so_that_one_client_with_two_victims_is_two_alerts() -> None:
+    def reuse(grant: str) -> Event:
+        about = ("client", "cli_1")
+        return Event(3, 0, "identity.refresh.reused", ("service", "cli_1"), about, {"grant": grant, "chain": "c"})
+
+    (first,), (second,) = signals(reuse("grt_1")), signals(reuse("grt_2"))
+    assert (first.key, second.key) == ("grt_1", "grt_2")
+
+
 def test_one_reuse_of_a_refresh_token_is_enough_and_names_the_client() -> None:
     event = Event(
         3, 0, "identity.refresh.reused", ("service", "cli_1"), ("grant", "grt_1"), {"client": "cli_1", "family": "f"}
