@@ -20,8 +20,63 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from portal.app import Building
 
+SILENCE_BYTES = 65_536  # of a head, of trailers: what is no body and ends no request
+REQUEST_WITHIN = 60.0  # seconds for a whole request, head and body
+_LOOK_EVERY = 10.0
 
-class TLSProtocol(HttpToolsProtocol):
+
+class GuardedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol with the two limits it lacks, since its parser keeps a head of any size for any time.
+
+    Closes: a stranger's endless header filling the memory, and a thousand half-sent requests holding every file
+    descriptor. A request that is complete may take as long as it needs.
+    """
+
+    def connection_made(self, transport: Any) -> None:
+        """Begin to watch."""
+        super().connection_made(transport)
+        self._silent = 0
+        self._moved = False
+        self._since: float | None = self.loop.time()
+        self._look = self.loop.call_later(_LOOK_EVERY, self._check)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop watching."""
+        self._look.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse; count what brought neither body nor the end of a request."""
+        self._moved = False
+        super().data_received(data)
+        if not self._moved:
+            self._silent += len(data)
+            if self._silent > SILENCE_BYTES and not self.transport.is_closing():
+                self.send_400_response("The request's head is too large.")
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._since = self.loop.time()
+        super().on_message_begin()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body; its size is the application's to limit."""
+        self._moved = True
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        self._moved, self._silent, self._since = True, 0, None
+        super().on_message_complete()
+
+    def _check(self) -> None:
+        if self._since is not None and self.loop.time() - self._since > REQUEST_WITHIN:
+            self.transport.close()
+        else:
+            self._look = self.loop.call_later(_LOOK_EVERY, self._check)
+
+
+class TLSProtocol(GuardedProtocol):
     """Adds `scope["extensions"]["tls"]` with the verified client certificate chain."""
 
     def connection_made(self, transport: Any) -> None:
@@ -85,7 +140,7 @@ def configs(
     tls: dict[str, Any] = {}
     if tls_cert is not None:
         tls = {"ssl_certfile": str(tls_cert), "ssl_keyfile": str(tls_key)}
-    found = [uvicorn.Config(building, port=port, http="httptools", **common, **tls)]
+    found = [uvicorn.Config(building, port=port, http=GuardedProtocol, **common, **tls)]
     if mtls_port is not None:
         found.append(
             uvicorn.Config(
