@@ -10,7 +10,7 @@ from collections.abc import Collection
 from typing import Any
 
 from kit import context
-from kit.front import API_SECURITY, ASGIApp, HeaderList, Message, Receive, Scope, Send, ascii_query
+from kit.front import API_SECURITY, NO_STORE, ASGIApp, HeaderList, Message, Receive, Scope, Send, ascii_query
 from kit.ids import new_id
 from kit.logs import log
 
@@ -27,7 +27,9 @@ class Door:
 
     def __init__(self, app: ASGIApp, *, secure: bool) -> None:
         self._app = app
-        self._headers = security_headers(secure=secure)
+        # An answer that does not say who may keep it is somebody's own: a browser would keep it on its disk by rule of
+        # thumb (RFC 9111 section 4.2.2), past the end of the session.
+        self._headers = [*security_headers(secure=secure), NO_STORE]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Wrap the answer."""

@@ -10,6 +10,7 @@ import pytest
 import structlog
 
 from kit import logs
+from portal import static_files
 from portal.door import Door, Unfinished
 
 if TYPE_CHECKING:
@@ -118,3 +119,10 @@ async def test_raw_bytes_in_a_query_are_no_mistake_of_ours(app: "Building", path
     }  # fmt: skip
     await app(scope, receive, send)
     assert sent[0]["status"] < 500
+
+
+async def test_an_answer_is_kept_by_nobody_unless_it_says_so(client: Any) -> None:
+    """JSON about a person, read with a cookie, would otherwise stay on the disk of a shared computer."""
+    assert (await client.get("/api/consent/purposes")).headers["cache-control"] == "no-store"
+    assert (await client.get(static_files.static_url("site.css"))).headers["cache-control"].endswith("immutable")
+    assert (await client.get("/api/bank/categories")).headers["cache-control"] == "public, max-age=3600"
