@@ -80,6 +80,11 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 def make_tables(url: str) -> None:
     """Create every table that has been imported so far. Faster than migrating; a house test compares the two."""
+    from tests.support.postgres import Postgres
+
+    if url.startswith("postgresql") and Postgres.running is not None:
+        Postgres.running.fill(url, metadata)
+        return
     engine = create_engine(url)
     if url.startswith("sqlite:"):  # a sync for each of a hundred statements is seconds; an empty file may be lost
         event.listen(engine, "connect", lambda raw, _record: raw.execute("PRAGMA synchronous=OFF"))

