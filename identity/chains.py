@@ -14,15 +14,20 @@ _families: Table = SQLModel.metadata.tables["identity_refresh"]
 _REVOKE = text("INSERT INTO identity_revoked (id, expires_at) VALUES (:id, :expires_at) ON CONFLICT (id) DO NOTHING")
 
 
-def revoke(connection: Connection, chain: str, *, until: Millis) -> None:
-    """End a chain: its refresh family, and every access token of it."""
+def revoke(connection: Connection, chain: str, *, until: Millis) -> bool:
+    """End a chain: its refresh family, and every access token of it. False if it had ended already."""
     connection.execute(
         update(_families).where(_families.c.id == chain, _families.c.status == "active").values(status="revoked")
     )
-    revoke_token(connection, chain, until=until)
+    return revoke_token(connection, chain, until=until)
 
 
-def revoke_token(connection: Connection, name: str, *, until: Millis) -> None:
-    """Refuse one token (or a whole chain) by name, from this commit on (invariant I5)."""
-    connection.execute(_REVOKE, {"id": name, "expires_at": until})
+def revoke_token(connection: Connection, name: str, *, until: Millis) -> bool:
+    """Refuse one token (or a whole chain) by name, from this commit on (invariant I5). False if it was refused already.
+
+    Ending it once more changes nothing and empties no cache: a public client's spent code can be sent for ever.
+    """
+    if connection.execute(_REVOKE, {"id": name, "expires_at": until}).rowcount != 1:
+        return False
     tx_of(connection).touch("tokens")
+    return True

@@ -73,7 +73,8 @@ class Revocation:
             return
         if owner != client.id:
             raise InvalidRequest("this token was not issued to this client")
-        chains.revoke(connection, chain, until=now + self._settings.access_token_seconds * SECOND)
+        if not chains.revoke(connection, chain, until=now + self._settings.access_token_seconds * SECOND):
+            return
         audit.record(
             connection, "identity.refresh.revoked", actor=client.actor(), object=("client", client.id),
             detail={"chain": chain},
@@ -81,7 +82,8 @@ class Revocation:
 
 
 def _revoke_token(connection: Connection, jti: str, until: Millis, client: Client) -> None:
-    chains.revoke_token(connection, jti, until=until)
+    if not chains.revoke_token(connection, jti, until=until):
+        return
     audit.record(
         connection, "identity.token.revoked", actor=client.actor(), object=("client", client.id), detail={"jti": jti}
     )

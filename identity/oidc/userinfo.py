@@ -2,17 +2,21 @@
 
 OpenID Connect Core section 5.3: claims about the resident, by the scopes of the access token (section 5.4). `sub` is
 the client's own, the same as in its ID tokens. Only what the resident has told us is said: an absent claim is left out.
+Which claims were told to whom stands in the audit trail before they are (invariant I4).
 """
 
 from typing import Any
 
+from sqlalchemy import Connection
+
 from identity import accounts
 from identity.accounts import Profile
-from identity.bearer import Bearer
+from identity.bearer import Access, Bearer
 from identity.clients import Clients
 from identity.errors import TokenRefused
 from identity.tokens import Tokens
 from keys.envelope import Sealer
+from kit import audit
 from kit.db import Database
 from kit.front import Call, Reply, reply_json
 
@@ -39,7 +43,10 @@ class UserInfo:
         claims: dict[str, Any] = {"sub": self._tokens.subject(access.account_id, client.sector)}
         if access.scopes & {"profile", "email", "address"}:
             profile = await self._database.read(accounts.profile, self._sealer, access.account_id)
-            claims.update(claims_for(profile, access.scopes))
+            told = claims_for(profile, access.scopes)
+            if told:
+                await self._database.write_core(_record, access, sorted(told))
+            claims.update(told)
         return reply_json(200, claims, headers=_ANYBODY)
 
 
@@ -59,6 +66,16 @@ def claims_for(profile: Profile, scopes: frozenset[str]) -> dict[str, Any]:
     if "address" in scopes and profile.address:
         said["address"] = {"formatted": profile.address}
     return {name: value for name, value in said.items() if value is not None and value != ""}
+
+
+def _record(connection: Connection, access: Access, told: list[str]) -> None:
+    audit.record(
+        connection,
+        "identity.claims.told",
+        actor=access.actor(),
+        object=("account", str(access.account_id)),
+        detail={"claims": told, "grant": access.grant_id},
+    )
 
 
 async def _body_token(call: Call) -> str | None:

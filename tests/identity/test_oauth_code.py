@@ -117,6 +117,19 @@ async def test_a_replayed_code_takes_everything_that_came_from_it(party: Party) 
     assert [entry.object_id for entry in found] == [party.client.id]
 
 
+async def test_a_code_replayed_for_ever_leaves_one_trace_and_empties_no_cache(party: Party) -> None:
+    """A public client's spent code is in its browser's history: sending it is free, and the trail never shrinks."""
+    db = party.building.host.db
+    code = await party.code()
+    await party.exchange(code)
+    assert (await party.exchange(code)).status_code == 400
+    count = await db.counter("tokens")
+    for _ in range(5):
+        assert (await party.exchange(code)).json()["error"] == "invalid_grant"
+    assert await db.counter("tokens") == count
+    assert len(await db.read(audit.entries, action="identity.code.replayed")) == 1
+
+
 async def test_a_code_lives_sixty_seconds(party: Party) -> None:
     code = await party.code()
     advance(party.building, 61)

@@ -13,6 +13,7 @@ from jose import jwt as jose_jwt
 from joserfc import jwt as joserfc_jwt
 from joserfc.jwk import KeySet
 
+from kit import audit
 from tests.support.relying_party import Party, join
 
 
@@ -129,3 +130,17 @@ async def test_every_published_address_answers(client: Any) -> None:
         if name.endswith("_endpoint") or name == "jwks_uri":
             found = await client.get(url)
             assert found.status_code != 404, name
+
+
+async def test_what_userinfo_tells_stands_in_the_trail_by_name_and_never_by_value(app: Any, client: Any) -> None:
+    """Invariants I4 and I6: a service that learnt a name and a birthday can be named afterwards."""
+    party = await join(app, client)
+    for scope, told in (("openid", []), ("openid profile", ["name"])):
+        token = (await party.exchange(await party.code(scope=scope))).json()["access_token"]
+        answer = (await client.get("/oauth/userinfo", headers={"authorization": f"Bearer {token}"})).json()
+        found = await app.host.db.read(audit.entries, action="identity.claims.told")
+        names = {name for entry in found for name in entry.detail["claims"]}
+        assert names == answer.keys() - {"sub"}
+        assert set(told) <= names
+        assert all(entry.actor_id == party.client.id and entry.object_id == party.account_id for entry in found)
+        assert not any(str(value) in repr(entry.detail) for entry in found for value in (answer.get("name", "?"),))

@@ -130,7 +130,8 @@ class AuthorizationCode:
         return token
 
     def _replayed(self, connection: Connection, chain: str, grant_id: str, client: Client, now: Millis) -> Replayed:
-        chains.revoke(connection, chain, until=now + self._settings.access_token_seconds * SECOND)
+        if not chains.revoke(connection, chain, until=now + self._settings.access_token_seconds * SECOND):
+            return Replayed()  # known and ended: the trail, which never shrinks, is told once
         audit.record(
             connection,
             "identity.code.replayed",
