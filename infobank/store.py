@@ -33,6 +33,7 @@ _COUNTS = Direct(
     "SELECT category, COUNT(*) AS n, MAX(recorded_at) AS latest, MAX(created_at) AS arrived "
     "FROM infobank_item WHERE account_id = :account GROUP BY category"
 )
+_OWN_SIZE = Direct("SELECT COALESCE(SUM(size), 0) FROM infobank_item WHERE account_id = :account AND source = 'self'")
 _SOURCES = Direct("SELECT DISTINCT category, source FROM infobank_item WHERE account_id = :account")
 _DELETE = text("DELETE FROM infobank_item WHERE id = :id AND account_id = :account")
 _DELETE_ALL = text("DELETE FROM infobank_item WHERE account_id = :account")
@@ -89,6 +90,11 @@ def counts(place: Place, account_id: str) -> dict[str, tuple[int, Millis, Millis
     """For each category: how many, the newest facts, the newest arrival."""
     rows = _COUNTS.all(connection_of(place), {"account": account_id})
     return {category: (count, latest, arrived) for category, count, latest, arrived in rows}
+
+
+def own_size(place: Place, account_id: str) -> int:
+    """How many bytes the resident put in."""
+    return int(_OWN_SIZE.all(connection_of(place), {"account": account_id})[0][0])
 
 
 def sources(place: Place, account_id: str) -> dict[str, tuple[str, ...]]:

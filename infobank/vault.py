@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import orjson
 
 from infobank import store
-from infobank.errors import AccountClosed, RecordNotFound
+from infobank.errors import AccountClosed, RecordNotFound, RecordTooLarge
 from infobank.items import SELF, Draft, Item, SealedItem
 from infobank.store import Place
 from keys.envelope import OwnerKey, Sealer
@@ -36,6 +36,10 @@ def context(item_id: str) -> str:
     return f"infobank_item|sealed|{item_id}"
 
 
+#: How many bytes residents may put in themselves. Anybody may sign up, so this is what a stranger may make us keep.
+OWN_SPACE = 32 * 1024 * 1024
+
+
 def owner_key(place: Place, sealer: Sealer, account_id: str) -> OwnerKey:
     """The resident's data key; AccountClosed once it is destroyed."""
     try:
@@ -55,8 +59,10 @@ def deposit(
     actor: Actor,
     now: Millis,
 ) -> tuple[Deposited, ...]:
-    """Seal and keep checked records; one audit entry for the deposit."""
+    """Seal and keep checked records; one audit entry for the deposit. Raises RecordTooLarge beyond one's own space."""
     key = owner_key(place, sealer, account_id)
+    if source == SELF and store.own_size(place, account_id) + sum(len(each.data) for each in drafts) > OWN_SPACE:
+        raise RecordTooLarge("The space for records of your own is full. Delete some first.")
     rows, taken = [], []
     for draft in drafts:
         item_id = new_id("itm")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from identity import members
-from infobank import store
+from infobank import store, vault
 from kit import audit
 from kit.host import SYSTEM
 from tests.support.bank import CHECKUP, JOURNEY, Bank
@@ -134,6 +134,23 @@ async def test_residents_add_correct_and_delete_their_own(bank: Bank) -> None:
     assert (await bank.http.delete(path, headers=headers)).status_code == 204
     assert (await bank.http.get(path, headers=headers)).status_code == 404
     assert (await bank.http.delete(path, headers=headers)).status_code == 404
+
+
+async def test_ones_own_space_has_an_end_and_deleting_makes_room(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anybody may sign up: without an end to it a stranger fills the disk."""
+    one = len(json.dumps(JOURNEY, separators=(",", ":"), ensure_ascii=False).encode())
+    monkeypatch.setattr(vault, "OWN_SPACE", 2 * one)
+    headers = await bank.sign_in(bank.hana)
+
+    async def add() -> Any:
+        body = {"records": [{"category": "mobility", "data": JOURNEY}]}
+        return await bank.http.post("/api/bank/my/records", json=body, headers=headers)
+
+    first = await add()
+    assert [first.status_code, (await add()).status_code, (await add()).status_code] == [201, 201, 413]
+    item = first.json()["deposited"][0]["id"]
+    assert (await bank.http.delete(f"/api/bank/my/records/{item}", headers=headers)).status_code == 204
+    assert (await add()).status_code == 201
 
 
 async def test_what_a_source_recorded_is_deleted_but_not_rewritten(bank: Bank) -> None:
