@@ -25,6 +25,7 @@ ASSERTION_ALGS = ("PS256", "ES256", "EdDSA")
 
 _URI = re.compile(r"[\x21\x23-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7a\x7e]{1,2000}", re.ASCII)
 _SCOPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._/-]{0,99}", re.ASCII)
+_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|[0-9a-f:.]*:[0-9a-f:.]*", re.ASCII)
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _NEVER = frozenset({"javascript", "data", "vbscript", "file", "blob", "about", "ftp", "ws", "wss", "mailto", "tel"})
 
@@ -112,6 +113,8 @@ def check_redirect_uri(uri: str, *, pointer: str) -> None:
     if parts.scheme in {"https", "http"}:
         if not parts.hostname:
             raise _bad(pointer, "A redirect URI needs a host.")
+        if not _HOST.fullmatch(parts.hostname):  # its origin goes into the policy of a page: no `;` and no `,` there
+            raise _bad(pointer, "A host is made of letters, digits, hyphens and dots, or is an IP address.")
         if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
             raise _bad(pointer, "Use https; plain http is for loopback addresses only.")
         return
