@@ -147,6 +147,11 @@ PAR = _form(
             },
             {"request_uri": "urn:ietf:params:oauth:request_uri:par_6esc_11ACC5bwc014ltc14eY22c", "expires_in": 90},
         ),
+        "429": _answer(
+            "A public client pushes too often from one network; see Retry-After (section 2.3)",
+            _ERROR,
+            {"error": "temporarily_unavailable"},
+        ),
     },
 )
 INTROSPECT = _form(
