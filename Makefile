@@ -29,11 +29,11 @@ demo: $(STAMP) ## Serve the fictional city of Minato-hama on http://localhost:80
 
 test: check system ## Everything that checks the project, but for the long runs
 	@started=$$(date +%s); \
-	$(PY) -m pytest -m "not long" -n $(WORKERS) --dist loadfile $(T) && \
+	$(PY) -m pytest -m "not long" -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(T) && \
 	echo "make test: all checks passed; the tests took $$(( $$(date +%s) - started )) s"
 
 test-long: check system ## The same with 200 kills, full contract tests and the other long runs
-	@$(PY) -m pytest -n $(WORKERS) --dist loadfile $(T) && echo "make test-long: all checks passed"
+	@$(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(T) && echo "make test-long: all checks passed"
 
 check: $(STAMP) ## Formatting, lint, types and import contracts
 	@echo "ruff format"; $(VENV)/bin/ruff format --check --quiet .

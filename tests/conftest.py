@@ -68,14 +68,17 @@ def postgres() -> Iterator[Any]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of an empty database: an SQLite file, then a PostgreSQL database."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'sekisho.db'}"
+        yield f"sqlite:///{tmp_path / 'sekisho.db'}"
+        return
     if reason := peers.missing("postgres"):
         peers.leave_out(reason)
-    url: str = request.getfixturevalue("postgres").create()
-    return url
+    server = request.getfixturevalue("postgres")
+    url: str = server.create()
+    yield url
+    server.drop(url)
 
 
 def make_tables(url: str) -> None:

@@ -98,6 +98,10 @@ class Postgres:
         self._filled[tables] = str(make_url(empty).database)
         self.fill(url, metadata)
 
+    def drop(self, url: str) -> None:
+        """Give the disk back: a database is eight megabytes before its first row."""
+        self._admin.execute(f'DROP DATABASE IF EXISTS "{make_url(url).database}" WITH (FORCE)'.encode())
+
     def stop(self) -> None:
         """Stop the server at once and remove its files; harmless when done already."""
         atexit.unregister(self.stop)
