@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,11 +15,11 @@ from portal.cli.walk import FILE
 _WELCOME = """
   Minato-hama 湊浜市 is open:  {url}
 
-  Sign in as              password                          one-time code: sekisho demo-code LOGIN{more}
+  Sign in as              password                          one-time code: {program} demo-code LOGIN{more}
 {people}
 
   Try     be hanako: what did the clinic see? who used it? take it home
-          run the main walk from a second terminal:  sekisho walk{walk}
+          run the main walk from a second terminal:  {program} walk{walk}
           be analyst: the walk's stolen token is on the desk
   APIs    {url}/docs
   File    {file} holds all of the above (only you can read it)
@@ -28,7 +29,7 @@ _WELCOME = """
 _ROLES = {
     "operator": "city office",
     "analyst": "incident desk",
-    "lead": "incident desk, lead",
+    "lead": "may contain",
     "ethics": "ethics board",
 }
 
@@ -101,12 +102,32 @@ def demo(
                 walk = ("" if port == 8080 else f" --url {url}") + (f" --credentials {file}" if here else "")
                 print(
                     _WELCOME.format(
-                        url=url, people=_people(known), file=file, walk=walk, data=settings.data, more=here
+                        url=url,
+                        program=_program(),
+                        people=_people(known),
+                        file=file,
+                        walk=walk,
+                        data=settings.data,
+                        more=here,
                     ),
                     flush=True,
                 )
 
             run(building, configs(building, host="localhost", port=port), on_open=opened)
+
+
+def _program() -> str:
+    """How this program is called from here: what a reader can type into a second terminal."""
+    started = Path(sys.argv[0])
+    if started.name != "sekisho":
+        return f"{_short(sys.executable)} -m portal"
+    found = shutil.which("sekisho")
+    return "sekisho" if found and Path(found).samefile(started) else _short(sys.argv[0])
+
+
+def _short(path: str) -> str:
+    """A path as short as it can be said in this directory."""
+    return os.path.relpath(path) if Path(path).is_relative_to(Path.cwd()) else path
 
 
 def _people(known: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ client's proved origin in `form-action`, for the browser follows the redirect th
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from fastapi import APIRouter
@@ -54,6 +55,8 @@ _CLAIM_NAMES = {
     "email": N_("E-mail address"),
     "address": N_("Address"),
 }
+
+_GENDERS = {"female": N_("female"), "male": N_("male")}
 
 
 @dataclass(frozen=True)
@@ -255,6 +258,11 @@ def learns_of(profile: accounts.Profile, scopes: Sequence[str]) -> tuple[ScopeRo
         words = value.get("formatted", "") if isinstance(value, dict) else str(value)
         if claim == "locale":
             words = i18n.LANGUAGES.get(words, words)
+        elif claim == "birthdate":
+            with suppress(ValueError):  # the standard also allows a year alone
+                words = i18n.current().plain_day(date.fromisoformat(words))
+        elif claim == "gender" and words in _GENDERS:
+            words = i18n.current().gettext(_GENDERS[words])
         rows.append(ScopeRow(i18n.current().gettext(_CLAIM_NAMES[claim]), words))
     return tuple(rows)
 

@@ -39,14 +39,18 @@ DELETED = notice("data.deleted", N_("It is deleted. Nobody can be shown it any m
 
 
 def headline(record: views.Record, lang: str) -> str:
-    """A record in one line, each number with its name: “Blood pressure 128 mmHg, HbA1c 5.6 %”."""
+    """A record in one line, each value with its name: “Blood pressure 128 mmHg, From: Shiomi-cho”."""
     shown = {value.field.name: value for value in record.values}
     parts = []
     for name in record.category.summary:
         if name in shown:
             value = shown[name]
             words = value.text(lang)
-            parts.append(words if value.field.values else f"{value.field.label.of(lang)} {words}")
+            if isinstance(value.value, str):
+                between = "：" if lang == "ja" else ": "
+            else:  # a number stays with its unit when the line breaks
+                between, words = " ", words.replace(" ", "\u00a0")
+            parts.append(words if value.field.values else f"{value.field.label.of(lang)}{between}{words}")
     return ("、" if lang == "ja" else ", ").join(parts) or record.category.label.of(lang)
 
 

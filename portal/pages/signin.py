@@ -59,7 +59,7 @@ _JSON_LIMIT = 32_768
 #: What a service learns by scope, in words.
 LEARNS: dict[str, str] = {
     "openid": N_("A number that stands for you at this service only"),
-    "profile": N_("Your name, its reading and your date of birth"),
+    "profile": N_("Your name, its reading, gender, date of birth and language"),
     "email": N_("Your e-mail address"),
     "address": N_("Your postal address"),
     "phone": N_("Your telephone number"),

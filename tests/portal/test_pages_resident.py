@@ -81,7 +81,7 @@ async def test_home_is_a_letter_about_the_last_days(home: Household) -> None:
 
 async def test_my_data_shows_the_newest_value_by_area_of_life(home: Household) -> None:
     page = (await home.get("/data")).text
-    assert "血圧（上） 128 mmHg" in page
+    assert "血圧（上） 128\u00a0mmHg" in page
     assert re.search(r"3件、最新は2026年4月16日、湊浜診療所から", page)
     one = (await home.get("/data/health_checkup")).text
     assert one.count('<figure class="chart"') >= 2, "numbers with a history have a line"
