@@ -24,13 +24,13 @@ import keys.wiring
 from kit.audit import AuditTrail
 from kit.clock import Clock, SystemClock
 from kit.db import open_database
-from kit.front import ASGIApp, FrontTable, Receive, Scope, Send, problem_reply
+from kit.front import FORM_LIMIT, ASGIApp, FrontTable, Receive, Scope, Send, problem_reply
 from kit.host import Host
 from kit.problems import Problem
-from kit.web import install_errors
+from kit.web import install_errors, require_json
 from portal import containment, static_files
 from portal.csrf import CsrfGuard
-from portal.door import Door, TrustedProxy, security_headers
+from portal.door import BODY_LIMIT, Door, TrustedProxy, security_headers
 from portal.guards import guard
 from portal.jobs import JobRunner
 from portal.pages import console, desk, docs, interaction, landing, ledger, resident, safety, signin
@@ -106,7 +106,9 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Building:
     )  # fmt: skip
     install_errors(app, _page)
     for _package, audience, router in host.routers:
-        app.include_router(router, dependencies=[Depends(guard(host, audience))])
+        # The guard comes first: a stranger learns nothing from how a body is judged.
+        checks = [Depends(guard(host, audience)), Depends(require_json)]
+        app.include_router(router, dependencies=checks)
     app.include_router(static_files.router())
     for area in PAGES:
         app.include_router(area.router(host))
@@ -122,7 +124,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Building:
         return response
 
     inner: ASGIApp = CsrfGuard(app, own_origin=settings.issuer, refuse=refuse)
-    inner = Door(inner, secure=settings.secure)
+    inner = Door(inner, secure=settings.secure, limit=max(BODY_LIMIT, settings.infobank.upload_limit + FORM_LIMIT))
     outer: ASGIApp = FrontTable(host.rows, inner, security=security_headers(secure=settings.secure))
     if settings.trusted_proxies:
         outer = TrustedProxy(outer, proxies=settings.trusted_proxies)

@@ -9,11 +9,14 @@ print the error's text, which may repeat somebody's data. Pure ASGI; nothing her
 from collections.abc import Collection
 from typing import Any
 
+from starlette.exceptions import HTTPException
+
 from kit import context
 from kit.front import API_SECURITY, NO_STORE, ASGIApp, HeaderList, Message, Receive, Scope, Send, ascii_query
 from kit.ids import new_id
 from kit.logs import log
 
+BODY_LIMIT = 1_114_112  # bytes: a file of a resident with the form around it; most endpoints take far less
 HSTS = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 
 
@@ -25,8 +28,9 @@ def security_headers(*, secure: bool) -> HeaderList:
 class Door:
     """Outermost middleware of the FastAPI side."""
 
-    def __init__(self, app: ASGIApp, *, secure: bool) -> None:
+    def __init__(self, app: ASGIApp, *, secure: bool, limit: int = BODY_LIMIT) -> None:
         self._app = app
+        self._limit = limit
         # An answer that does not say who may keep it is somebody's own: a browser would keep it on its disk by rule of
         # thumb (RFC 9111 section 4.2.2), past the end of the session.
         self._headers = [*security_headers(secure=secure), NO_STORE]
@@ -57,13 +61,33 @@ class Door:
             await send(message)
 
         try:
-            await self._app(scope, receive, with_headers)
+            await self._app(scope, self._limited(scope, receive), with_headers)
         except Exception:
             log.exception("unexpected", path=scope["path"], request_id=request_id)
             if not whole:  # half an answer: the server must cut it off, so that nobody takes it for a whole one
                 raise Unfinished from None
         finally:
             context.request.reset(token)
+
+    def _limited(self, scope: Scope, receive: Receive) -> Receive:
+        """The body, up to the limit; beyond it whoever reads is stopped, and answers 413.
+
+        Closes: the framework holds a JSON body whole, before it looks who sends it.
+        """
+        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        announced = not declared.isdigit() or len(declared) > 18 or int(declared) > self._limit
+        size = 0
+
+        async def limited() -> Message:
+            nonlocal size
+            message = None if announced else await receive()
+            if message is not None:
+                size += len(message.get("body", b""))
+            if message is None or size > self._limit:
+                raise HTTPException(413)  # not a Problem: the framework takes that for JSON that does not parse
+            return message
+
+        return limited
 
 
 class Unfinished(Exception):

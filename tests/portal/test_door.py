@@ -76,7 +76,9 @@ async def test_half_an_answer_is_cut_off() -> None:
         sent.append(message)
 
     with pytest.raises(Unfinished) as caught:
-        await Door(app, secure=True)({"type": "http", "path": "/leave/export", "query_string": b""}, None, send)  # type: ignore[arg-type]
+        await Door(app, secure=True)(
+            {"type": "http", "path": "/leave/export", "query_string": b"", "headers": []}, None, send
+        )  # type: ignore[arg-type]
     assert caught.value.__suppress_context__
     assert SECRET not in str(caught.value)
     assert (b"strict-transport-security", b"max-age=31536000; includeSubDomains") in sent[0]["headers"]
