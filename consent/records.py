@@ -173,16 +173,6 @@ def withdraw(
     return _append(session, sealer, row, "withdrawn", actor=actor, authority=authority, now=now)
 
 
-def invalidate(
-    session: Session, sealer: Sealer, *, consent_id: str, actor: Actor, now: Millis, reason: str
-) -> ConsentRef:
-    """Somebody other than the resident found that the consent does not hold (agreement withdrawn, authority ended)."""
-    row = _record(session, consent_id, None)
-    if row.state != STANDING:
-        raise ConsentState(f"A consent that is {row.state} cannot be invalidated.")
-    return _append(session, sealer, row, "invalidated", actor=actor, authority="rule", now=now, reason=reason)
-
-
 def sweep(session: Session, sealer: Sealer, *, now: Millis, limit: int = 100) -> int:
     """Give consents that ran out, or whose agreement was withdrawn, their events; how many. A chunk; run it again.
 

@@ -69,10 +69,6 @@ class Standing:
     first_at: Millis
     last_at: Millis
 
-    def covers(self, category: str, now: Millis) -> bool:
-        """Whether the category may be used at that moment."""
-        return self.state == STANDING and now < self.until_at and category in self.categories
-
 
 def after(state: State | None, event: EventType) -> State:
     """The state an event leads to; raises BadHistory if it may not happen."""

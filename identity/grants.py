@@ -151,14 +151,6 @@ def revoke_for_consent(
     return _revoke(place, list(_connection(place).execute(query).scalars()), actor, now, reason)
 
 
-def revoke_for_client(
-    place: Session | Connection, client_id: str, *, actor: Actor, now: Millis, reason: str = "client-ended"
-) -> list[str]:
-    """End every active grant of a client; returns their ids."""
-    query = select(_grants.c.id).where(_grants.c.client_id == client_id, _grants.c.status == "active")
-    return _revoke(place, list(_connection(place).execute(query).scalars()), actor, now, reason)
-
-
 def revoke_for_account(
     place: Session | Connection, account_id: str, *, actor: Actor, now: Millis, reason: str = "account-closed"
 ) -> list[str]:

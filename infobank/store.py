@@ -11,7 +11,6 @@ from infobank.items import SealedItem
 from kit.clock import Millis
 from kit.db.direct import Direct
 
-ITEM: Table = SQLModel.metadata.tables[models.Item.__tablename__]
 DISCLOSURE: Table = SQLModel.metadata.tables[models.Disclosure.__tablename__]
 
 Place = Session | Connection

@@ -120,10 +120,6 @@ class Passwords:
         """Whether the password made that string. None (unknown account) costs the same and is False."""
         return await self._run(self._verify_now, encoded, password)
 
-    async def verify_dummy(self, password: str) -> None:
-        """Take the time of a real check, so that nobody learns from the clock which accounts exist."""
-        await self._run(self._verify_now, None, password)
-
     def needs_rehash(self, encoded: str) -> bool:
         """Whether the string was made with older parameters; hash the password anew at the next sign-in."""
         scheme, dollar, rest = encoded.partition("$")

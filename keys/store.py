@@ -43,11 +43,6 @@ def add_root(place: Place, **values: Any) -> None:
     connection_of(place).execute(root.insert().values(id="root", **values))
 
 
-def set_root(place: Place, **values: Any) -> None:
-    """Record another root key."""
-    connection_of(place).execute(root.update().values(**values))
-
-
 def list_keks(place: Place) -> Sequence[Row[Any]]:
     """Every key-encryption key and derivation secret, oldest first."""
     return connection_of(place).execute(select(kek).order_by(kek.c.created_at, kek.c.id)).all()

@@ -179,10 +179,6 @@ class AuditTrail:
 
         return FlushResult(rows, committed, rolled_back)
 
-    def forget_head(self) -> None:
-        """Another process wrote the chain: read the head again."""
-        self._head = None
-
     def open_personal(self, entry: AuditEntry) -> dict[str, Any]:
         """The sealed part of an entry; empty if there is none or its key is gone."""
         if entry.sealed is None or self.seal is None:

@@ -303,11 +303,6 @@ def speaking(chosen: Language) -> Iterator[Language]:
         _current.reset(token)
 
 
-def set_current(chosen: Language) -> None:
-    """Make the rest of this request speak this language."""
-    _current.set(chosen)
-
-
 def _(message: str, /, **values: object) -> str:
     """Translate a message in Python code, in the language of the page being made."""
     text = current().gettext(message)

@@ -87,7 +87,7 @@ class Database(ABC):
         """Let `hook` see (and complete) the rows appended to `table` just before they are written.
 
         On SQLite it runs in the single writer, once a batch, so it may lay a sequence. On PostgreSQL hooks do not run:
-        rows go in as appended, and a job lays the sequence (see `sequence`).
+        rows go in as appended, and a job lays the sequence (`kit.tlog.log.Logs.sequence`, `kit.audit.seal_pending`).
         """
         self._hooks[table.name] = hook
 

@@ -19,7 +19,6 @@ from kit.tlog.errors import BadNote
 from kit.tlog.merkle import HASH_SIZE
 
 ED25519 = 0x01  # signature type identifier byte, signed-note "Signature types"
-COSIGNATURE_V1 = 0x04  # c2sp.org/tlog-cosignature
 
 _SIGNATURE_LINE = re.compile(r"— (\S+) ([A-Za-z0-9+/]+={0,2})\n")
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,18}")

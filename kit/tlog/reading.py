@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Select, desc, func, select
 
 from kit.tlog.errors import BadLog
-from kit.tlog.merkle import RightEdge, node_hash, prove_consistency, prove_inclusion, subtrees
+from kit.tlog.merkle import RightEdge, node_hash, prove_inclusion, subtrees
 from kit.tlog.proof import format_proof
 from kit.tlog.tables import checkpoints, leaves, nodes
 from kit.tlog.tiles import HEIGHT, WIDTH, Tile, encode_bundle
@@ -36,13 +36,6 @@ def index_of(connection: Connection, leaf_id: str) -> int | None:
     """Where a leaf lies; None while it waits or when there is none."""
     index: int | None = connection.execute(select(leaves.c.idx).where(leaves.c.leaf_id == leaf_id)).scalar()
     return index
-
-
-def entry_at(connection: Connection, log: str, index: int) -> bytes | None:
-    """One entry."""
-    wanted = select(leaves.c.entry).where(leaves.c.log == log, leaves.c.idx == index)
-    entry: bytes | None = connection.execute(wanted).scalar()
-    return entry
 
 
 def hashes(connection: Connection, log: str, level: int, start: int, end: int) -> list[bytes]:
@@ -111,11 +104,6 @@ def right_edge(connection: Connection, log: str, size: int) -> RightEdge:
 def inclusion_proof(connection: Connection, log: str, index: int, size: int) -> list[bytes]:
     """Proof of leaf `index` in the tree of `size`."""
     return prove_inclusion(index, size, Subtrees(connection, log))
-
-
-def consistency_proof(connection: Connection, log: str, first: int, second: int) -> list[bytes]:
-    """Proof that tree `second` begins with tree `first`."""
-    return prove_consistency(first, second, Subtrees(connection, log))
 
 
 def proof_text(connection: Connection, log: str, leaf_id: str) -> str | None:
