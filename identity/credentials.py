@@ -237,7 +237,7 @@ class Credentials:
             audit.record(
                 session,
                 "identity.recovery.used",
-                actor=Actor("resident", row.id),
+                actor=Actor("operator" if row.kind == "staff" else "resident", row.id),
                 object=("account", row.id),
                 detail={"left": recovery.left(session, row.id)},
             )

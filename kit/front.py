@@ -151,6 +151,8 @@ def parse_form(data: bytes) -> dict[str, str]:
     fields = dict(pairs)
     if len(fields) != len(pairs):
         raise Malformed("A field was sent more than once.")
+    if "" in fields:
+        raise Malformed("A field has no name.")
     return fields
 
 

@@ -146,7 +146,10 @@ def create_client(
 
 @app.command("verify-audit")
 def verify_audit(data: Data = HERE, as_json: Json = False) -> None:
-    """Walk the whole audit chain; exit code 1 at the first entry that does not hold."""
+    """Walk the whole audit chain; exit code 1 at the first entry that does not hold.
+
+    Example: sekisho admin verify-audit --data /srv/sekisho
+    """
 
     async def work(building: Any) -> dict[str, Any]:
         from kit.audit import verify_chain

@@ -81,7 +81,10 @@ def rotate(
 
 @app.command("rotate-kek")
 def rotate_kek(data: Data = HERE, as_json: Json = False) -> None:
-    """Replace the key-encryption key: residents' data keys are wrapped anew; the data itself does not change."""
+    """Replace the key-encryption key: residents' data keys are wrapped anew; the data itself does not change.
+
+    Example: sekisho keys rotate-kek --data /srv/sekisho
+    """
 
     async def work(building: Any) -> int:
         from keys.ceremonies import KeyStore

@@ -17,7 +17,9 @@ def serve(
     issuer: Annotated[str | None, typer.Option(help="Our public origin, for example https://id.city.example.")] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="Certificate chain (PEM) to serve https ourselves.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its private key (PEM).")] = None,
-    mtls_port: Annotated[int | None, typer.Option(help="A second port that asks for client certificates.")] = None,
+    mtls_port: Annotated[
+        int | None, typer.Option(help="A second TLS port, for devices with client certificates.")
+    ] = None,
 ) -> None:
     """Serve the city.
 
@@ -43,6 +45,8 @@ def serve(
         if workers > 1 and settings.database_url is None:
             fail("one SQLite file has one writing process; set SEKISHO_DATABASE_URL to a PostgreSQL for --workers")
         listen = {"host": host, "port": port, "tls_cert": tls_cert, "tls_key": tls_key, "mtls_port": mtls_port}
+        if workers > 1 and mtls_port is not None:
+            fail("--mtls-port goes with one process; leave out --workers, or give devices a server of their own")
         if not settings.secure:
             print(
                 "sekisho: the issuer is http on localhost: cookies are not Secure. Beyond a demonstration give "
@@ -66,7 +70,10 @@ def serve(
 
 
 def jobs(data: Data = HERE) -> None:
-    """Run the periodic jobs alone, beside `serve` processes with SEKISHO_JOBS=false (PostgreSQL only)."""
+    """Run the periodic jobs alone, beside `serve` processes with SEKISHO_JOBS=false (PostgreSQL only).
+
+    Example: SEKISHO_DATABASE_URL=postgresql://… sekisho jobs
+    """
     with one_line():
         import asyncio
 

@@ -1,7 +1,6 @@
 """Signing in with a password and a second factor: what a guesser learns, and what the trail keeps."""
 
 import asyncio
-import statistics
 import time
 from collections.abc import AsyncIterator
 
@@ -118,10 +117,12 @@ async def test_an_unknown_login_takes_as_long_as_a_wrong_password(office: Office
     for number in range(9):
         await office.add(f"known{number}")
     await took("warm-up", 0)
-    known = [await took(f"known{number}", number) for number in range(9)]
-    unknown = [await took(f"nobody{number}", number) for number in range(9)]
-    assert statistics.median(unknown) > statistics.median(known) * 0.5
-    assert statistics.median(unknown) < statistics.median(known) * 2
+    known, unknown = [], []
+    for number in range(9):  # by turns, and the quickest of each: what else the machine does hits both alike
+        known.append(await took(f"known{number}", number))
+        unknown.append(await took(f"nobody{number}", number))
+    assert min(unknown) > min(known) * 0.5
+    assert min(unknown) < min(known) * 2
 
 
 async def test_the_throttle_is_asked_before_the_password_is_hashed(

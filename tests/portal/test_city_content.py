@@ -44,6 +44,18 @@ def test_everyone_is_obviously_invented() -> None:
             )
 
 
+def test_one_is_a_guardian_and_one_a_delegate_with_an_authority_and_an_end() -> None:
+    """As data: nobody can act on a mandate yet."""
+    logins = {resident.login for resident in people.RESIDENTS}
+    assert sorted(mandate["kind"] for mandate in people.MANDATES) == ["delegate", "guardian"]
+    for mandate in people.MANDATES:
+        assert {mandate["holder"], mandate["subject"]} <= logins
+        assert mandate["holder"] != mandate["subject"]
+        assert mandate["authority"]
+        assert mandate["authority_en"]
+        assert date.fromisoformat(mandate["until"]) > max(DAYS[:1])
+
+
 def test_three_uses_are_approved_and_one_waits_and_every_sentence_is_there_twice() -> None:
     assert [proposal.approved for proposal in proposals.PROPOSALS] == [True, True, True, False]
     known = catalogue.load()

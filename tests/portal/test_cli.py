@@ -5,9 +5,14 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
+
+from portal.__main__ import app
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,6 +42,29 @@ def test_help_has_an_example(command: str) -> None:
     assert "Example" in done.stdout
 
 
+def test_every_command_says_what_it_does_with_an_example() -> None:
+    def leaves(name: str, command: Any) -> Iterator[tuple[str, str]]:
+        for sub, below in getattr(command, "commands", {}).items():
+            yield from leaves(f"{name} {sub}", below)
+        if not getattr(command, "commands", None):
+            yield name, command.help or ""
+
+    found = dict(leaves("sekisho", typer.main.get_command(app)))
+    assert len(found) > 12
+    assert not [name for name, text in found.items() if "Example" not in text]
+
+
+def test_several_workers_serve_no_second_port(data: Path) -> None:
+    """It would be left out in silence."""
+    done = sekisho(
+        "serve", "--data", str(data), "--workers", "2", "--mtls-port", "8443", "--tls-cert", "c.pem", "--tls-key",
+        "k.pem",
+        "--issuer", "https://id.city.example", env={"SEKISHO_DATABASE_URL": "postgresql://nobody@localhost:1/none"},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "--mtls-port" in done.stderr
+
+
 def test_migrate_makes_a_root_key_that_only_its_owner_can_read(data: Path) -> None:
     assert stat.S_IMODE((data / "root.key").stat().st_mode) == 0o600
     assert stat.S_IMODE(data.stat().st_mode) == 0o700
@@ -51,6 +79,17 @@ def test_keys_are_listed_as_json_without_material(data: Path) -> None:
     keys = json.loads(done.stdout)
     assert {"active", "next"} <= {key["state"] for key in keys if key["purpose"] == "signing"}
     assert all(set(key) & {"sealed_private", "wrapped", "d", "k"} == set() for key in keys)
+
+
+def test_keys_are_rotated_by_command(data: Path) -> None:
+    done = sekisho("keys", "rotate", "--alg", "EdDSA", "--data", str(data), "--json")
+    assert [one["alg"] for one in json.loads(done.stdout)] == ["EdDSA"]
+    done = sekisho("keys", "rotate", "--alg", "EdDSA", "--data", str(data))
+    assert done.returncode == 2  # the new next key is not known everywhere yet
+    assert done.stderr.count("\n") == 1
+    done = sekisho("keys", "rotate-kek", "--data", str(data), "--json")
+    assert json.loads(done.stdout)["rewrapped"] >= 1
+    assert sekisho("admin", "verify-audit", "--data", str(data)).returncode == 0
 
 
 def test_a_lost_root_key_is_told_in_one_line_with_the_cure(data: Path, tmp_path: Path) -> None:
