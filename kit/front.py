@@ -7,7 +7,7 @@ the API documents read the same rows.
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 from urllib.parse import parse_qsl, quote_from_bytes
 
 import orjson
@@ -37,6 +37,21 @@ API_SECURITY: HeaderList = [
 ]
 
 FORM_LIMIT = 65_536
+
+# Where the server, if it can, offers to take a whole answer in one write: an extension of the ASGI scope.
+WHOLE = "sekisho.whole"
+
+
+class Whole(Protocol):
+    """The server's short way for an answer that is whole, and for a body that is already there."""
+
+    def body(self) -> bytes | None:
+        """The request's body if all of it has arrived."""
+        ...
+
+    def answer(self, status: int, headers: bytes, body: bytes) -> bool:
+        """Write everything at once; False (and nothing written) where the long way must be taken."""
+        ...
 
 
 @dataclass(slots=True)
@@ -103,6 +118,13 @@ class Call:
         """The whole body; raises TooLarge beyond `limit` bytes without reading on."""
         if self._body is not None:
             return self._body
+        whole: Whole | None = self.scope.get("extensions", {}).get(WHOLE)
+        there = whole.body() if whole is not None else None
+        if there is not None:
+            if len(there) > limit:
+                raise TooLarge(f"At most {limit} bytes are read here.")
+            self._body = there
+            return there
         message = await self._receive()
         data: bytes = message.get("body", b"")
         if message.get("more_body"):
@@ -194,6 +216,13 @@ def problem_reply(problem: Problem, *, request_id: str = "") -> Reply:
     return Reply(problem.status, orjson.dumps(document), [PROBLEM, NO_STORE, *headers])
 
 
+def _line(header: tuple[bytes, bytes]) -> bytes:
+    name, value = header
+    if b"\r" in value or b"\n" in value:  # closes: a value that begins a header of its own
+        raise ValueError(f"a line break in the header {name!r}")
+    return name + b": " + value + b"\r\n"
+
+
 class FrontTable:
     """An ASGI application: rows first, then `inner`."""
 
@@ -202,6 +231,7 @@ class FrontTable:
         self._prefixes: list[tuple[str, dict[str, Handler]]] = []
         self._inner = inner
         self._security = API_SECURITY if security is None else security
+        self._security_block = b"".join(map(_line, self._security))
         by_prefix: dict[str, dict[str, Handler]] = {}
         for row in rows:
             table = by_prefix if row.prefix else self._exact
@@ -247,6 +277,11 @@ class FrontTable:
         finally:
             context.request.reset(token)
         body = reply.body
+        whole: Whole | None = scope.get("extensions", {}).get(WHOLE)
+        if whole is not None and scope["method"] != "HEAD" and reply.status not in (204, 304):
+            block = b"".join([*map(_line, reply.headers), self._security_block])
+            if whole.answer(reply.status, block, body):
+                return
         headers = [*reply.headers, *self._security]
         if reply.status != 304 and reply.status != 204:
             headers.append((b"content-length", str(len(body)).encode()))

@@ -16,13 +16,51 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from kit.front import WHOLE
 from portal.app import Building
 
 SILENCE_BYTES = 65_536  # of a head, of trailers: what is no body and ends no request
 REQUEST_WITHIN = 60.0  # seconds for a whole request, head and body
 _LOOK_EVERY = 10.0
+
+
+class WholeAnswer:
+    """uvicorn's request, for answers that are whole: head and body in one write instead of two, and no message passing.
+
+    `kit.front` uses it for the hot paths; a third of what a small answer costs is saved. What uvicorn keeps of a
+    request (keep-alive, pipelined followers, shutdown) is told to it exactly as its own `send` does.
+    """
+
+    __slots__ = ("_cycle",)
+
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        self._cycle = cycle
+
+    def body(self) -> bytes | None:
+        """The request's body if all of it has arrived."""
+        cycle = self._cycle
+        return None if cycle.more_body or cycle.disconnected else bytes(cycle.body)
+
+    def answer(self, status: int, headers: bytes, body: bytes) -> bool:
+        """Write everything at once; False where the connection's buffer is full and the long way must wait for it."""
+        cycle = self._cycle
+        if cycle.flow.write_paused or cycle.response_started:
+            return False
+        if cycle.disconnected:
+            return True
+        date = b"".join([name + b": " + value + b"\r\n" for name, value in cycle.default_headers])
+        close = b"" if cycle.keep_alive else b"connection: close\r\n"
+        length = b"content-length: %d\r\n\r\n" % len(body)
+        cycle.response_started = True
+        cycle.transport.write(b"".join((STATUS_LINE[status], date, headers, close, length, body)))
+        cycle.response_complete = True
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            cycle.transport.close()
+        cycle.on_response()
+        return True
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -58,6 +96,13 @@ class GuardedProtocol(HttpToolsProtocol):
         """A request begins."""
         self._since = self.loop.time()
         super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """The head is whole: uvicorn makes its request, whose task begins later, with our short way beside it."""
+        before = self.cycle
+        super().on_headers_complete()
+        if self.cycle is not before:
+            self.scope["extensions"] = {WHOLE: WholeAnswer(self.cycle)}
 
     def on_body(self, body: bytes) -> None:
         """A part of the body; its size is the application's to limit."""
