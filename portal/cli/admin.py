@@ -6,7 +6,10 @@ import typer
 
 from portal.cli.common import HERE, Data, Json, fail, show, with_building
 
-app = typer.Typer(help="Create staff, members and clients; verify the audit chain.", no_args_is_help=True)
+app = typer.Typer(
+    help="Create staff, members and clients; verify the audit chain. An SQLite city must not be running meanwhile.",
+    no_args_is_help=True,
+)
 
 ROLES = ("operator", "analyst", "lead", "ethics")
 
