@@ -226,7 +226,7 @@ PROPOSALS: tuple[Proposal, ...] = (
                 refusal="断っても、電気の料金と使いかたは変わりません。",
                 withdrawal="いつでもやめられます。やめたその日から知らせは止まります。",
                 retention="終わってから30日以内に消します。",
-                review="湊浜市データ倫理審査会が、いま確かめています。\nまだお願いできません。",
+                review="湊浜市データ倫理審査会が認めるまで、\nこのお願いはだれにも届きません。",
             ),
             "en": Words(
                 title="Home Light",
@@ -238,7 +238,7 @@ PROPOSALS: tuple[Proposal, ...] = (
                 refusal="If you say no, your electricity and its price stay the same.",
                 withdrawal="Stop at any time. The messages stop that day.",
                 retention="Deleted within 30 days after the end.",
-                review="The Minato-hama Data Ethics Board is looking at this now.\nIt may not be offered yet.",
+                review="Nobody is asked this before the Minato-hama Data Ethics Board has allowed it.",
             ),
         },
     ),
