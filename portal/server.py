@@ -102,7 +102,8 @@ class GuardedProtocol(HttpToolsProtocol):
         before = self.cycle
         super().on_headers_complete()
         if self.cycle is not before:
-            self.scope["extensions"] = {WHOLE: WholeAnswer(self.cycle)}
+            extensions: dict[str, Any] = {WHOLE: WholeAnswer(self.cycle)}
+            self.scope["extensions"] = extensions
 
     def on_body(self, body: bytes) -> None:
         """A part of the body; its size is the application's to limit."""
