@@ -27,11 +27,12 @@ HeaderList: TypeAlias = list[tuple[bytes, bytes]]
 JSON = (b"content-type", b"application/json")
 PROBLEM = (b"content-type", b"application/problem+json")
 NO_STORE = (b"cache-control", b"no-store")
+CSP = b"content-security-policy"
 
 # Sent with every answer that is not a page (pages have their own, wider policy).
 API_SECURITY: HeaderList = [
     (b"x-content-type-options", b"nosniff"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (CSP, b"default-src 'none'; frame-ancestors 'none'"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-site"),
 ]
@@ -277,12 +278,17 @@ class FrontTable:
         finally:
             context.request.reset(token)
         body = reply.body
+        security, security_block = self._security, self._security_block
+        if any(name == CSP for name, _ in reply.headers):  # a page: two policies would both bind it
+            own = {name for name, _ in reply.headers}
+            security = [header for header in security if header[0] not in own]
+            security_block = b"".join(map(_line, security))
         whole: Whole | None = scope.get("extensions", {}).get(WHOLE)
         if whole is not None and scope["method"] != "HEAD" and reply.status not in (204, 304):
-            block = b"".join([*map(_line, reply.headers), self._security_block])
+            block = b"".join([*map(_line, reply.headers), security_block])
             if whole.answer(reply.status, block, body):
                 return
-        headers = [*reply.headers, *self._security]
+        headers = [*reply.headers, *security]
         if reply.status != 304 and reply.status != 204:
             headers.append((b"content-length", str(len(body)).encode()))
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})

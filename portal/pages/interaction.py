@@ -31,6 +31,7 @@ from identity.sessions import BrowserSession
 from infobank import views
 from infobank.catalogue import SENSITIVITY_LABELS, Catalogue
 from keys.envelope import Sealer
+from kit import context
 from kit.clock import DAY, Millis
 from kit.db import Session
 from kit.front import Call, Reply, ascii_query
@@ -437,7 +438,7 @@ def _oauth_error_page(call: Call, error: OAuthError) -> Reply:
             detail=f"{error.code}: {error.description}",
             action_href="/",
             action_label=N_("To the front page"),
-            reference=error.code,
+            reference=context.request.get().request_id,
         )
         response = render_page(request, "error.html", page, status=400)
     headers = [(name.encode(), value.encode("latin-1")) for name, value in page_headers().items()]

@@ -116,6 +116,26 @@ async def test_a_problem_keeps_its_private_text_to_itself(table: FrontTable) -> 
     assert headers["x-content-type-options"] == "nosniff"
 
 
+async def test_a_page_keeps_its_own_policy_as_the_only_one() -> None:
+    async def page(call: Call) -> Reply:
+        return Reply(200, b"<p>", [(b"content-security-policy", b"style-src 'self'")])
+
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    row = FrontRow("GET", "/page", "public", page, {}, "kit")
+    scope = {"type": "http", "method": "GET", "path": "/page", "headers": [], "query_string": b"", "client": None}
+    await FrontTable([row], inner)(scope, receive, send)
+    names = [name for name, _ in sent[0]["headers"]]
+    assert names.count(b"content-security-policy") == 1
+    assert b"x-content-type-options" in names
+
+
 async def test_head_is_get_without_a_body(table: FrontTable) -> None:
     status, headers, body = await ask(table, "HEAD", "/conflict")
     assert (status, body) == (409, b"")

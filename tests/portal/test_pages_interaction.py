@@ -174,6 +174,10 @@ async def test_request_that_cannot_be_redirected_is_told_to_the_person(home: Hou
     answer = await home.http.get("/oauth/authorize", params={"client_id": "nobody"}, headers={"accept-language": "ja"})
     assert answer.status_code == 400
     assert "サービスからの依頼をお受けできません" in answer.text
+    policies = answer.headers.get_list("content-security-policy")
+    assert len(policies) == 1, "a second policy would take the page's style away"
+    assert "style-src 'self'" in policies[0]
+    assert re.search(r'id="reference">req_\w+<', answer.text), "what the person quotes can be found"
 
 
 async def test_what_is_agreed_to_is_the_text_that_was_read(home: Household) -> None:
