@@ -2,11 +2,15 @@
 
 import json
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
 
+import httpx2
+
 from tests.support.server import Served
+from tests.support.sessions import signed_in
 from tests.support.source import ROOT
 
 
@@ -43,11 +47,47 @@ def test_the_walk_ends_with_exit_code_1_at_a_broken_promise(server: Served, tmp_
     assert "Broken promise" in done.stderr
 
 
-def test_the_ledger_and_the_audit_chain_hold_after_the_walk(server: Served) -> None:
-    command = [sys.executable, "-m", "portal", "ledger", "verify", "--url", f"{server.url}/ledger", "--vkey"]
-    import httpx2
+def sekisho(*args: str) -> subprocess.CompletedProcess[str]:
+    """Another command, as a stranger to the server would give it."""
+    command = [sys.executable, "-m", "portal", *args]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
 
-    vkey = httpx2.get(f"{server.url}/ledger/vkey").text.strip()
-    done = subprocess.run([*command, vkey], cwd=ROOT, capture_output=True, text=True, timeout=60)
+
+def test_only_their_owner_reads_the_credentials_and_the_root_key(city: Path) -> None:
+    for name in ("demo-credentials.json", "root.key"):
+        assert stat.S_IMODE((city / name).stat().st_mode) == 0o600
+
+
+def test_the_ledger_holds_after_the_walk_and_only_grew(server: Served, tmp_path: Path) -> None:
+    vkey, older = tmp_path / "ledger.vkey", tmp_path / "older.checkpoint"
+    vkey.write_text(httpx2.get(f"{server.url}/ledger/vkey").text)
+    older.write_text(httpx2.get(f"{server.url}/ledger/checkpoint").text)
+    for command in (["verify"], ["grown", str(older)]):
+        done = sekisho("ledger", *command, "--url", f"{server.url}/ledger", "--vkey", str(vkey))
+        assert done.returncode == 0, done.stderr
+    assert "entries" in done.stdout
+
+
+def test_a_receipt_is_verified_offline_by_the_command(server: Served, tmp_path: Path) -> None:
+    """The two keys are fetched once; then the server is gone."""
+    person = json.loads((server.data / "demo-credentials.json").read_text())["residents"]["hanako"]
+    server.stop()
+    (token,) = signed_in(server.data, [person["account_id"]], issuer=server.url)
+    server.start()
+    kept = {name: tmp_path / name for name in ("ledger.vkey", "jwks.json", "mine.sekisho-receipt.json", "changed.json")}
+    with httpx2.Client(base_url=server.url, cookies={"sekisho-local": token}) as http:
+        kept["ledger.vkey"].write_text(http.get("/ledger/vkey").text)
+        kept["jwks.json"].write_text(http.get("/oauth/jwks").text)
+        consent = http.get("/api/consent/records").json()["records"][0]["id"]
+        content = http.get(f"/api/consent/records/{consent}/receipt").content
+    server.stop()
+    kept["mine.sekisho-receipt.json"].write_bytes(content)
+    kept["changed.json"].write_bytes(content + b" ")
+    keys = ["--vkey", str(kept["ledger.vkey"]), "--jwks", str(kept["jwks.json"])]
+    done = sekisho("ledger", "verify-receipt", str(kept["mine.sekisho-receipt.json"]), *keys, "--json")
     assert done.returncode == 0, done.stderr
-    assert "holds" in done.stdout
+    assert json.loads(done.stdout)["verified"]
+    done = sekisho("ledger", "verify-receipt", str(kept["changed.json"]), *keys)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    server.start()
