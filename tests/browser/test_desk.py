@@ -56,6 +56,12 @@ def _incident(page: Page, server: Served) -> str:
     return str(page.get_attribute("tr.incident-row a[data-open]", "href"))
 
 
+def _first(page: Page, server: Served, kind: str) -> str:
+    """The page of the first of a list."""
+    page.goto(f"{server.url}/console/{kind}")
+    return str(page.get_attribute(f"main a[href^='/console/{kind}/']:not([href$='/new'])", "href"))
+
+
 def _log(page: Page, server: Served, title: str) -> None:
     page.goto(f"{server.url}/desk/alerts/new")
     page.fill("#title", title)
@@ -69,8 +75,11 @@ def test_pages_fit_and_axe_finds_nothing_serious(window: Any, server: Served, la
     wrong = []
     lead = window("lead", viewport={"width": width, "height": 800})
     incident = _incident(lead, server)
-    more = (incident, f"{incident}/edit", f"{incident}/close")
-    for page, paths in ((lead, (*DESK, *more)), (window("operator", viewport=lead.viewport_size), CONSOLE)):
+    more = (incident, f"{incident}/edit", f"{incident}/close", "/desk/no-such-page")
+    operator = window("operator", viewport=lead.viewport_size)
+    member, client, agreement = (_first(operator, server, kind) for kind in ("members", "clients", "agreements"))
+    console = (*CONSOLE, member, f"{member}/suspend", client, f"{client}/suspend", f"{client}/secret", agreement)
+    for page, paths in ((lead, (*DESK, *more)), (operator, console)):
         for path in paths:
             page.goto(f"{server.url}{path}{'&' if '?' in path else '?'}lang={lang}")
             assert page.get_attribute("html", "lang") == lang
@@ -159,6 +168,7 @@ def test_containment_signs_a_resident_out_before_the_page_answers(
     page.fill("#more-end_sessions", account)
     page.click("#preview-end_sessions")
     assert "1 live session" in page.inner_text("#dry-run")
+    assert faults(page) == []
     resident.goto(f"{server.url}/home")
     assert resident.url == f"{server.url}/home"
     page.click("#confirm")

@@ -72,8 +72,10 @@ def test_pages_fit_and_axe_finds_nothing_serious(window: Any, server: Served, la
     first = _consent_links(page, server)[0]
     _ask(page, server)
     asked = page.url.removeprefix(server.url)
+    page.goto(f"{server.url}/data/health_checkup")
+    record = page.get_attribute("main a[href$='/delete']", "href")
     wrong = []
-    for path in (*PAGES, asked, first, f"{first}/withdraw", f"{first}/receipt"):
+    for path in (*PAGES, asked, first, f"{first}/withdraw", f"{first}/receipt", record, "/no-such-page"):
         page.goto(f"{server.url}{path}{'&' if '?' in path else '?'}lang={lang}")
         assert page.get_attribute("html", "lang") == lang
         if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):

@@ -255,6 +255,8 @@ def test_axe_finds_nothing_serious_and_nothing_runs_off_the_page(
         if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
             complaints.append(f"{page.url}: wider than the window")
 
+    page.goto(f"{served.url}/?lang={language}")
+    look()
     page.goto(f"{served.url}/sign-in?lang={language}")
     look()
     page.fill("#login", "nobody")
