@@ -1,6 +1,5 @@
 """The queries of consent. Private to this package."""
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from consent.errors import UnknownAgreement
 from consent.models import Agreement, AgreementRevision, ConsentEvent, Hold, Record
 from consent.states import STANDING
 from kit.clock import Millis
+from kit.db import Quick
 
 # Records and events go by Core: agreeing and withdrawing are the writes residents wait for.
 _R: Table = SQLModel.metadata.tables[str(Record.__tablename__)]
@@ -202,22 +202,14 @@ _OF_PAIR = "WHERE r.account_id = :account AND r.member_id = :member ORDER BY r.s
 _OF_GRANT = "JOIN identity_grant_consent g ON g.consent_id = r.id WHERE g.grant_id = :grant ORDER BY r.id DESC LIMIT 50"
 # On PostgreSQL a decision inside a write locks what it rests on: under snapshot isolation alone a disclosure could
 # commit after the withdrawal it did not see. SQLite has one writer, which is the same thing.
-_SHARE = " FOR SHARE OF r, a, m"
-
-_DECIDE_SQLITE = {"id": _DECIDE + _OF_ID, "pair": _DECIDE + _OF_PAIR, "grant": _DECIDE + _OF_GRANT}
-_DECIDE_TEXT = {
-    (by, share): text(statement + (_SHARE if share else ""))
-    for by, statement in _DECIDE_SQLITE.items()
+_SHARE = "FOR SHARE OF r, a, m"
+_LOOKS = {
+    (by, share): Quick(_DECIDE + which, lock=_SHARE if share else "")
+    for by, which in (("id", _OF_ID), ("pair", _OF_PAIR), ("grant", _OF_GRANT))
     for share in (False, True)
 }
 
 
 def look(connection: Connection, by: str, *, lock: bool, values: dict[str, str]) -> Sequence[Sequence[Any]]:
-    """The facts by "id", "pair" or "grant", newest standing first; columns as in _DECIDE.
-
-    On SQLite it asks the driver itself: every read of the bank does this, and the engine cost ten times the look.
-    """
-    driver = connection.connection.driver_connection
-    if isinstance(driver, sqlite3.Connection):
-        return driver.execute(_DECIDE_SQLITE[by], values).fetchall()
-    return connection.execute(_DECIDE_TEXT[by, lock], values).all()
+    """The facts by "id", "pair" or "grant", newest standing first; columns as in _DECIDE."""
+    return _LOOKS[by, lock].all(connection, **values)

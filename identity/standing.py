@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from identity.bearer import Access, chain_of
-from kit.db.direct import Direct, json_of
+from kit.db.quick import Quick, json_of
 
-_STANDING = Direct(
+_STANDING = Quick(
     "SELECT g.status, a.status, c.status, m.status, m.source_categories,"
     " (SELECT COUNT(*) FROM identity_revoked r WHERE r.id = :jti OR r.id = :chain)"
     " FROM identity_grant g JOIN identity_account a ON a.id = g.account_id"
@@ -36,14 +36,12 @@ _NOTHING = Standing(False, False, frozenset())
 
 def standing(connection: Connection, access: Access) -> Standing:
     """Judge the token's grant, resident, client and its member as this transaction sees them."""
-    row = _STANDING.first(
+    row = _STANDING.one(
         connection,
-        {
-            "jti": access.jti,
-            "chain": chain_of(access.jti),
-            "grant_id": access.grant_id,
-            "client_id": access.client_id,
-        },
+        jti=access.jti,
+        chain=chain_of(access.jti),
+        grant_id=access.grant_id,
+        client_id=access.client_id,
     )
     if row is None:
         return _NOTHING

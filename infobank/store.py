@@ -9,7 +9,7 @@ from sqlmodel import Session, SQLModel
 from infobank import models
 from infobank.items import SealedItem
 from kit.clock import Millis
-from kit.db.direct import Direct
+from kit.db import Quick
 
 DISCLOSURE: Table = SQLModel.metadata.tables[models.Disclosure.__tablename__]
 
@@ -17,30 +17,30 @@ Place = Session | Connection
 
 _COLUMNS = "id, category, source, recorded_at, created_at, sealed"
 
-_PAGE = Direct(
+_PAGE = Quick(
     f"SELECT {_COLUMNS} FROM infobank_item WHERE account_id = :account AND category = :category "  # noqa: S608
     "AND recorded_at >= :since AND recorded_at < :until "
     "ORDER BY recorded_at DESC, id DESC LIMIT :limit"
 )
-_PAGE_AFTER = Direct(
+_PAGE_AFTER = Quick(
     f"SELECT {_COLUMNS} FROM infobank_item WHERE account_id = :account AND category = :category "  # noqa: S608
     "AND recorded_at >= :since AND (recorded_at < :at OR (recorded_at = :at AND id < :id)) "
     "ORDER BY recorded_at DESC, id DESC LIMIT :limit"
 )
-_ONE = Direct(f"SELECT {_COLUMNS} FROM infobank_item WHERE id = :id AND account_id = :account")  # noqa: S608
-_COUNTS = Direct(
+_ONE = Quick(f"SELECT {_COLUMNS} FROM infobank_item WHERE id = :id AND account_id = :account")  # noqa: S608
+_COUNTS = Quick(
     "SELECT category, COUNT(*) AS n, MAX(recorded_at) AS latest, MAX(created_at) AS arrived "
     "FROM infobank_item WHERE account_id = :account GROUP BY category"
 )
-_OWN_SIZE = Direct("SELECT COALESCE(SUM(size), 0) FROM infobank_item WHERE account_id = :account AND source = 'self'")
-_SOURCES = Direct("SELECT DISTINCT category, source FROM infobank_item WHERE account_id = :account")
+_OWN_SIZE = Quick("SELECT COALESCE(SUM(size), 0) FROM infobank_item WHERE account_id = :account AND source = 'self'")
+_SOURCES = Quick("SELECT DISTINCT category, source FROM infobank_item WHERE account_id = :account")
 _DELETE = text("DELETE FROM infobank_item WHERE id = :id AND account_id = :account")
 _DELETE_ALL = text("DELETE FROM infobank_item WHERE account_id = :account")
 _REPLACE = text(
     "UPDATE infobank_item SET sealed = :sealed, recorded_at = :recorded_at, size = :size, "
     "category_version = :version, created_at = :now WHERE id = :id AND account_id = :account"
 )
-_INSERT = Direct(
+_INSERT = Quick(
     "INSERT INTO infobank_item (id, account_id, category, category_version, source, client_id, recorded_at, "
     "created_at, size, sealed) VALUES (:id, :account_id, :category, :category_version, :source, :client_id, "
     ":recorded_at, :created_at, :size, :sealed)"
@@ -57,7 +57,7 @@ def connection_of(place: Place) -> Connection:
 
 def insert_items(place: Place, rows: Sequence[dict[str, Any]]) -> None:
     """Add items at once (not buffered: an erasure later in the same batch must see them)."""
-    _INSERT.run(connection_of(place), rows)
+    _INSERT.run_many(connection_of(place), rows)
 
 
 def page(
@@ -71,35 +71,36 @@ def page(
     before: tuple[Millis, str] | None = None,
 ) -> tuple[SealedItem, ...]:
     """Items of one category, newest first; `before` continues after the last one seen."""
-    values = {"account": account_id, "category": category, "since": since, "limit": limit}
+    values: dict[str, Any] = {"account": account_id, "category": category, "since": since, "limit": limit}
     if before is None:
-        rows = _PAGE.all(connection_of(place), {**values, "until": until})
+        rows = _PAGE.all(connection_of(place), **values, until=until)
     else:
-        rows = _PAGE_AFTER.all(connection_of(place), {**values, "at": before[0], "id": before[1]})
+        rows = _PAGE_AFTER.all(connection_of(place), **values, at=before[0], id=before[1])
     return tuple(_item(row) for row in rows)
 
 
 def find(place: Place, account_id: str, item_id: str) -> SealedItem | None:
     """One item of this resident."""
-    row = _ONE.first(connection_of(place), {"id": item_id, "account": account_id})
+    row = _ONE.one(connection_of(place), id=item_id, account=account_id)
     return None if row is None else _item(row)
 
 
 def counts(place: Place, account_id: str) -> dict[str, tuple[int, Millis, Millis]]:
     """For each category: how many, the newest facts, the newest arrival."""
-    rows = _COUNTS.all(connection_of(place), {"account": account_id})
+    rows = _COUNTS.all(connection_of(place), account=account_id)
     return {category: (count, latest, arrived) for category, count, latest, arrived in rows}
 
 
 def own_size(place: Place, account_id: str) -> int:
     """How many bytes the resident put in."""
-    return int(_OWN_SIZE.all(connection_of(place), {"account": account_id})[0][0])
+    found = _OWN_SIZE.one(connection_of(place), account=account_id)
+    return int(found[0]) if found else 0
 
 
 def sources(place: Place, account_id: str) -> dict[str, tuple[str, ...]]:
     """For each category: who deposited."""
     found: dict[str, list[str]] = {}
-    for category, source in _SOURCES.all(connection_of(place), {"account": account_id}):
+    for category, source in _SOURCES.all(connection_of(place), account=account_id):
         found.setdefault(category, []).append(source)
     return {category: tuple(sorted(names)) for category, names in found.items()}
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, func, select
 from sqlmodel import SQLModel
 
 from keys import models  # noqa: F401  (declares the tables)
-from kit.db.direct import Direct
+from kit.db import Quick
 
 Place: TypeAlias = sqlmodel.Session | Connection
 
@@ -17,7 +17,7 @@ kek = SQLModel.metadata.tables["keys_kek"]
 data_key = SQLModel.metadata.tables["keys_data_key"]
 signing_key = SQLModel.metadata.tables["keys_signing_key"]
 
-_DATA_KEY = Direct("SELECT kek_id, number, wrapped FROM keys_data_key WHERE owner_id = :owner")
+_DATA_KEY = Quick("SELECT kek_id, number, wrapped FROM keys_data_key WHERE owner_id = :owner")
 
 
 class DataKeyRow(NamedTuple):
@@ -71,7 +71,7 @@ def set_kek(place: Place, kek_id: str, **values: Any) -> None:
 
 def find_data_key(place: Place, owner_id: str) -> DataKeyRow | None:
     """The row of an owner. The hot query here."""
-    found = _DATA_KEY.first(connection_of(place), {"owner": owner_id})
+    found = _DATA_KEY.one(connection_of(place), owner=owner_id)
     return None if found is None else DataKeyRow(*found)
 
 
