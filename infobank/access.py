@@ -17,6 +17,7 @@ from consent.decisions import Permit
 from identity.bearer import Access
 from identity.standing import standing
 from infobank import store, vault
+from infobank.cursors import write_cursor
 from infobank.items import SealedItem
 from infobank.store import DISCLOSURE, Place
 from keys.envelope import OwnerKey, Sealer
@@ -181,7 +182,7 @@ def disclose(
         )
         if len(found) > ask.limit:
             found = found[: ask.limit]
-            following[category] = f"{found[-1].recorded_at}.{found[-1].id}"
+            following[category] = write_cursor(found[-1])
         counts[category] = len(found)
         items.extend(found)
     disclosure_id = new_id("dis")

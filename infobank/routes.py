@@ -24,10 +24,10 @@ from infobank.bodies import (
     UsageAnswer,
 )
 from infobank.catalogue import Catalogue
+from infobank.cursors import read_cursor, write_cursor
 from infobank.errors import AccountClosed, RecordNotFound, RecordTooLarge, SchemaViolation, UnknownCategory
 from infobank.export import Receipts
 from infobank.settings import InfobankSettings
-from infobank.views import read_cursor
 from keys.envelope import Sealer
 from kit.clock import Clock, from_iso, iso
 from kit.db import Database, Session
@@ -100,7 +100,7 @@ def resident_router(
         return RecordsAnswer(
             category=wanted,
             records=[RecordAnswer(**export.record_document(item)) for item in shown],
-            next=f"{shown[-1].recorded_at}.{shown[-1].id}" if more else None,
+            next=write_cursor(shown[-1]) if more else None,
         )
 
     @router.post(

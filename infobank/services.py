@@ -12,10 +12,10 @@ from identity.subjects import pairwise
 from infobank import access, items, vault
 from infobank.access import Ask, Provided, Refused
 from infobank.catalogue import Catalogue
+from infobank.cursors import read_cursor
 from infobank.errors import NoCoverage, NoSubject, NotASource
 from infobank.settings import InfobankSettings
 from infobank.store import FAR_FUTURE, FAR_PAST
-from infobank.views import read_cursor
 from keys.envelope import Sealer
 from keys.hashing import TokenHasher
 from kit.clock import Clock, Millis, from_iso, iso

@@ -11,6 +11,7 @@ from typing import Any
 
 from infobank import disclosures, store, vault
 from infobank.catalogue import AREA_LABELS, AREAS, CITY_ZONE, Catalogue, Category, Field, Label
+from infobank.cursors import read_cursor, write_cursor
 from infobank.disclosures import Disclosure, Recipient
 from infobank.items import SELF, Item
 from keys.envelope import Sealer
@@ -195,7 +196,7 @@ def category_page(
     if category.line_fields and total > 1:
         past = vault.open_all(key, store.page(session, account_id, category_id, limit=history))
         lines = _lines(category, past)
-    cursor = f"{sealed[limit - 1].recorded_at}.{sealed[limit - 1].id}" if more else None
+    cursor = write_cursor(sealed[limit - 1]) if more else None
     return CategoryPage(category, total, records, lines, cursor)
 
 
@@ -280,18 +281,6 @@ def city_day(at: Millis) -> date:
 def day_start(day: date) -> Millis:
     """Midnight in the city."""
     return round(datetime.combine(day, datetime.min.time(), CITY_ZONE).timestamp() * 1000)
-
-
-def read_cursor(text: str | None) -> tuple[Millis, str] | None:
-    """Read a page cursor; nonsense begins at the newest."""
-    if not text:
-        return None
-    moment, _dot, item_id = text.partition(".")
-    digits = moment.removeprefix("-")
-    # Short enough for any database's 64 bits: a longer one would be an error of ours instead of nonsense of theirs.
-    if not item_id or not digits.isascii() or not digits.isdigit() or len(digits) > 15:
-        return None
-    return int(moment), item_id
 
 
 def _record(category: Category, item: Item, names: dict[str, Recipient]) -> Record:

@@ -7,6 +7,7 @@ import zipfile
 from html.parser import HTMLParser
 
 from infobank import disclosures, rights, store, views
+from infobank.cursors import read_cursor
 from infobank.settings import InfobankSettings
 from kit.clock import DAY
 from tests.support.bank import CHECKUP, JOURNEY, Bank
@@ -157,6 +158,6 @@ async def test_the_pages_views_are_complete(bank: Bank) -> None:
     (recipient,) = await bank.db.read(views.by_recipient, bank.hana, since=0, until=bank.now + 1)
     assert recipient.count == 1
     assert (await bank.db.read(views.by_consent, bank.hana)) == {consent: (1, bank.now)}
-    assert views.read_cursor("nonsense") is None
+    assert read_cursor("nonsense") is None
     for moment in ("9" * 19, "-" + "9" * 19, "٣", "+1", "1_0", ""):  # beyond 64 bits, or not digits at all
-        assert views.read_cursor(f"{moment}.itm_x") is None
+        assert read_cursor(f"{moment}.itm_x") is None
