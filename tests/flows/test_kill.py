@@ -176,6 +176,7 @@ def check(city: City) -> None:
         database.close()
     with httpx2.Client(base_url=city.served.url, timeout=20) as http:
         check_ledger(http, city)
+        check_doors(http, city)
         for line in journal.all("withdrawn")[-WALKERS:]:
             if line["access"]:
                 answer = http.get("/api/bank/records", headers={"authorization": f"Bearer {line['access']}"})
@@ -214,6 +215,51 @@ def check_tables(database: sqlite3.Connection, journal: Journal) -> None:
         "SELECT count(*) FROM kit_log_leaf WHERE log = 'main' AND substr(entry, 1, 2) = x'0101'"
     ).fetchone()
     assert events == entries, f"{events} consent events, {entries} entries of such in the ledger"
+
+
+def check_doors(http: httpx2.Client, city: City) -> None:
+    """I9 and I4 at the residents' own doors: what they were told is there is shown to them."""
+    account_of = {line["consent"]: line["account"] for line in city.journal.all("given")}
+    withdrawn = {line["consent"] for line in city.journal.all("withdrawn")}
+    trying = {line["consent"] for line in city.journal.all("withdrawing")}
+    for _, account_id, token in city.residents:
+        ask = _Doors(http, token)
+        items = {one["id"] for one in ask.pages("/api/bank/my/records", "records", "before", category="mobility")}
+        assert {line["item"] for line in city.journal.all("deposited") if line["account"] == account_id} <= items
+        states = {one["id"]: one["state"] for one in ask.get("/api/consent/records")["records"]}
+        for consent in (each for each, owner in account_of.items() if owner == account_id):
+            allowed = (
+                {"withdrawn"} if consent in withdrawn else {"given", "withdrawn"} if consent in trying else {"given"}
+            )
+            assert states.get(consent) in allowed, f"{consent} is shown as {states.get(consent)}"
+        used = {one["id"]: one["consent"] for one in ask.pages("/api/bank/my/disclosures", "disclosures", "offset")}
+        for line in city.journal.all("fetched"):
+            if account_of.get(line["consent"]) == account_id:
+                assert used.get(line["disclosure"]) == line["consent"], f"{line['disclosure']} is not in the history"
+
+
+@dataclass
+class _Doors:
+    """What a resident's browser reads from the APIs."""
+
+    http: httpx2.Client
+    token: str
+
+    def get(self, path: str, **query: Any) -> Any:
+        answer = self.http.get(path, params=query, headers={"cookie": f"sekisho-local={self.token}"})
+        assert answer.status_code == 200, f"{path} answered {answer.status_code}: {answer.text[:200]}"
+        return answer.json()
+
+    def pages(self, path: str, name: str, cursor: str, **query: Any) -> list[dict[str, Any]]:
+        """All pages of a list."""
+        found: list[dict[str, Any]] = []
+        after: Any = None
+        while True:
+            page = self.get(path, limit=1000, **query, **({} if after is None else {cursor: after}))
+            found += page[name]
+            after = page["next"]
+            if after is None:
+                return found
 
 
 def check_ledger(http: httpx2.Client, city: City) -> None:
