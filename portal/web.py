@@ -157,7 +157,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     env.policies["ext.i18n.trimmed"] = True
-    env.install_gettext_callables(  # type: ignore[attr-defined]
+    env.install_gettext_callables(  # type: ignore[attr-defined]  # the i18n extension adds it
         lambda message: i18n.current().gettext(message),
         lambda one, many, number: i18n.current().ngettext(one, many, number),
         newstyle=True,
@@ -199,7 +199,7 @@ def _iso(ms: int) -> str:
 
 def variables(context: object) -> dict[str, object]:
     """The template variables of a context dataclass: its fields, not deeper."""
-    return {f.name: getattr(context, f.name) for f in fields(context)}  # type: ignore[arg-type]
+    return {f.name: getattr(context, f.name) for f in fields(context)}  # type: ignore[arg-type]  # any dataclass
 
 
 def compose(template: str, context: object, frame: Frame) -> str:

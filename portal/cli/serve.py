@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -44,7 +44,13 @@ def serve(
         configure(json=settings.log_json and not sys.stderr.isatty())
         if workers > 1 and settings.database_url is None:
             fail("one SQLite file has one writing process; set SEKISHO_DATABASE_URL to a PostgreSQL for --workers")
-        listen = {"host": host, "port": port, "tls_cert": tls_cert, "tls_key": tls_key, "mtls_port": mtls_port}
+        listen: dict[str, Any] = {
+            "host": host,
+            "port": port,
+            "tls_cert": tls_cert,
+            "tls_key": tls_key,
+            "mtls_port": mtls_port,
+        }
         if workers > 1 and mtls_port is not None:
             fail("--mtls-port goes with one process; leave out --workers, or give devices a server of their own")
         if not settings.secure:
@@ -55,18 +61,18 @@ def serve(
             )
         if settings.database_url is not None and workers > 1:
             prepare(settings, create=False)
-            code = run_workers(workers, lambda: create_app(settings), lambda b: configs(b, **listen))  # type: ignore[arg-type]
+            code = run_workers(workers, lambda: create_app(settings), lambda b: configs(b, **listen))
             raise typer.Exit(code)
         if settings.database_url is not None:
             prepare(settings, create=False)
             building = create_app(settings)
-            run(building, configs(building, **listen))  # type: ignore[arg-type]
+            run(building, configs(building, **listen))
             return
         with exclusive(settings.data):
             prepare_root_key(settings)
             prepare(settings, create=True)
             building = create_app(settings)
-            run(building, configs(building, **listen))  # type: ignore[arg-type]
+            run(building, configs(building, **listen))
 
 
 def jobs(data: Data = HERE) -> None:

@@ -1,6 +1,7 @@
 """The incident desk's pages: the board and queue, the forms, the workbench."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from cert.deadlines import Answer, Body, Clock, Facts, clocks
 from cert.layers import LAYERS
@@ -346,7 +347,7 @@ def in_words(clock: Clock, lang: str) -> ClockLine:
     )
 
 
-def _alert(number: int, **more: object) -> AlertLine:
+def _alert(number: int, **more: Any) -> AlertLine:
     first = AlertLine(
         id=f"alr_{number}",
         kind="credential-stuffing",
@@ -367,7 +368,7 @@ def _alert(number: int, **more: object) -> AlertLine:
         ),
         more_things=37,
     )
-    return replace(first, **more)  # type: ignore[arg-type]
+    return replace(first, **more)
 
 
 _GROUPS = (
@@ -552,7 +553,7 @@ def _workbench() -> Workbench:
     )
 
 
-def _form(**more: object) -> IncidentForm:
+def _form(**more: Any) -> IncidentForm:
     first = IncidentForm(
         reference="",
         values={"title": "", "severity": "high", "tlp": "TLP:AMBER", "note": ""},
@@ -562,7 +563,7 @@ def _form(**more: object) -> IncidentForm:
         errors={},
         back="/desk",
     )
-    return replace(first, **more)  # type: ignore[arg-type]
+    return replace(first, **more)
 
 
 _CHOICES = (Choice("inc_1", "2026-014 湊浜バスの更新トークンが市外から使われた"),)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,9 +19,9 @@ def of(facts: Facts) -> dict[str, Clock]:
     return {clock.id: clock for clock in clocks(facts)}
 
 
-def known(text: str, **more: object) -> Facts:
+def known(text: str, **more: Any) -> Facts:
     start = Facts(aware_at=from_iso(text), personal_data=YES, sensitive=YES, protected=NO)
-    return replace(start, **more)  # type: ignore[arg-type]
+    return replace(start, **more)
 
 
 @pytest.mark.parametrize(
