@@ -95,6 +95,26 @@ async def test_each_claim_can_be_shown_by_itself(bureau: Bureau) -> None:
     assert {"iss", "vct", "commitment"} <= claims.keys()
 
 
+FIELDS = {
+    "6.3.3 header": {"schema_version", "record_id", "pii_principal_id"},
+    "6.3.4 processing": {
+        "privacy_notice", "language", "purpose", "purpose_type", "lawful_basis", "pii_information", "pii_controllers",
+        "collection_method", "processing_method", "storage_locations", "retention_period", "jurisdiction",
+        "recipient_third_parties", "withdrawal_method", "privacy_rights",
+    },
+    "6.3.6 party": {"parties"},
+    "6.3.7 event": {"event_time", "validity_duration", "entity_id", "event_type", "event_state"},
+}  # fmt: skip
+
+
+@sqlite_only
+async def test_a_whole_receipt_has_every_field_of_the_standard_filled(bureau: Bureau) -> None:
+    """ISO/IEC TS 27560:2023 clause 6.3, as read through the W3C DPVCG guide."""
+    claims = sdjwt.verify(orjson.loads(await make(bureau))["credential"], bureau.jwks)
+    assert not {clause: left for clause, fields in FIELDS.items() if (left := fields - claims.keys())}
+    assert not [name for fields in FIELDS.values() for name in fields if claims[name] in (None, "", [], {})]
+
+
 @sqlite_only
 async def test_a_receipt_with_any_part_changed_names_the_failed_step(bureau: Bureau) -> None:
     content = await make(bureau)
