@@ -3,13 +3,14 @@
 import json
 import os
 import shutil
+import socket
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from portal.cli.common import HERE, Data, load_settings, one_line, prepare, prepare_root_key
+from portal.cli.common import HERE, Data, fail, load_settings, one_line, prepare, prepare_root_key
 from portal.cli.walk import FILE
 
 _WELCOME = """
@@ -74,6 +75,8 @@ def demo(
         from portal.app import create_app
         from portal.server import configs, exclusive, run
 
+        if not seed_only and not _is_free(port):
+            fail(f"port {port} is in use; choose another with --port")
         url = f"http://localhost:{port}"
         settings = load_settings(data, issuer=url)
         configure(json=False)
@@ -116,6 +119,17 @@ def demo(
             run(building, configs(building, host="localhost", port=port), on_open=opened)
 
 
+def _is_free(port: int) -> bool:
+    """Asked before the city is made, so that the answer is one sentence and comes at once."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
 def _program() -> str:
     """How this program is called from here: what a reader can type into a second terminal."""
     started = Path(sys.argv[0])
@@ -148,8 +162,6 @@ def demo_code(
     """
     with one_line():
         import pyotp
-
-        from portal.cli.common import fail
 
         file = data / FILE
         if not file.exists():
