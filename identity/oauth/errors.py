@@ -168,6 +168,7 @@ ROWS: tuple[type[OAuthError], ...] = (
     UnsupportedGrantType,
     UnsupportedResponseType,
     InvalidScope,
+    TemporarilyUnavailable,
     AccessDenied,
     InvalidTarget,
     InvalidDpopProof,
