@@ -82,6 +82,7 @@ def jobs(data: Data = HERE) -> None:
     """
     with one_line():
         import asyncio
+        import signal
 
         from portal.app import create_app
 
@@ -90,14 +91,15 @@ def jobs(data: Data = HERE) -> None:
             fail("the embedded database has one process: `sekisho serve` runs the jobs itself")
         prepare(settings, create=False)
 
-        async def forever() -> None:
+        async def until_told() -> None:
+            told = asyncio.Event()
+            for end in (signal.SIGINT, signal.SIGTERM):  # Ctrl-C, and what a service manager sends
+                asyncio.get_running_loop().add_signal_handler(end, told.set)
             async with create_app(settings).running(jobs=True):
-                await asyncio.Event().wait()
+                print("sekisho: the jobs are running", file=sys.stderr)
+                await told.wait()
 
-        try:
-            asyncio.run(forever())
-        except KeyboardInterrupt:
-            return
+        asyncio.run(until_told())
 
 
 def migrate(data: Data = HERE) -> None:

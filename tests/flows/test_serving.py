@@ -1,4 +1,5 @@
-"""Serving: two processes on PostgreSQL, TLS with a second port for client certificates, a clean end."""
+"""Serving: an address of one's own, TLS with a second port for client certificates, two processes on PostgreSQL, the
+jobs beside them, a clean end."""
 
 import datetime
 import os
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import psycopg
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -94,10 +96,32 @@ def test_it_serves_tls_and_a_second_port_for_client_certificates(tmp_path: Path)
         assert "strict-transport-security" in page.headers
 
 
-@pytest.mark.postgres
-def test_two_workers_share_a_postgresql_and_end_together(postgres: Any, tmp_path: Path) -> None:
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="127.0.0.2 is an address of Linux's loopback only")
+def test_it_listens_on_the_address_it_is_given_and_on_no_other(tmp_path: Path) -> None:
     port = free_port()
-    url = f"http://localhost:{port}"
+    with serving("--host", "127.0.0.2", "--port", str(port), "--data", str(tmp_path / "data"), env={},
+                 url=f"http://127.0.0.2:{port}"):  # fmt: skip
+        assert httpx2.get(f"http://127.0.0.2:{port}/ledger/checkpoint").status_code == 200
+        with pytest.raises(httpx2.ConnectError):
+            httpx2.get(f"http://127.0.0.1:{port}/healthz")
+
+
+def test_an_address_of_another_machine_is_refused_in_one_line(tmp_path: Path) -> None:
+    """192.0.2.1 is nobody's (RFC 5737)."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("SEKISHO_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "portal", "serve", "--host", "192.0.2.1", "--port", str(free_port()), "--data",
+         str(tmp_path / "data")],
+        cwd=ROOT, env=clean, capture_output=True, text=True, timeout=90,
+    )  # fmt: skip
+    assert done.returncode not in (0, None)
+    assert "Traceback" not in done.stderr
+    assert "192.0.2.1" in done.stderr
+
+
+@pytest.fixture
+def moved_in(postgres: Any, tmp_path: Path) -> dict[str, str]:
+    """The environment of a city on PostgreSQL: an empty database with the schema, and a root key."""
     env = {"SEKISHO_DATABASE_URL": postgres.create(), "SEKISHO_DATA": str(tmp_path / "data")}
     clean = {key: value for key, value in os.environ.items() if not key.startswith("SEKISHO_")}
     (tmp_path / "data").mkdir()
@@ -106,7 +130,66 @@ def test_two_workers_share_a_postgresql_and_end_together(postgres: Any, tmp_path
             [sys.executable, "-m", "portal", *command], cwd=ROOT, env={**clean, **env}, capture_output=True, text=True
         )
         assert done.returncode == 0, done.stderr
-    with serving("--workers", "2", "--port", str(port), env=env, url=url) as process:
+    return env
+
+
+def _unsealed(url: str) -> tuple[int, int]:
+    """How many audit entries there are, and how many have no place in the chain yet."""
+    with psycopg.connect(url.replace("postgresql+psycopg", "postgresql")) as connection:
+        row = connection.execute("SELECT count(*), count(*) FILTER (WHERE seq IS NULL) FROM kit_audit").fetchone()
+    assert row is not None
+    return row[0], row[1]
+
+
+@pytest.mark.postgres
+def test_the_jobs_run_alone_beside_a_server_that_runs_none(moved_in: dict[str, str]) -> None:
+    """What a server without jobs wrote down stays without its place in the chain until `sekisho jobs` lays it."""
+    port = free_port()
+    url = f"http://localhost:{port}"
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("SEKISHO_")}
+    database = moved_in["SEKISHO_DATABASE_URL"]
+    with serving("--port", str(port), env={**moved_in, "SEKISHO_JOBS": "false"}, url=url):
+        for ending in (signal.SIGTERM, signal.SIGINT):  # a service manager's word, and Ctrl-C
+            form = {"login": "nobody", "password": "not this one"}
+            assert httpx2.post(f"{url}/sign-in", data=form, headers={"origin": url}).status_code == 422
+            written, waiting = _unsealed(database)
+            assert waiting > 0
+            beside = subprocess.Popen(
+                [sys.executable, "-m", "portal", "jobs"],
+                cwd=ROOT, env={**clean, **moved_in}, stderr=subprocess.PIPE, text=True,
+            )  # fmt: skip
+            try:
+                ends = time.monotonic() + 60
+                while waiting:
+                    assert beside.poll() is None, beside.stderr and beside.stderr.read()
+                    assert time.monotonic() < ends, "nothing was sealed"
+                    time.sleep(0.1)
+                    total, waiting = _unsealed(database)
+                    assert total >= written
+                beside.send_signal(ending)
+                assert beside.wait(30) == 0
+            finally:
+                beside.kill()
+                _out, said = beside.communicate()
+            assert "Traceback" not in said
+
+
+def test_jobs_say_that_an_embedded_database_needs_none(tmp_path: Path) -> None:
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("SEKISHO_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "portal", "jobs", "--data", str(tmp_path / "data")],
+        cwd=ROOT, env=clean, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "sekisho serve" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.postgres
+def test_two_workers_share_a_postgresql_and_end_together(moved_in: dict[str, str]) -> None:
+    port = free_port()
+    url = f"http://localhost:{port}"
+    with serving("--workers", "2", "--port", str(port), env=moved_in, url=url) as process:
         answers = [httpx2.get(f"{url}/oauth/jwks") for _ in range(20)]  # a connection each: both workers answer
         assert {answer.status_code for answer in answers} == {200}
         assert len({answer.text for answer in answers}) == 1, "the workers publish different keys"
