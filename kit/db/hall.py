@@ -102,7 +102,7 @@ class Database(ABC):
 
     @abstractmethod
     async def stop(self) -> None:
-        """Refuse new calls, finish the waiting ones, close."""
+        """Refuse new calls, finish the waiting ones (those of cancelled waiters, too), close."""
 
     async def overwrite(self) -> bool:
         """Make sure that what was deleted or replaced before this call is gone from the files, too; False: ask again.
@@ -113,7 +113,12 @@ class Database(ABC):
 
     @abstractmethod
     async def write(self, fn: Callable[Concatenate[Session, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `fn(session, …)` in a durable write of its own; raises what it raises, or Unavailable."""
+        """Run `fn(session, …)` in a durable write of its own; raises what it raises, or Unavailable.
+
+        A write that has begun to wait is carried through, as a whole, even if whoever waits for it is cancelled: it
+        keeps its place in the queue, it commits or fails some time later, and `stop` waits for it. Who is cancelled
+        knows no more than that, and learns nothing from another write's answer: on PostgreSQL that may overtake it.
+        """
 
     @abstractmethod
     async def write_core(self, fn: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:

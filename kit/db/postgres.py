@@ -18,7 +18,7 @@ from sqlalchemy import Connection, create_engine, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
-from kit.db.hall import Database, Session, Tx, collect, insert_rows, run_callbacks
+from kit.db.hall import Database, Session, Tx, collect, insert_rows, run_callbacks, tellable
 from kit.db.tables import counters
 from kit.problems import Unavailable
 
@@ -33,6 +33,12 @@ _AGAIN = {"40001", "40P01"}  # serialization_failure, deadlock_detected
 
 def _dumps(value: Any) -> str:
     return orjson.dumps(value).decode()
+
+
+def _heard(future: "asyncio.Future[Any]") -> None:
+    """Nobody is left to be told how a cancelled waiter's write failed; the loop need not complain about that."""
+    if not future.cancelled():
+        future.exception()
 
 
 class PostgresDatabase(Database):
@@ -97,12 +103,26 @@ class PostgresDatabase(Database):
             if self._open >= self._waiting:
                 raise Unavailable("The service is busy; try again in a moment.", private="write queue full")
             self._open += 1
+
+        def work() -> T:
+            try:
+                return self._transaction(run)
+            except BaseException as error:
+                raise tellable(error)  # noqa: B904 - it brings its cause along
+            finally:
+                self._finished()  # here and not where it is awaited: a cancelled waiter's write keeps its place
+
         try:
-            future = self._submit(self._writers, lambda: self._transaction(run))
-            return await asyncio.shield(future)  # a cancelled waiter's write still commits
-        finally:
-            with self._lock:
-                self._open -= 1
+            future = self._submit(self._writers, work)
+        except BaseException:
+            self._finished()
+            raise
+        future.add_done_callback(_heard)
+        return await asyncio.shield(future)  # a cancelled waiter's write still commits
+
+    def _finished(self) -> None:
+        with self._lock:
+            self._open -= 1
 
     def _submit(self, pool: ThreadPoolExecutor | None, run: Callable[[], T]) -> "asyncio.Future[T]":
         if pool is None:

@@ -133,8 +133,7 @@ async def test_a_disk_that_refuses_the_commit_loses_nothing_that_was_acknowledge
     assert reported(first) | reported(outcomes) | {again} == stored == set(await traces(db))
 
 
-@sqlite_only
-@pytest.mark.parametrize("error", [SystemExit, asyncio.CancelledError, KeyboardInterrupt, GeneratorExit])
+@pytest.mark.parametrize("error", [SystemExit, asyncio.CancelledError, KeyboardInterrupt, GeneratorExit, StopIteration])
 async def test_the_writer_survives_whatever_a_call_raises(db: Database, error: type[BaseException]) -> None:
     def explode(connection: sa.Connection) -> str:
         add(connection, "gone", 1)
@@ -272,11 +271,15 @@ KINDS = {
     "add": add, "orm": add_orm, "raising": raising, "clashing": clashing, "orphan": orphan, "exploding": exploding,
     "or_rollback": or_rollback,
 }  # fmt: skip
-PORTABLE = [name for name in KINDS if name not in {"or_rollback", "exploding"}]
+PORTABLE = [name for name in KINDS if name != "or_rollback"]
 
 
 async def mixture(url: str, kinds: list[str], cancelled: set[int]) -> None:
-    """Start all at once, cancel some, and compare what was said with what is stored."""
+    """Start all at once, cancel some, and compare what was said with what is stored.
+
+    A later write's answer does not tell that a cancelled one is done: on PostgreSQL it may overtake it, and whoever
+    looks twice may then see it the second time only. The hallway's `stop` tells, so that comes before the comparison.
+    """
     db = open_database(url)
     await db.start()
     try:
@@ -291,7 +294,9 @@ async def mixture(url: str, kinds: list[str], cancelled: set[int]) -> None:
             if number < len(waiting):
                 waiting[number].cancel()
         outcomes = await all_of(*waiting)
-        assert await db.write_core(add, "last", 1_000_000) == "last"  # and whoever was cancelled has finished
+        assert await db.write_core(add, "last", 1_000_000) == "last"
+        await db.stop()
+        await db.start()
         stored = set(await kept(db)) - {"last", "the only one"}
         assert reported(outcomes) <= stored
         unanswered = {f"{kinds[n]} {n}" for n in cancelled if n < len(kinds)}
@@ -322,9 +327,6 @@ def mixture_url(request: pytest.FixtureRequest) -> str:
     return url
 
 
-# Under `test-long` until it is understood: about one run in several finds a cancelled call's write standing that the
-# model did not expect, and hypothesis then can't find it again.
-@pytest.mark.long
 @pytest.mark.postgres
 @settings(max_examples=20, deadline=None)
 @given(
