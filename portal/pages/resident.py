@@ -5,10 +5,12 @@ from fastapi import APIRouter
 from kit.host import Host
 from portal.pages import consents, home, leave, mydata, who
 
+AREAS = (home, mydata, who, consents, leave)
+
 
 def router(host: Host) -> APIRouter:
     """Home, my data, who used it, consents, leaving."""
     routes = APIRouter(include_in_schema=False)
-    for area in (home, mydata, who, consents, leave):
+    for area in AREAS:
         routes.include_router(area.router(host))
     return routes

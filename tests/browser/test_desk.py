@@ -14,12 +14,6 @@ from tests.support.visitor import credentials, sign_in
 
 pytestmark = needs("chromium")
 
-DESK = ("/desk", "/desk/alerts", "/desk/alerts?state=in_incident", "/desk/alerts/new", "/desk/incidents/new")
-CONSOLE = (
-    "/console", "/console/members", "/console/members/new", "/console/clients", "/console/clients/new",
-    "/console/agreements", "/console/keys", "/console/keys/rotate?alg=EdDSA", "/console/audit",
-)  # fmt: skip
-
 
 @pytest.fixture(scope="module")
 def states(browser: Browser, server: Served) -> dict[str, Any]:
@@ -56,37 +50,11 @@ def _incident(page: Page, server: Served) -> str:
     return str(page.get_attribute("tr.incident-row a[data-open]", "href"))
 
 
-def _first(page: Page, server: Served, kind: str) -> str:
-    """The page of the first of a list."""
-    page.goto(f"{server.url}/console/{kind}")
-    return str(page.get_attribute(f"main a[href^='/console/{kind}/']:not([href$='/new'])", "href"))
-
-
 def _log(page: Page, server: Served, title: str) -> None:
     page.goto(f"{server.url}/desk/alerts/new")
     page.fill("#title", title)
     page.click("#log")
     page.wait_for_url(f"{server.url}/desk")
-
-
-@pytest.mark.parametrize("lang", ["ja", "en"])
-@pytest.mark.parametrize("width", [360, 1280])
-def test_pages_fit_and_axe_finds_nothing_serious(window: Any, server: Served, lang: str, width: int) -> None:
-    wrong = []
-    lead = window("lead", viewport={"width": width, "height": 800})
-    incident = _incident(lead, server)
-    more = (incident, f"{incident}/edit", f"{incident}/close", "/desk/no-such-page")
-    operator = window("operator", viewport=lead.viewport_size)
-    member, client, agreement = (_first(operator, server, kind) for kind in ("members", "clients", "agreements"))
-    console = (*CONSOLE, member, f"{member}/suspend", client, f"{client}/suspend", f"{client}/secret", agreement)
-    for page, paths in ((lead, (*DESK, *more)), (operator, console)):
-        for path in paths:
-            page.goto(f"{server.url}{path}{'&' if '?' in path else '?'}lang={lang}")
-            assert page.get_attribute("html", "lang") == lang
-            if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
-                wrong.append(f"{path} is wider than the window")
-            wrong += [f"{path}: {fault}" for fault in faults(page)]
-    assert wrong == []
 
 
 @pytest.mark.parametrize("options", [{"color_scheme": "dark"}, {"forced_colors": "active"}])

@@ -8,7 +8,6 @@ import pytest
 
 from identity import totp
 from keys.root import create_file
-from tests.support.browsing import faults
 from tests.support.server import Served
 
 pytestmark = pytest.mark.browser
@@ -234,69 +233,6 @@ def test_a_second_passkey_is_added_and_the_first_removed(page: Any, served: Serv
     page.click("#remove-submit")
     page.wait_for_url("**/safety")
     assert page.locator("#passkeys .row-title").all_text_contents() == ["玄関のタブレット"]
-
-
-@pytest.mark.parametrize("width", [360, 1280])
-@pytest.mark.parametrize("language", ["ja", "en"])
-def test_axe_finds_nothing_serious_and_nothing_runs_off_the_page(
-    page: Any, served: Served, language: str, width: int
-) -> None:
-    page.set_viewport_size({"width": width, "height": 800})
-    login = f"axe-{language}-{width}"
-    complaints: list[str] = []
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on(
-        "console", lambda line: errors.append(line.text) if line.type == "error" and "422" not in line.text else None
-    )
-
-    def look() -> None:
-        complaints.extend(f"{page.url}: {fault}" for fault in faults(page))
-        if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
-            complaints.append(f"{page.url}: wider than the window")
-
-    page.goto(f"{served.url}/?lang={language}")
-    look()
-    page.goto(f"{served.url}/sign-in?lang={language}")
-    look()
-    page.fill("#login", "nobody")
-    page.fill("#password", "wrong")
-    page.click("#sign-in-submit")
-    assert page.locator("[data-code=refused]").is_visible()
-    look()
-    page.goto(f"{served.url}/sign-up")
-    look()
-    page.click("#sign-up-submit")
-    look()
-    fill_person(page, served.url, login)
-    look()
-    page.fill("#password", PASSWORD)
-    page.fill("#repeat", PASSWORD)
-    page.click("#password-submit")
-    page.wait_for_url("**/safety/app?**")
-    page.click("summary")
-    look()
-    page.fill("#code", app_code(page.text_content("#secret")))
-    page.click("#code-submit")
-    page.wait_for_url("**/safety/codes?**")
-    look()
-    page.click("#codes-submit")
-    look()
-    for path in ("/safety", "/safety/password", "/safety/passkeys/new", "/sign-out", "/sign-in?again=1"):
-        page.goto(served.url + path)
-        look()
-    page.goto(f"{served.url}/sign-out")
-    page.click("#sign-out-submit")
-    page.goto(f"{served.url}/sign-in")
-    page.fill("#login", login)
-    page.fill("#password", PASSWORD)
-    page.click("#sign-in-submit")
-    page.wait_for_url("**/sign-in/code")
-    look()
-    page.click("#to-recovery")
-    look()
-    assert not complaints, "\n".join(complaints)
-    assert not errors, "\n".join(errors)
 
 
 def test_at_twice_the_size_nothing_is_cut_off(page: Any, served: Served) -> None:

@@ -25,8 +25,9 @@ def launched() -> Iterator[Browser]:
             browser.close()
 
 
-def faults(page: Page, *, context: str | None = None) -> list[str]:
-    """What axe-core calls serious or critical on the page, one readable line each; an empty list is a pass."""
+def faults(page: Page, *, context: Any = None) -> list[str]:
+    """What axe-core calls serious or critical on the page (or in the `context` axe is given), one readable line each;
+    an empty list is a pass."""
     from axe_playwright_python.sync_playwright import Axe
 
     found: list[dict[str, Any]] = Axe().run(page, context=context).response["violations"]
@@ -36,3 +37,8 @@ def faults(page: Page, *, context: str | None = None) -> list[str]:
         if rule["impact"] in ("serious", "critical")
         for node in rule["nodes"]
     ]
+
+
+def too_wide(page: Page) -> bool:
+    """Whether the page scrolls sideways."""
+    return bool(page.evaluate("document.documentElement.scrollWidth > window.innerWidth"))

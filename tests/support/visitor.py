@@ -32,23 +32,41 @@ def sign_in(page: Page, served: Served, who: str, *, group: str = "residents", b
     page.wait_for_url(f"{served.url}{back}")
 
 
-def pushed(served: Served, client: str, *, details: bool = True) -> tuple[str, str]:
-    """The address a service sends the person to, and the redirect address it waits at."""
-    known = credentials(served.data)["clients"][client]
+def authorize_address(
+    served: Served,
+    *,
+    client: str = "",
+    client_id: str = "",
+    redirect_uri: str = "",
+    scope: str = "openid",
+    details: list[dict[str, Any]] | None = None,
+) -> str:
+    """The address a service sends the person to. A `client` of the city asks for the data of its agreement."""
+    if client:
+        known = credentials(served.data)["clients"][client]
+        client_id, redirect_uri = known["client_id"], known["redirect_uri"]
+        details = [{"type": "data_use", "agreement": known["agreement"]}] if details is None else details
     challenge = hashlib.sha256(secrets.token_urlsafe(48).encode()).digest()
     query = {
         "response_type": "code",
-        "client_id": known["client_id"],
-        "redirect_uri": known["redirect_uri"],
-        "scope": "openid",
+        "client_id": client_id,
+        "redirect_uri": redirect_uri,
+        "scope": scope,
         "state": "s",
         "nonce": "n",
         "code_challenge": base64.urlsafe_b64encode(challenge).rstrip(b"=").decode(),
         "code_challenge_method": "S256",
     }
+    if "offline_access" in scope:
+        query["prompt"] = "consent"  # OpenID Connect Core section 11
     if details:
-        query["authorization_details"] = json.dumps([{"type": "data_use", "agreement": known["agreement"]}])
-    return f"{served.url}/oauth/authorize?{urlencode(query)}", known["redirect_uri"]
+        query["authorization_details"] = json.dumps(details)
+    return f"{served.url}/oauth/authorize?{urlencode(query)}"
+
+
+def asking(served: Served, client: str) -> tuple[str, str]:
+    """The address a service of the city sends the person to, and the redirect address it waits at."""
+    return authorize_address(served, client=client), credentials(served.data)["clients"][client]["redirect_uri"]
 
 
 class Service:

@@ -1,0 +1,341 @@
+"""A tour of every page of a served city, each opened by the person it is for, the way that person comes to it.
+
+A walk brings a browser window from page to page and yields the name of each sight; whoever walks it looks at the window
+then (with axe, with a camera). `page_routes` asks the application itself which pages there are, so that a page no walk
+opens is found out.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+from playwright.sync_api import Browser, Page
+
+from identity import totp
+from keys.root import create_file
+from kit.clock import SystemClock
+from portal.app import PAGES, create_app
+from portal.pages import resident
+from portal.settings import Settings
+from tests.support.server import Served
+from tests.support.visitor import authorize_address, sign_in
+
+PASSWORD = "correct horse battery staple"
+# What is fetched and not looked at.
+NOT_PAGES = frozenset(
+    {
+        "/consents/{consent_id}/receipt.json", "/console/audit.jsonl", "/leave/export", "/openapi/{name}.json",
+        "/who/export",
+    }
+)  # fmt: skip
+
+Walk = Callable[["Tour", Page], Iterator[str]]
+
+
+# -- which pages there are
+
+
+def page_routes(data: Path) -> frozenset[str]:
+    """The paths of all pages of the application, as its routers say them; `data` is an empty directory."""
+    create_file(data / "root.key")
+    host = create_app(Settings(data=data, issuer="http://localhost:8080", jobs=False)).host
+    paths: set[str] = set()
+    areas: list[Any] = [area for area in PAGES if area is not resident]
+    for area in (*areas, *resident.AREAS):
+        paths |= {route.path for route in _routes(area.router(host)) if "GET" in route.methods}
+    return frozenset(paths) - NOT_PAGES
+
+
+def _routes(router: APIRouter) -> list[APIRoute]:
+    found = [route for route in router.routes if isinstance(route, APIRoute)]
+    assert len(found) == len(router.routes), "a router within a router would hide its pages from this tour"
+    return found
+
+
+def route_of(url: str, routes: frozenset[str]) -> str | None:
+    """The page an address belongs to. A fixed path wins over one with a name in it."""
+    path = urlsplit(url).path
+    for route in sorted(routes, key=lambda each: each.count("{")):
+        if re.fullmatch(re.sub(r"\{[^}]+\}", "[^/]+", route), path):
+            return route
+    return None
+
+
+# -- the people
+
+
+class Tour:
+    """A city, a browser, and the people who have signed in once."""
+
+    def __init__(self, served: Served, browser: Browser) -> None:
+        self.served = served
+        self.browser = browser
+        self._states: dict[str, Any] = {}
+        self._library = ""
+        self._number = 0
+
+    @property
+    def url(self) -> str:
+        """Where the city is."""
+        return self.served.url
+
+    def state(self, who: str) -> Any:
+        """The cookies of somebody of the city."""
+        if who not in self._states:
+            group, back = (
+                ("residents", "/home") if who in ("hanako", "lan") else ("staff", f"/{_FRONT.get(who, 'desk')}")
+            )
+            context = self.browser.new_context()
+            sign_in(context.new_page(), self.served, who, group=group, back=back)
+            self._states[who] = context.storage_state()
+            context.close()
+        return self._states[who]
+
+    @contextmanager
+    def window(self, who: str, lang: str, **options: Any) -> Iterator[Page]:
+        """A window of somebody's browser ("" for nobody's), in a language."""
+        state = self.state(who) if who else None
+        context = self.browser.new_context(storage_state=state, timezone_id="Asia/Tokyo", **options)
+        context.add_cookies([{"name": "sekisho-lang", "value": lang, "url": self.url}])
+        try:
+            yield context.new_page()
+        finally:
+            context.close()
+
+    def newcomer(self) -> str:
+        """A login name nobody has yet."""
+        self._number += 1
+        return f"newcomer-{self._number}"
+
+    def library(self) -> str:
+        """The id of a client that belongs to no member and so has no agreement; an operator registers it once."""
+        if not self._library:
+            with self.window("operator", "ja") as page:
+                page.goto(f"{self.url}/console/clients/new")
+                page.fill("#name_ja", "湊浜市立図書館の予約")
+                page.fill("#name_en", "Minato-hama Library Reservations")
+                page.fill("#redirect_uris", LIBRARY)
+                page.select_option("#method", "none")
+                page.fill("#scope", "openid profile email address offline_access")
+                page.click("#create")
+                page.wait_for_url(re.compile(r"/console/clients/[^/]+$"))
+                self._library = page.url.rpartition("/")[2]
+        return self._library
+
+
+_FRONT = {"operator": "console", "reviewer": "console/agreements"}
+LIBRARY = "https://library.minatohama.example/callback"
+
+
+def _show(tour: Tour, page: Page, *paths: str) -> Iterator[str]:
+    """Open pages one after the other."""
+    for path in paths:
+        page.goto(tour.url + path)
+        yield re.sub(r"[^a-z0-9]+", "-", path).strip("-") or "landing"
+
+
+def _link(tour: Tour, page: Page, path: str, selector: str) -> str:
+    """Where a link on a page leads."""
+    page.goto(tour.url + path)
+    found = page.get_attribute(selector, "href")
+    assert found, f"no {selector} on {path}"
+    return found
+
+
+# -- the walks
+
+
+def stranger(tour: Tour, page: Page) -> Iterator[str]:
+    """Somebody who looks around and mistypes."""
+    yield from _show(tour, page, "/", "/ledger", "/docs", "/no-such-page", "/sign-in?next=/safety", "/sign-up")
+    page.click("#sign-up-submit")
+    yield "sign-up-wrong"
+    page.goto(f"{tour.url}/sign-in")
+    page.fill("#login", "nobody")
+    page.fill("#password", "wrong")
+    page.click("#sign-in-submit")
+    yield "sign-in-refused"
+    page.goto(f"{tour.url}/docs/keys")
+    page.wait_for_selector("#api .opblock", timeout=20_000)
+    yield "docs-keys"
+
+
+def newcomer(tour: Tour, page: Page) -> Iterator[str]:
+    """Registers with a password and the app; owns nothing yet; signs out, comes back, leaves for good."""
+    login = tour.newcomer()
+    _fill_person(tour, page, login)
+    yield "sign-up-key"
+    page.fill("#password", PASSWORD)
+    page.fill("#repeat", PASSWORD)
+    page.click("#password-submit")
+    page.wait_for_url("**/safety/app?**")
+    yield "safety-app-first"
+    page.click("summary")
+    secret = (page.text_content("#secret") or "").replace(" ", "")
+    page.fill("#code", "000000")
+    page.click("#code-submit")
+    yield "safety-app-wrong"
+    page.fill("#code", totp.code_at(secret, SystemClock().ms()))
+    page.click("#code-submit")
+    page.wait_for_url("**/safety/codes?**")
+    yield "safety-codes-first"
+    page.click("#codes-submit")
+    yield "safety-codes-shown"
+    codes = page.locator("#codes li").all_text_contents()
+    yield from (f"empty-{name}" for name in _show(tour, page, "/home", "/data", "/who", "/consents", "/leave"))
+    yield from _show(tour, page, "/safety", "/safety/password", "/safety/app", "/safety/codes", "/sign-in?again=1")
+    page.goto(f"{tour.url}/sign-out")
+    yield "sign-out"
+    page.click("#sign-out-submit")
+    page.goto(f"{tour.url}/sign-in?next=/leave/erase")
+    page.fill("#login", login)
+    page.fill("#password", PASSWORD)
+    page.click("#sign-in-submit")
+    page.wait_for_url("**/sign-in/code")
+    yield "sign-in-code"
+    page.click("#to-recovery")
+    yield "sign-in-recovery"
+    page.fill("#code", codes[0])
+    page.click("#code-submit")
+    page.wait_for_url("**/leave/erase")
+    yield "leave-erase"
+    page.fill("#confirm", "?")
+    page.click("#erase")
+    yield "leave-erase-wrong"
+    page.fill("#confirm", "消す" if page.get_attribute("html", "lang") == "ja" else "erase")
+    page.click("#erase")
+    page.wait_for_selector("main:not(:has(#confirm))")
+    yield "erased"
+
+
+def holder(tour: Tour, page: Page) -> Iterator[str]:
+    """Registers with a passkey; the virtual authenticator is Chromium's (CDP domain WebAuthn)."""
+    cdp = page.context.new_cdp_session(page)
+    cdp.send("WebAuthn.enable")
+    options = {
+        "protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True,
+        "isUserVerified": True, "automaticPresenceSimulation": True,
+    }  # fmt: skip
+    cdp.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+    _fill_person(tour, page, tour.newcomer())
+    page.click("#passkey-create")
+    page.wait_for_url("**/safety")
+    yield "safety-with-passkey"
+    yield from _show(tour, page, _link(tour, page, "/safety", "#passkeys li a"))
+    page.goto(f"{tour.url}/safety/passkeys/new")
+    yield "safety-passkeys-new"
+
+
+def _fill_person(tour: Tour, page: Page, login: str) -> None:
+    page.goto(f"{tour.url}/sign-up?next=/safety")
+    page.fill("#name", "磯部 さくら")
+    page.fill("#name_kana", "いそべ さくら")
+    page.fill("#birthdate", "昭和26年4月2日")
+    page.fill("#login", login)
+    page.click("#sign-up-submit")
+    page.wait_for_url("**/sign-up/key")
+
+
+def asked(tour: Tour, page: Page) -> Iterator[str]:
+    """A resident whom services ask: for data, and for no more than who it is."""
+    page.goto(authorize_address(tour.served, client="minato-clinic"))
+    page.wait_for_selector("#agree")
+    yield "interaction-data"
+    scope = "openid profile email address offline_access"
+    page.goto(authorize_address(tour.served, client_id=tour.library(), redirect_uri=LIBRARY, scope=scope))
+    page.wait_for_selector("#agree")
+    yield "interaction-profile"
+    page.goto(authorize_address(tour.served, client_id=tour.library(), redirect_uri=LIBRARY))
+    page.wait_for_selector("#agree")
+    yield "interaction-openid"
+
+
+def at_home(tour: Tour, page: Page) -> Iterator[str]:
+    """A resident with data, consents and a history."""
+    yield from _show(
+        tour, page, "/home", "/data", "/data/health_checkup", "/data/mobility", "/data/disaster_support",
+        "/data/disaster_support/add", "/data/health_checkup/add", "/who", "/who?span=year", "/consents", "/leave",
+    )  # fmt: skip
+    page.goto(f"{tour.url}/data/disaster_support/add")
+    page.fill("#updated", "9999-01-01")
+    page.click("#save")
+    yield "record-wrong"
+    page.goto(f"{tour.url}/data/disaster_support/add")
+    page.fill("#updated", "2026-11-01")
+    page.select_option("#walking", "cane")
+    page.check("#reasons-elderly")
+    page.click("#save")
+    yield "record-added"
+    page.goto(tour.url + _link(tour, page, "/data/disaster_support", "main a[href$='/correct']"))
+    yield "record-correct"
+    page.goto(tour.url + _link(tour, page, "/data/disaster_support", "main a[href$='/delete']"))
+    yield "record-delete"
+    consent = _link(tour, page, "/consents", "#active .card-name")
+    for part in ("", "/withdraw", "/receipt"):
+        page.goto(tour.url + consent + part)
+        yield f"consent{part.replace('/', '-')}"
+
+
+def lead(tour: Tour, page: Page) -> Iterator[str]:
+    """The lead of the CERT."""
+    yield from _show(
+        tour, page, "/desk", "/desk/alerts", "/desk/alerts?state=in_incident", "/desk/alerts/new",
+        "/desk/incidents/new", "/desk/no-such-page",
+    )  # fmt: skip
+    page.goto(f"{tour.url}/desk")
+    opened = page.eval_on_selector_all("tr.incident-row a[data-open]", "all => all.map(a => a.getAttribute('href'))")
+    incident, closed = opened[0], opened[-1]
+    for part in ("", "/edit", "/close"):
+        page.goto(tour.url + incident + part)
+        yield f"incident{part.replace('/', '-')}"
+    page.goto(tour.url + closed)
+    yield "incident-closed"
+    query = urlencode({"action": "suspend_client", "target": "energy-coop"})
+    page.goto(f"{tour.url}{incident}/contain?{query}")
+    yield "incident-contain"
+
+
+def operator(tour: Tour, page: Page) -> Iterator[str]:
+    """An operator of the city."""
+    yield from _show(
+        tour, page, "/console", "/console/members", "/console/members/new", "/console/clients", "/console/clients/new",
+        "/console/agreements", "/console/keys", "/console/keys/rotate?alg=EdDSA", "/console/audit",
+        "/console/audit?action=nothing",
+    )  # fmt: skip
+    member = _link(tour, page, "/console/members", "main a[href^='/console/members/mem_']")
+    yield from (f"member{i}" for i, _ in enumerate(_show(tour, page, member, f"{member}/suspend")))
+    client = "/console/clients/minato-clinic"
+    yield from (f"client{i}" for i, _ in enumerate(_show(tour, page, client, f"{client}/suspend", f"{client}/secret")))
+    page.goto(f"{tour.url}/console/clients/energy-coop/secret")
+    page.click("main form button")
+    yield "client-secret-shown"
+    agreement = _link(tour, page, "/console/agreements", "#agreements a")
+    page.goto(tour.url + agreement)
+    yield "agreement-approved"
+
+
+def reviewer(tour: Tour, page: Page) -> Iterator[str]:
+    """A member of the data ethics board, before an offer that waits."""
+    page.goto(f"{tour.url}/console/agreements")
+    yield "agreements-reviewer"
+    page.goto(tour.url + _link(tour, page, "/console/agreements", "#pending a"))
+    page.wait_for_selector("#approve")
+    yield "agreement-waiting"
+
+
+# Who walks, as whom.
+WALKS: tuple[tuple[str, Walk], ...] = (
+    ("", stranger),
+    ("", newcomer),
+    ("", holder),
+    ("hanako", asked),
+    ("hanako", at_home),
+    ("lead", lead),
+    ("operator", operator),
+    ("reviewer", reviewer),
+)
