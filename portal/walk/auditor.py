@@ -105,12 +105,19 @@ def leaf_hashes(size: int, fetch: Callable[[str], bytes]) -> list[bytes]:
 
 def entries(size: int, fetch: Callable[[str], bytes]) -> list[bytes]:
     """Every entry of a log, from its bundles."""
+    return [entry for number in range((size + 255) // 256) for entry in _bundle(number, size, fetch)]
+
+
+def entry_at(index: int, size: int, fetch: Callable[[str], bytes]) -> bytes:
+    """One entry of a log of that size."""
+    return _bundle(index // 256, size, fetch)[index % 256]
+
+
+def _bundle(number: int, size: int, fetch: Callable[[str], bytes]) -> list[bytes]:
+    data = fetch(tile_path("entries", number, min(256, size - number * 256)))
     found: list[bytes] = []
-    for number in range((size + 255) // 256):
-        width = min(256, size - number * 256)
-        data = fetch(tile_path("entries", number, width))
-        while data:
-            length = int.from_bytes(data[:2], "big")
-            found.append(data[2 : 2 + length])
-            data = data[2 + length :]
+    while data:
+        length = int.from_bytes(data[:2], "big")
+        found.append(data[2 : 2 + length])
+        data = data[2 + length :]
     return found

@@ -3,31 +3,23 @@
 Every `require` is a promise the city makes to a stranger; the first that does not hold ends the walk.
 """
 
-import base64
-import hashlib
-import hmac
 import json
-import secrets
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import httpx2
-import pyotp
-from authlib.integrations.httpx_client import OAuth2Client
-from authlib.oauth2.rfc7523 import PrivateKeyJWT
-from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from authlib.oidc.discovery import OpenIDProviderMetadata
-from joserfc.jwk import ECKey
 
-from portal.walk.auditor import Checkpoint, entries, leaf_hash, leaf_hashes, open_note, root_from_proof, root_of
-from portal.walk.browser import Browser, Page, shown
+from portal.walk.auditor import Checkpoint, entries, entry_at, leaf_hash, leaf_hashes, open_note, root_of
+from portal.walk.browser import Page, shown
+from portal.walk.person import Person, answer_of
+from portal.walk.receipts import read_receipt
 from portal.walk.report import Report
-from portal.walk.tokens import Dpop, b64url, verify_with_three
-
-DATA_USE = "data_use"
+from portal.walk.service import DATA_USE, Service
+from portal.walk.tokens import verify_with_three
 
 
 @dataclass
@@ -57,18 +49,19 @@ class Walk:
 
     def __post_init__(self) -> None:
         self.issuer = self.url.rstrip("/")
-        self.http = httpx2.Client(timeout=30, headers={"User-Agent": "sekisho-walk-service"})
-        self._open: list[httpx2.Client] = [self.http]
-        self.dpop = Dpop()
-        self.me = self.credentials.residents[self.resident]
+        self.http = httpx2.Client(timeout=30, headers={"User-Agent": "sekisho-walk-auditor"})
+        self.me = Person(self.issuer, self.credentials.residents[self.resident], self.report)
+        self.analyst = Person(self.issuer, self.credentials.staff["analyst"], self.report)
         self.registration = self.credentials.clients[self.client]
+        self._service: Service | None = None
 
     def __enter__(self) -> "Walk":
         return self
 
     def __exit__(self, *_error: object) -> None:
-        for client in self._open:
-            client.close()
+        for one in (self.http, self.me, self.analyst, self._service):
+            if one is not None:
+                one.close()
 
     # -- small steps ----------------------------------------------------------------------------------------------
 
@@ -82,10 +75,13 @@ class Walk:
 
     def checkpoint(self) -> Checkpoint:
         """The ledger's present head, proved with its published key."""
-        vkey = self.http.get(self.issuer + "/ledger/vkey").text
         response = self.http.get(self.issuer + "/ledger/checkpoint")
         self.report.request(f"GET /ledger/checkpoint → {response.status_code}")
-        return open_note(self.report, response.text, vkey)
+        return open_note(self.report, response.text, self.vkey())
+
+    def vkey(self) -> str:
+        """The ledger's key, as it is published."""
+        return self.http.get(self.issuer + "/ledger/vkey").text
 
     def tile(self, path: str) -> bytes:
         """A tile of the ledger."""
@@ -93,26 +89,6 @@ class Walk:
         if response.status_code != 200:
             self.report.broken(f"GET {path} answered {response.status_code}")
         return response.content
-
-    def sign_in(self, browser: Browser, page: Page, person: dict[str, Any]) -> Page | str:
-        """Password, then a one-time code; waits for the next code if the last one was just used."""
-        if page.form_with("password") is None:
-            self.report.broken(f"no sign-in form at {shown(page.url)} ({page.status}): {page.text[:300]}")
-        after = browser.fill(page, "password", {"login": person["login"], "password": person["password"]})
-        totp = pyotp.TOTP(person["totp_secret"])
-        for attempt in range(3):
-            if not isinstance(after, Page) or after.form_with("code") is None:
-                break
-            last = _last_step.get(person["login"])
-            while last is not None and int(time.time()) // 30 <= last:
-                time.sleep(0.5)  # a code works once (RFC 6238 section 5.2): wait for the next
-            _last_step[person["login"]] = int(time.time()) // 30
-            after = browser.fill(after, "code", {"code": totp.now()})
-            if attempt and isinstance(after, Page) and after.form_with("code"):
-                time.sleep(1)
-        if isinstance(after, Page) and (after.form_with("code") or after.form_with("password")):
-            self.report.broken(f"{person['login']} could not sign in: {after.text[:300]}")
-        return after
 
     # -- the walk -------------------------------------------------------------------------------------------------
 
@@ -141,37 +117,27 @@ class Walk:
         )
 
         report.step("The service asks for data, through the back channel")
-        service = self._oauth(metadata)
-        verifier = secrets.token_urlsafe(48)
-        state, nonce = secrets.token_urlsafe(16), secrets.token_urlsafe(16)
-        detail = {"type": DATA_USE, "agreement": self.registration["agreement"], "actions": ["read"]}
-        asked = {
-            "response_type": "code", "client_id": self.registration["client_id"],
-            "redirect_uri": self.registration["redirect_uri"], "scope": "openid profile offline_access",
-            "state": state, "nonce": nonce, "code_challenge": create_s256_code_challenge(verifier),
-            "code_challenge_method": "S256", "prompt": "consent", "authorization_details": json.dumps([detail]),
-        }  # fmt: skip
-        pushed = self._push(service, metadata, asked)
+        service = self._service = Service(self.issuer, self.registration, metadata, report)
+        report.proved(f"the service authenticates by {service.auth_method}, with Authlib's client")
+        asked = service.asking(scope="openid profile offline_access")
+        pushed = service.push(asked.form)
         report.require(
             pushed.status_code == 201 and pushed.json()["request_uri"].startswith("urn:ietf:params:oauth:request_uri:"),
             "the request is pushed and known by a reference only (RFC 9126)",
             f"the pushed request was refused: {pushed.status_code} {pushed.text[:300]}",
         )
-        stranger = self._push(service, metadata, {**asked, "authorization_details": json.dumps([{"type": "unknown"}])})
+        stranger = service.push({**asked.form, "authorization_details": json.dumps([{"type": "unknown"}])})
         report.require(
             stranger.status_code == 400 and stranger.json()["error"] == "invalid_authorization_details",
             "an unknown kind of data use is refused (RFC 9396 section 5)",
             f"an unknown authorization detail was answered {stranger.status_code} {stranger.text[:200]}",
         )
-        query = urlencode({"client_id": self.registration["client_id"], "request_uri": pushed.json()["request_uri"]})
 
         report.step("The resident signs in, with password and one-time code")
-        browser = Browser(self.issuer, report)
-        self._open.append(browser.http)
-        page = browser.open(f"{metadata['authorization_endpoint']}?{query}")
+        page = self.me.browser.open(service.address(pushed.json()["request_uri"]))
         if not isinstance(page, Page):
             report.broken(f"the authorization endpoint sent us away unseen: {shown(page)}")
-        after = self.sign_in(browser, page, self.me)
+        after = self.me.sign_in(page)
         if not isinstance(after, Page) or after.form_with("category") is None:
             where = after.text[:300] if isinstance(after, Page) else after
             report.broken(f"after signing in there is no page that asks for consent: {where}")
@@ -185,12 +151,9 @@ class Walk:
         report.require(
             optional, f"optional categories come unticked: {', '.join(optional)}", "an optional category is ticked"
         )
-        landed = browser.fill(after, "category", {}, button="agree")
-        if isinstance(landed, Page):
-            report.broken(f"agreeing did not lead back to the service: {shown(landed.url)} {landed.text[:300]}")
-        answer = {name: values[0] for name, values in parse_qs(urlsplit(landed).query).items()}
+        landed, answer = self.me.agree(after)
         report.require(
-            landed.startswith(self.registration["redirect_uri"]) and answer.get("state") == state,
+            landed.startswith(self.registration["redirect_uri"]) and answer.get("state") == asked.form["state"],
             "the browser comes back to the registered address with our state",
             f"came back to {shown(landed)} with {sorted(answer)}",
         )
@@ -201,25 +164,23 @@ class Walk:
         )
 
         report.step("The service exchanges the code for tokens bound to its key")
-        token = self._exchange(service, metadata, answer["code"], verifier)
+        token = self._tokens(service.exchange(answer["code"], asked.verifier))
         report.require(
             token["token_type"] == "DPoP", "the access token is bound to a key (RFC 9449)", "the token is not bound"
         )
+        audience = self.registration["client_id"]
         identity = verify_with_three(
-            report,
-            token["id_token"],
-            jwks,
-            issuer=self.issuer,
-            audience=self.registration["client_id"],
-            what="ID token",
+            report, token["id_token"], jwks, issuer=self.issuer, audience=audience, what="ID token"
         )
-        report.require(identity["nonce"] == nonce, "the ID token carries our nonce", "the ID token has another nonce")
+        report.require(
+            identity["nonce"] == asked.form["nonce"], "the ID token carries our nonce", "the ID token has another nonce"
+        )
         report.require(
             len(identity.get("amr", [])) > 1 and identity.get("acr"),
             f"it says how the resident signed in: {identity['acr']}, {'+'.join(identity['amr'])}",
             "the ID token does not say how the resident signed in",
         )
-        self._introspect(service, metadata, token["access_token"], active=True)
+        self._introspect(service, token["access_token"], active=True)
         granted = next(item for item in token["authorization_details"] if item["type"] == DATA_USE)
         consent = granted["consent"]
         report.require(
@@ -227,17 +188,14 @@ class Walk:
             f"the grant covers what was agreed, no more: {', '.join(granted['datatypes'])}",
             "the grant covers a category the resident left unticked",
         )
-        again = self._token_request(
-            service, metadata, {"grant_type": "authorization_code", "code": "x" + answer["code"][1:],
-                                "redirect_uri": self.registration["redirect_uri"], "code_verifier": verifier}
-        )  # fmt: skip
+        again = service.exchange("x" + answer["code"][1:], asked.verifier)
         report.require(
             again.status_code == 400 and again.json()["error"] == "invalid_grant",
             "a wrong code is worth nothing", f"a wrong code was answered {again.status_code}",
         )  # fmt: skip
 
         report.step("The service fetches what was agreed")
-        fetched = self._fetch(token["access_token"])
+        fetched = service.fetch(token["access_token"])
         if fetched.status_code != 200:
             report.broken(f"the bank answered {fetched.status_code}: {fetched.text[:300]}")
         body = fetched.json()
@@ -247,41 +205,42 @@ class Walk:
             f"{len(body['records'])} records came, all of agreed categories: {', '.join(sorted(categories))}",
             f"the bank gave {sorted(categories)} under a consent for {granted['datatypes']}",
         )
-        beyond = self._fetch(token["access_token"], category=optional[0])
+        beyond = service.fetch(token["access_token"], category=optional[0])
         report.require(
             beyond.status_code == 403,
             f"asked for {optional[0]} it refuses, and says why",
             f"asked for an unagreed category the bank answered {beyond.status_code}",
         )
-        naked = self.http.get(self._bank_url, headers={"Authorization": f"Bearer {token['access_token']}"})
+        naked = self.http.get(service.bank_url, headers={"Authorization": f"Bearer {token['access_token']}"})
         report.request(f"GET /api/bank/records (stolen token, no proof) → {naked.status_code}")
         report.require(
             naked.status_code == 401, "a stolen token without its key is refused", "a stolen token was honoured"
         )
-        replayed = self._fetch(token["access_token"], proof=self._last_proof)
+        replayed = service.fetch(token["access_token"], proof=service.last_proof)
         report.require(
             replayed.status_code == 401, "a replayed proof is refused", f"a replayed proof got {replayed.status_code}"
         )
 
         report.step("The resident sees who used what, under which consent")
-        seen = json.loads(browser.get("/api/bank/my/disclosures", accept="application/json").text)
-        mine = [row for row in _rows(seen) if row.get("id") == body["disclosure"]]
+        mine = [row for row in self.me.disclosures() if row["id"] == body["disclosure"] and row["consent"] == consent]
         report.require(
             mine, "the fetch stands in the history, with purpose and consent", "the fetch is not in the history"
         )
-        page_who = browser.get("/who")
+        page_who = self.me.browser.get("/who")
         report.require(page_who.status_code == 200, "and on the page a person reads", "the history page does not open")
 
         report.step("The receipt proves it to anybody, offline")
-        receipt = browser.get(f"/api/consent/records/{consent}/receipt", accept="application/json")
+        receipt = self.me.receipt(consent)
         report.require(
             receipt.status_code == 200, "the receipt is there to take home", f"no receipt: {receipt.text[:200]}"
         )
-        head = self._receipt(receipt.text, jwks)
+        taken = read_receipt(report, receipt.text, jwks=jwks, issuer=self.issuer, vkey=self.vkey())
+        head = taken.checkpoint
+        taken.require_entry(report, entry_at(taken.index, head.size, self.tile))
         report.require(head.size > before.size, "the ledger grew by this consent", "the ledger did not grow")
 
         report.step("The service refreshes its token")
-        renewed = self._refresh(service, metadata, token["refresh_token"])
+        renewed = service.refresh(token["refresh_token"])
         if renewed.status_code != 200:
             report.broken(f"refreshing was refused: {renewed.status_code} {renewed.text[:200]}")
         fresh = renewed.json()
@@ -290,16 +249,16 @@ class Walk:
         )
 
         report.step("The resident withdraws")
-        result = self._withdraw(browser, consent)
+        result = self.me.withdraw(consent)
         report.require(result.status == 200, "one link, one button, done", f"withdrawing answered {result.status}")
-        stopped = self._fetch(fresh["access_token"])
+        stopped = service.fetch(fresh["access_token"])
         report.require(
             stopped.status_code in (401, 403),
             f"the very next fetch is refused ({stopped.status_code})",
             f"after withdrawal the bank still answered {stopped.status_code}",
         )
-        self._introspect(service, metadata, fresh["access_token"], active=False)
-        dead = self._refresh(service, metadata, fresh["refresh_token"])
+        self._introspect(service, fresh["access_token"], active=False)
+        dead = service.refresh(fresh["refresh_token"])
         report.require(
             dead.status_code == 400 and dead.json()["error"] == "invalid_grant",
             "the refresh token is dead",
@@ -324,204 +283,68 @@ class Walk:
         )
 
         report.step("A stolen refresh token is used: the family ends, and the desk notices")
-        self._reuse(service, metadata, browser)
+        self._reuse(service)
 
     # -- pieces ---------------------------------------------------------------------------------------------------
 
-    @property
-    def _bank_url(self) -> str:
-        return self.issuer + "/api/bank/records"
-
-    def _oauth(self, metadata: dict[str, Any]) -> OAuth2Client:
-        method = self.registration["token_endpoint_auth_method"]
-        if method == "private_key_jwt":
-            client = OAuth2Client(
-                self.registration["client_id"],
-                ECKey.import_key(self.registration["private_jwk"]),
-                token_endpoint_auth_method=PrivateKeyJWT(metadata["token_endpoint"], alg="ES256"),
-                timeout=30,
-            )
-        else:
-            client = OAuth2Client(
-                self.registration["client_id"],
-                self.registration["client_secret"],
-                token_endpoint_auth_method=method,
-                timeout=30,
-            )
-        self._open.append(client)
-        self.report.proved(f"the service authenticates by {method}, with Authlib's client")
-        return client
-
-    def _push(self, service: OAuth2Client, metadata: dict[str, Any], asked: dict[str, str]) -> Any:
-        url = metadata["pushed_authorization_request_endpoint"]
-        response = service.request(
-            "POST",
-            url, data=asked, auth=service.client_auth(service.token_endpoint_auth_method), withhold_token=True,
-            headers={"DPoP": self.dpop.proof("POST", url)},
-        )  # fmt: skip
-        self.report.request(f"POST {shown(url)} → {response.status_code}")
-        return response
-
-    def _token_request(self, service: OAuth2Client, metadata: dict[str, Any], form: dict[str, str]) -> Any:
-        url = metadata["token_endpoint"]
-        response = service.request(
-            "POST",
-            url, data=form, auth=service.client_auth(service.token_endpoint_auth_method), withhold_token=True,
-            headers={"DPoP": self.dpop.proof("POST", url)},
-        )  # fmt: skip
-        self.report.request(f"POST {shown(url)} ({form['grant_type']}) → {response.status_code}")
-        return response
-
-    def _exchange(self, service: OAuth2Client, metadata: dict[str, Any], code: str, verifier: str) -> dict[str, Any]:
-        form = {
-            "grant_type": "authorization_code", "code": code, "code_verifier": verifier,
-            "redirect_uri": self.registration["redirect_uri"],
-        }  # fmt: skip
-        response = self._token_request(service, metadata, form)
+    def _tokens(self, response: Any) -> dict[str, Any]:
         if response.status_code != 200:
             self.report.broken(f"the code was refused: {response.status_code} {response.text[:300]}")
         token: dict[str, Any] = response.json()
         return token
 
-    def _refresh(self, service: OAuth2Client, metadata: dict[str, Any], refresh_token: str) -> Any:
-        return self._token_request(service, metadata, {"grant_type": "refresh_token", "refresh_token": refresh_token})
-
-    def _introspect(self, service: OAuth2Client, metadata: dict[str, Any], token: str, *, active: bool) -> None:
-        url = metadata["introspection_endpoint"]
-        response = service.request(
-            "POST",
-            url,
-            data={"token": token},
-            auth=service.client_auth(service.token_endpoint_auth_method),
-            withhold_token=True,
-        )
-        self.report.request(f"POST {shown(url)} → {response.status_code}")
-        said = response.json().get("active")
+    def _introspect(self, service: Service, token: str, *, active: bool) -> None:
+        said = service.is_active(token)
         self.report.require(
             said is active, f"introspection says active: {str(active).lower()}", f"introspection says active: {said}"
         )
 
-    def _fetch(self, token: str, *, category: str | None = None, proof: str | None = None) -> Any:
-        self._last_proof = proof or self.dpop.proof("GET", self._bank_url, token=token)
-        params = {"category": category} if category else None
-        response = self.http.get(
-            self._bank_url, params=params, headers={"Authorization": f"DPoP {token}", "DPoP": self._last_proof}
-        )
-        self.report.request(f"GET /api/bank/records → {response.status_code}")
-        return response
-
-    def _withdraw(self, browser: Browser, consent: str) -> Page:
-        """Read the consent, follow its link to the page that tells the effect, press the button there."""
-        page = browser.open(f"{self.issuer}/consents/{consent}")
-        if not isinstance(page, Page) or f"/consents/{consent}/withdraw" not in page.html:
-            self.report.broken("the consent's page has no link to take it back")
-        confirm = browser.open(f"{self.issuer}/consents/{consent}/withdraw")
-        if not isinstance(confirm, Page):
-            self.report.broken("the page that takes a consent back is not ours")
-        after = browser.fill(confirm, "withdraw", {}, button="withdraw")
-        if not isinstance(after, Page):
-            self.report.broken("withdrawing led away from the city")
-        return after
-
-    def _receipt(self, text: str, jwks: dict[str, Any]) -> Checkpoint:
-        """Check a receipt with an auditor's own code: credential, disclosures, opening, inclusion, checkpoint."""
-        report = self.report
-        bundle = json.loads(text)
-        parts = bundle["credential"].split("~")
-        claims = _verify_sd_jwt(report, parts[0], jwks, self.issuer)
-        disclosed = {b64url(hashlib.sha256(part.encode()).digest()) for part in parts[1:] if part}
-        report.require(
-            disclosed and disclosed == set(claims.get("_sd", [])),
-            f"the receipt is an SD-JWT signed by the issuer; its {len(disclosed)} fields can be shown one by one",
-            "the receipt carries a disclosure the issuer did not sign",
-        )
-        event = json.dumps(bundle["event"], ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
-        opened = hmac.digest(_unb64url(bundle["salt"]), event, "sha256")
-        report.require(
-            b64url(opened) == claims["commitment"],
-            "its event and salt open the commitment in the credential",
-            "the event in the receipt is not the one committed to",
-        )
-        head, _, note = bundle["proof"].partition("\n\n")
-        lines = head.splitlines()
-        index = int(next(line for line in lines if line.startswith("index ")).removeprefix("index "))
-        proof = [base64.b64decode(line) for line in lines[lines.index(f"index {index}") + 1 :]]
-        checkpoint = open_note(report, note, self.http.get(self.issuer + "/ledger/vkey").text)
-        leaf = next(
-            (entry for entry in entries(checkpoint.size, self.tile) if entry.endswith(opened) and entry[0] == 1), None
-        )
-        report.require(
-            leaf and root_from_proof(leaf_hash(leaf), index, checkpoint.size, proof) == checkpoint.root,
-            f"the commitment is entry {index} of {checkpoint.size} under a signed checkpoint",
-            "the inclusion proof of the receipt does not hold",
-        )
-        return checkpoint
-
-    def _reuse(self, service: OAuth2Client, metadata: dict[str, Any], browser: Browser) -> None:
+    def _reuse(self, service: Service) -> None:
         """A second sign-in (no data asked), whose refresh token is used twice."""
         report = self.report
-        verifier, state = secrets.token_urlsafe(48), secrets.token_urlsafe(16)
-        asked = {
-            "response_type": "code", "client_id": self.registration["client_id"],
-            "redirect_uri": self.registration["redirect_uri"], "scope": "openid offline_access", "state": state,
-            "code_challenge": create_s256_code_challenge(verifier), "code_challenge_method": "S256",
-            "prompt": "consent",
-        }  # fmt: skip
-        pushed = self._push(service, metadata, asked)
-        query = urlencode({"client_id": asked["client_id"], "request_uri": pushed.json()["request_uri"]})
-        page = browser.open(f"{metadata['authorization_endpoint']}?{query}")
-        if isinstance(page, Page):
-            page = browser.fill(page, "agree", {}, button="agree")
-        if isinstance(page, Page):
-            report.broken(f"the second sign-in did not come back: {page.text[:300]}")
-        code = parse_qs(urlsplit(page).query)["code"][0]
-        first = self._exchange(service, metadata, code, verifier)
-        desk = self._enter_desk()
-        known = self._reuse_alerts(desk)
-        second = self._refresh(service, metadata, first["refresh_token"]).json()
-        stolen = self._refresh(service, metadata, first["refresh_token"])
+        asked = service.asking(scope="openid offline_access", data=False)
+        page = self.me.browser.open(service.address(service.push(asked.form).json()["request_uri"]))
+        answer = self.me.agree(page)[1] if isinstance(page, Page) else answer_of(page)
+        if "code" not in answer:
+            report.broken(f"the second sign-in came back with {answer}")
+        first = self._tokens(service.exchange(answer["code"], asked.verifier))
+        self._enter_desk()
+        known = self._reuse_alerts()
+        second = service.refresh(first["refresh_token"]).json()
+        stolen = service.refresh(first["refresh_token"])
         report.require(
             stolen.status_code == 400 and stolen.json()["error"] == "invalid_grant",
             "the used refresh token is refused",
             f"a used refresh token was answered {stolen.status_code}",
         )
-        family = self._refresh(service, metadata, second["refresh_token"])
+        family = service.refresh(second["refresh_token"])
         report.require(family.status_code == 400, "and its whole family with it", "the family survived the reuse")
-        self._introspect(service, metadata, second["access_token"], active=False)
-        self._desk(desk, known)
+        self._introspect(service, second["access_token"], active=False)
+        self._desk(known)
 
-    def _enter_desk(self) -> Browser:
-        browser = Browser(self.issuer, self.report)
-        self._open.append(browser.http)
-        page = browser.open(self.issuer + "/sign-in?next=/desk")
+    def _enter_desk(self) -> None:
+        page = self.analyst.browser.open(self.issuer + "/sign-in?next=/desk")
         if isinstance(page, Page):
-            self.sign_in(browser, page, self.credentials.staff["analyst"])
-        return browser
+            self.analyst.sign_in(page)
 
-    def _reuse_alerts(self, desk: Browser) -> int:
+    def _reuse_alerts(self) -> int:
         """How many reused refresh tokens the desk has heard of."""
-        answer = desk.get("/api/cert/alerts", accept="application/json")
+        answer = self.analyst.browser.get("/api/cert/alerts", accept="application/json")
         if answer.status_code != 200:
             self.report.broken(f"the desk's alerts answered {answer.status_code}")
         return sum(int(row["count"]) for row in _rows(answer.json()) if "refresh" in row["kind"])
 
-    def _desk(self, desk: Browser, before: int) -> None:
+    def _desk(self, before: int) -> None:
         report = self.report
         for _ in range(40):
-            if self._reuse_alerts(desk) > before:
+            if self._reuse_alerts() > before:
                 report.proved("the desk has an alert about the reused refresh token")
                 break
             time.sleep(0.25)
         else:
             report.broken("ten seconds later the desk has no alert about the reused refresh token")
-        report.require(desk.get("/desk").status_code == 200, "and the analyst sees it", "the desk page does not open")
-
-
-_last_step: dict[str, int] = {}
-
-
-def _unb64url(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        opened = self.analyst.browser.get("/desk").status_code == 200
+        report.require(opened, "and the analyst sees it", "the desk page does not open")
 
 
 def _rows(value: Any) -> list[dict[str, Any]]:
@@ -532,16 +355,3 @@ def _rows(value: Any) -> list[dict[str, Any]]:
         if isinstance(member, list):
             return member
     return []
-
-
-def _verify_sd_jwt(report: Report, token: str, jwks: dict[str, Any], issuer: str) -> dict[str, Any]:
-    import jwt
-
-    header = jwt.get_unverified_header(token)
-    key = next((item for item in jwks["keys"] if item.get("kid") == header.get("kid")), None)
-    if key is None or header.get("typ") != "dc+sd-jwt":
-        report.broken("the receipt is not an SD-JWT under a published key")
-    claims: dict[str, Any] = jwt.decode(
-        token, jwt.PyJWK(key).key, algorithms=[header["alg"]], issuer=issuer, options={"verify_aud": False}
-    )
-    return claims

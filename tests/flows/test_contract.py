@@ -25,8 +25,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from portal.walk.browser import Browser, Page
-from portal.walk.main import Credentials, Walk
+from portal.walk.browser import Page
+from portal.walk.person import Person
 from portal.walk.report import Report
 from tests.support.server import Served
 from tests.support.service import Resident, Service, credentials
@@ -78,22 +78,21 @@ class People:
 @pytest.fixture(scope="module")
 def people(server: Served) -> Iterator[People]:
     """Everybody comes in by the front door: password, one-time code, the authorization code flow."""
-    path = server.data / "demo-credentials.json"
     known = credentials(server.data)
-    walk = Walk(url=server.url, credentials=Credentials.read(path), report=Report(quiet=True))
-    walk.report.step("sign in")
+    report = Report(quiet=True)
+    report.step("sign in")
     cookies = {}
     for who, person in (
         ("resident", known["residents"]["hanako"]),
         ("operator", known["staff"]["operator"]),
         ("lead", known["staff"]["lead"]),
     ):
-        browser = Browser(server.url, walk.report)
-        page = browser.open(f"{server.url}/sign-in")
+        somebody = Person(server.url, person, report)
+        page = somebody.browser.open(f"{server.url}/sign-in")
         assert isinstance(page, Page)
-        walk.sign_in(browser, page, person)
-        cookies[who] = browser.http.cookies["sekisho-local"]
-        browser.http.close()
+        somebody.sign_in(page)
+        cookies[who] = somebody.browser.http.cookies["sekisho-local"]
+        somebody.close()
     registration = known["clients"]["minatohama-transit"]
 
     async def service_tokens() -> dict[str, str]:
