@@ -1,4 +1,4 @@
-"""A receipt in an auditor's hands: credential, disclosures, opening, inclusion, checkpoint; no network, none of our code.
+"""A receipt in an auditor's hands: credential, disclosures, opening, inclusion, checkpoint; without a network.
 
 SD-JWT (RFC 9901) with PyJWT, C2SP tlog-proof and signed notes with `hashlib`.
 """
