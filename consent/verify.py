@@ -6,27 +6,24 @@ keys (a JWKS). The steps of a receipt's check are numbered; a failure names the 
 
 from __future__ import annotations
 
-import hashlib
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
-from urllib.request import Request, urlopen
 
 import orjson
 
 from consent.iso27560 import RECEIPT_PROFILE, fields
 from consent.ledger import CONSENT_EVENT, commitment, digest, private_entry
+from consent.trust import Quorum, Trust
 from keys import sdjwt
 from keys.errors import BadToken
-from keys.notes import NoteVerifier
 from kit.encoding import b64url, b64url_decode, canonical
 from kit.tlog import client
 from kit.tlog.errors import BadLog
 from kit.tlog.merkle import leaf_hash, verify_inclusion
-from kit.tlog.note import Checkpoint, open_checkpoint
+from kit.tlog.note import Checkpoint
+from kit.tlog.places import place as place
 from kit.tlog.proof import TlogProof, parse_proof
 
 FORMAT: Final = "sekisho-consent-receipt/1"
@@ -67,6 +64,8 @@ class VerifiedReceipt:
     agreement: Mapping[str, Any]
     index: int
     checkpoint: Checkpoint
+    note: bytes
+    quorum: Quorum
 
     @property
     def summary(self) -> tuple[tuple[str, str], ...]:
@@ -81,12 +80,18 @@ class VerifiedReceipt:
             ("categories", ", ".join(event["categories"])),
             ("until", event["until"]),
             ("ledger", f"{self.checkpoint.origin} entry {self.index} of {self.checkpoint.size}"),
+            ("witnesses", str(self.quorum)),
         )
 
 
-def verify_receipt(receipt: bytes, *, vkey: str, jwks: Mapping[str, Any]) -> VerifiedReceipt:
-    """Check a receipt file; raises NotVerified with the number of the failed step. No network, no database."""
-    verifier = NoteVerifier(vkey.strip())
+def verify_receipt(
+    receipt: bytes, *, jwks: Mapping[str, Any], vkey: str | None = None, trust: Trust | None = None
+) -> VerifiedReceipt:
+    """Check a receipt file; raises NotVerified with the number of the failed step. No network, no database.
+
+    Under a trust with a witness policy (c2sp.org/tlog-policy) the result says whether its checkpoint has the quorum.
+    """
+    trust = trust or Trust.of(vkey)
     bundle, salt = _read(receipt)  # 1
     claims = _credential(bundle["credential"], jwks)  # 2
     event, agreement, notice = bundle["event"], bundle["agreement"], bundle["notice"]
@@ -106,13 +111,15 @@ def verify_receipt(receipt: bytes, *, vkey: str, jwks: Mapping[str, Any]) -> Ver
     if told != expected or claims.get("receipt_profile") != RECEIPT_PROFILE:
         wrong = sorted(name for name in {*told, *expected} if told.get(name) != expected.get(name))
         raise NotVerified(6, f"these fields differ: {', '.join(wrong) or 'receipt_profile'}")
-    proof, checkpoint = _step7(bundle["proof"], verifier)
+    proof, checkpoint, quorum = _step7(bundle["proof"], trust)
     entry = private_entry(b64url_decode(claims["commitment"]), kind=CONSENT_EVENT)
     try:  # 8
         verify_inclusion(leaf_hash(entry), proof.index, checkpoint.size, proof.hashes, checkpoint.root)
     except BadLog as bad:
         raise NotVerified(8, str(bad)) from None
-    return VerifiedReceipt(str(claims["iss"]), claims, event, notice, agreement, proof.index, checkpoint)
+    return VerifiedReceipt(
+        str(claims["iss"]), claims, event, notice, agreement, proof.index, checkpoint, proof.checkpoint, quorum
+    )
 
 
 def _read(receipt: bytes) -> tuple[dict[str, Any], bytes]:
@@ -160,12 +167,12 @@ def _step4(event: Mapping[str, Any], agreement: Mapping[str, Any], notice: Mappi
         raise NotVerified(4, "the notice's hash is not the one in the event")
 
 
-def _step7(text: str, verifier: NoteVerifier) -> tuple[TlogProof, Checkpoint]:
+def _step7(text: str, trust: Trust) -> tuple[TlogProof, Checkpoint, Quorum]:
     try:
         proof = parse_proof(text)
         if proof.extra is not None:
             raise NotVerified(7, "the proof carries extra data that nobody vouches for")
-        return proof, open_checkpoint(proof.checkpoint, verifier.name, [verifier])
+        return proof, trust.open(proof.checkpoint), trust.quorum(proof.checkpoint)
     except BadLog as bad:
         raise NotVerified(7, str(bad)) from None
 
@@ -175,55 +182,37 @@ def _step7(text: str, verifier: NoteVerifier) -> tuple[TlogProof, Checkpoint]:
 
 def verify_checkpoint(note: bytes, *, vkey: str) -> Checkpoint:
     """A checkpoint signed by this key, of the log the key is named after; raises BadLog (a BadNote)."""
-    verifier = NoteVerifier(vkey.strip())
-    return open_checkpoint(note, verifier.name, [verifier])
+    return Trust.of(vkey).open(note)
 
 
-def verify_log(place: str, *, vkey: str) -> client.Audit:
+def verify_log(where: str, trust: Trust, *, keep: client.Keep | None = None) -> client.Audit:
     """The whole log at a URL prefix or in a directory, byte for byte; raises BadLog naming what does not fit."""
-    verifier = NoteVerifier(vkey.strip())
-    return client.audit(fetcher(place), origin=verifier.name, verifiers=[verifier])
+    fetch = place(where)
+    origin, verifiers = trust.log(client.read_note(fetch))
+    return client.audit(fetch, origin=origin, verifiers=verifiers, keep=keep)
 
 
-def verify_growth(place: str, older: bytes, *, vkey: str) -> Checkpoint:
-    """That the log at `place` still begins with the tree of an older checkpoint; raises BadLog. Returns the newest."""
-    verifier = NoteVerifier(vkey.strip())
-    before = open_checkpoint(older, verifier.name, [verifier])
-    fetch = fetcher(place)
-    newest = client.read_checkpoint(fetch, verifier.name, [verifier])
-    client.check_consistency(fetch, before, newest)
-    return newest
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """Two checkpoints of one history, and the proof of it."""
+
+    older: Checkpoint
+    newer: Checkpoint
+    note: bytes
+    proof: tuple[bytes, ...]
 
 
-def prove(place: str, index: int, *, vkey: str) -> str:
+def verify_growth(where: str, older: bytes, trust: Trust, *, newer: bytes | None = None) -> Growth:
+    """That the log at `where` still begins with the tree of an older checkpoint; raises BadLog (Forked if not)."""
+    before = trust.open(older)
+    fetch = place(where)
+    note = client.read_note(fetch) if newer is None else newer
+    after = trust.open(note)
+    return Growth(before, after, note, tuple(client.check_consistency(fetch, before, after)))
+
+
+def prove(where: str, index: int, trust: Trust) -> str:
     """The tlog-proof of an entry, made from the log's tiles."""
-    verifier = NoteVerifier(vkey.strip())
-    return client.prove(fetcher(place), index, origin=verifier.name, verifiers=[verifier])
-
-
-def fetcher(place: str, *, timeout: float = 30.0) -> Callable[[str], bytes]:
-    """How to fetch a path below a prefix: an http(s) URL or a directory."""
-    if urlsplit(place).scheme in ("http", "https"):
-        prefix = place.rstrip("/") + "/"
-
-        def by_http(path: str) -> bytes:
-            from urllib.error import HTTPError
-
-            request = Request(prefix + path, headers={"User-Agent": "sekisho-ledger"})  # noqa: S310 - scheme checked
-            try:
-                with urlopen(request, timeout=timeout) as answer:  # noqa: S310 - scheme checked above
-                    content: bytes = answer.read(64 * 1024 * 1024)
-                    return content
-            except HTTPError as error:
-                if error.code in (404, 410):
-                    raise LookupError(path) from None
-                raise
-
-        return by_http
-    base = Path(place)
-    return lambda path: (base / path).read_bytes()
-
-
-def fingerprint(content: bytes) -> str:
-    """SHA-256 of a file, hexadecimal: for reading aloud."""
-    return hashlib.sha256(content).hexdigest()
+    fetch = place(where)
+    origin, verifiers = trust.log(client.read_note(fetch))
+    return client.prove(fetch, index, origin=origin, verifiers=verifiers)

@@ -10,22 +10,26 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
-from kit.tlog.errors import BadTile
+from kit.tlog.errors import BadNote, BadProof, BadTile, Forked
 from kit.tlog.merkle import (
     RightEdge,
     leaf_hash,
     node_hash,
     prove_consistency,
     prove_inclusion,
+    range_hash,
+    subtrees,
     tree_hash,
     verify_consistency,
     verify_inclusion,
 )
 from kit.tlog.note import Checkpoint, Verifier, open_checkpoint
+from kit.tlog.places import Fetch
 from kit.tlog.proof import format_proof
 from kit.tlog.tiles import HEIGHT, WIDTH, Tile, bundles_of, decode_bundle, decode_tile, encode_bundle, widths
 
-Fetch = Callable[[str], bytes]
+Keep = Callable[[str, bytes], None]
+"""Called with every part of the log that was fetched for a check: how a copy is made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,45 +37,73 @@ class Audit:
     """What a whole-log check went through."""
 
     checkpoint: Checkpoint
+    note: bytes
     tiles: int
     bundles: int
 
 
+def read_note(fetch: Fetch) -> bytes:
+    """The newest checkpoint's bytes, not verified."""
+    try:
+        return fetch("checkpoint")
+    except (LookupError, FileNotFoundError):
+        raise BadNote("there is no checkpoint here: not a log", check="checkpoint") from None
+
+
 def read_checkpoint(fetch: Fetch, origin: str, verifiers: Collection[Verifier]) -> Checkpoint:
     """The log's newest checkpoint, signature verified."""
-    return open_checkpoint(fetch("checkpoint"), origin, verifiers)
+    return open_checkpoint(read_note(fetch), origin, verifiers)
 
 
-def read_entries(fetch: Fetch, size: int) -> Iterator[list[bytes]]:
-    """The entries of a log, bundle by bundle. Not verified: `audit` compares them with the tree."""
+def read_entries(fetch: Fetch, size: int, start: int = 0) -> Iterator[list[bytes]]:
+    """The entries of a log from `start`, bundle by bundle. Not verified: `audit` compares them with the tree."""
     for bundle in bundles_of(size):
-        yield decode_bundle(_fetch(fetch, bundle), bundle.width)
+        skipped = start - bundle.index * WIDTH
+        if skipped < bundle.width:
+            yield _decoded(bundle, _fetch(fetch, bundle))[max(0, skipped) :]
 
 
-def audit(fetch: Fetch, *, origin: str, verifiers: Collection[Verifier]) -> Audit:
+def audit(fetch: Fetch, *, origin: str, verifiers: Collection[Verifier], keep: Keep | None = None) -> Audit:
     """Check the whole log byte for byte: signature, every bundle, every tile of every level, the root.
 
-    Raises BadLog (a child of it) naming the first resource that does not fit.
+    Raises BadLog (a child of it) naming the first resource that does not fit, and the check it failed: where an entry
+    and its leaf hash differ, the signed root decides which of the two is wrong.
     """
-    checkpoint = read_checkpoint(fetch, origin, verifiers)
-    checker = _TileChecker(fetch, checkpoint.size)
-    edge = RightEdge()
+    note = read_note(fetch)
+    checkpoint = open_checkpoint(note, origin, verifiers)
+    kept = _keeping(fetch, keep)
+    checker = _TileChecker(kept, checkpoint.size)
+    edge, shown = RightEdge(), RightEdge()
     bundles = 0
-    for entries in read_entries(fetch, checkpoint.size):
+    suspect: Tile | None = None
+    for bundle in bundles_of(checkpoint.size):
         bundles += 1
-        for entry in entries:
+        tile = Tile(0, bundle.index, bundle.width)
+        hashes = _hashes(tile, _fetch(kept, tile))
+        for entry, told in zip(_decoded(bundle, _fetch(kept, bundle)), hashes, strict=True):
             leaf = leaf_hash(entry)
             edge.append(leaf)
-            checker.add(0, leaf)
+            shown.append(told)
+            checker.add(0, told)
+            if leaf != told and suspect is None:
+                suspect = bundle
     checker.finish()
-    if edge.root() != checkpoint.root:
-        raise BadTile("the entries do not give the root that the checkpoint signs")
-    return Audit(checkpoint, checker.tiles, bundles)
+    if shown.root() != checkpoint.root:
+        if suspect is not None and edge.root() == checkpoint.root:
+            raise BadTile(f"{Tile(0, suspect.index, suspect.width).path()} does not fit the entries")
+        raise BadTile("the tiles do not give the root that the checkpoint signs", check="root")
+    if checker.wrong is not None:
+        raise BadTile(f"{checker.wrong.path()} does not fit the tiles below it")
+    if suspect is not None:
+        raise BadTile(f"{suspect.path()} does not fit the tree", check="entries")
+    if keep is not None:
+        keep("checkpoint", note)
+    return Audit(checkpoint, note, checker.tiles, bundles)
 
 
 def prove(fetch: Fetch, index: int, *, origin: str, verifiers: Collection[Verifier]) -> str:
     """The tlog-proof of an entry, made from tiles and checked before it is handed out."""
-    note = fetch("checkpoint")
+    note = read_note(fetch)
     checkpoint = open_checkpoint(note, origin, verifiers)
     subtree = TileHashes(fetch, checkpoint.size)
     hashes = prove_inclusion(index, checkpoint.size, subtree)
@@ -79,11 +111,46 @@ def prove(fetch: Fetch, index: int, *, origin: str, verifiers: Collection[Verifi
     return format_proof(index, hashes, note)
 
 
-def check_consistency(fetch: Fetch, older: Checkpoint, newer: Checkpoint) -> None:
-    """Raise BadProof unless the newer checkpoint's tree begins with the older one's. Both must be verified already."""
+def check_consistency(fetch: Fetch, older: Checkpoint, newer: Checkpoint) -> list[bytes]:
+    """The proof that the newer checkpoint's tree begins with the older one's. Both must be verified already.
+
+    Raises Forked when it does not, and BadTile when the tiles are not those of the newer tree (then nothing is known).
+    """
+    if older.size > newer.size:
+        raise BadProof(f"a log does not shrink from {older.size} to {newer.size}", check="rollback")
     subtree = TileHashes(fetch, newer.size)
     proof = prove_consistency(older.size, newer.size, subtree) if older.size < newer.size else []
-    verify_consistency(older.size, newer.size, older.root, newer.root, proof)
+    try:
+        verify_consistency(older.size, newer.size, older.root, newer.root, proof)
+    except BadProof:
+        # With the older root as these tiles have it in place of the one we know: if that proof holds, the tiles are
+        # the signed ones, and the log has signed two histories. If not, the tiles are not what was signed.
+        ours = range_hash(0, older.size, subtree) if older.size < newer.size else newer.root  # or: one size, two roots
+        try:
+            verify_consistency(older.size, newer.size, ours, newer.root, proof)
+        except BadProof:
+            raise BadTile("the tiles do not give the root that the newer checkpoint signs", check="root") from None
+        raise Forked(
+            f"the log signed two histories: the tree of {newer.size} does not begin with the known tree of {older.size}"
+        ) from None
+    return proof
+
+
+def follow(fetch: Fetch, older: Checkpoint, newer: Checkpoint) -> Iterator[bytes]:
+    """The entries between two consistent checkpoints, given out only after they led to the newer root.
+
+    Raises BadTile when they do not.
+    """
+    subtree = TileHashes(fetch, newer.size)
+    edge = RightEdge(older.size, [subtree(height, index) for height, index in subtrees(0, older.size)])
+    if edge.root() != older.root:
+        raise BadTile("the tiles do not give the root of the older checkpoint", check="root")
+    entries = [entry for some in read_entries(fetch, newer.size, older.size) for entry in some]
+    for entry in entries:
+        edge.append(leaf_hash(entry))
+    if edge.root() != newer.root:
+        raise BadTile("the new entries do not give the root that the newer checkpoint signs", check="entries")
+    return iter(entries)
 
 
 class TileHashes:
@@ -110,12 +177,12 @@ class TileHashes:
             tile = Tile(level, index, WIDTH if index < full else partial)
             if index > full or not tile.width:
                 raise BadTile("the tree does not have this tile")
-            known = self._tiles[level, index] = decode_tile(_fetch(self._fetch, tile), tile.width)
+            known = self._tiles[level, index] = _hashes(tile, _fetch(self._fetch, tile))
         return known
 
 
 class _TileChecker:
-    """Rebuilds every level from the leaves and compares each tile as soon as it is complete."""
+    """Rebuilds every level above the leaves and compares each tile as soon as it is complete."""
 
     def __init__(self, fetch: Fetch, size: int) -> None:
         self._fetch = fetch
@@ -123,6 +190,7 @@ class _TileChecker:
         self._rows: list[list[bytes]] = []
         self._next: list[int] = []
         self.tiles = 0
+        self.wrong: Tile | None = None
 
     def add(self, level: int, digest: bytes) -> None:
         if level == len(self._rows):
@@ -146,22 +214,50 @@ class _TileChecker:
     def _compare(self, level: int) -> None:
         row = self._rows[level]
         tile = Tile(level, self._next[level], len(row))
-        if _fetch(self._fetch, tile) != b"".join(row):
-            raise BadTile(f"{tile.path()} does not fit the entries")
+        # Level 0 is where the row comes from; what is above is rebuilt from it.
+        if level and self.wrong is None and _fetch(self._fetch, tile) != b"".join(row):
+            self.wrong = tile
         self._next[level] += 1
         self.tiles += 1
 
 
+def _keeping(fetch: Fetch, keep: Keep | None) -> Fetch:
+    if keep is None:
+        return fetch
+
+    def kept(path: str) -> bytes:
+        content = fetch(path)
+        keep(path, content)
+        return content
+
+    return kept
+
+
+def _hashes(tile: Tile, content: bytes) -> list[bytes]:
+    try:
+        return decode_tile(content, tile.width)
+    except BadTile as bad:
+        raise BadTile(f"{tile.path()}: {bad}") from None
+
+
+def _decoded(bundle: Tile, content: bytes) -> list[bytes]:
+    try:
+        return decode_bundle(content, bundle.width)
+    except BadTile as bad:
+        raise BadTile(f"{bundle.path()}: {bad}", check="entries") from None
+
+
 def _fetch(fetch: Fetch, tile: Tile) -> bytes:
+    what = "entries" if tile.level is None else "tile"
     try:
         return fetch(tile.path())
     except (LookupError, FileNotFoundError):
         if tile.full:
-            raise BadTile(f"{tile.path()} is missing") from None
+            raise BadTile(f"{tile.path()} is missing", check=what) from None
     try:
         whole = fetch(Tile(tile.level, tile.index).path())
     except (LookupError, FileNotFoundError):
-        raise BadTile(f"{tile.path()} is missing, and so is the full tile") from None
+        raise BadTile(f"{tile.path()} is missing, and so is the full tile", check=what) from None
     if tile.level is None:
-        return encode_bundle(decode_bundle(whole, WIDTH)[: tile.width])
-    return b"".join(decode_tile(whole, WIDTH)[: tile.width])
+        return encode_bundle(_decoded(Tile(None, tile.index), whole)[: tile.width])
+    return b"".join(_hashes(Tile(tile.level, tile.index), whole)[: tile.width])

@@ -15,10 +15,13 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Protocol
 
-from kit.tlog.errors import BadNote
+from kit.tlog.errors import BadNote, BadSignature
 from kit.tlog.merkle import HASH_SIZE
 
-ED25519 = 0x01  # signature type identifier byte, signed-note "Signature types"
+ED25519 = 0x01  # signature type identifier bytes, signed-note "Signature types"
+COSIGNATURE = 0x04
+COSIGNATURE_ML_DSA = 0x06
+_KEY_SIZE = {ED25519: 32, COSIGNATURE: 32, COSIGNATURE_ML_DSA: 1312}
 
 _SIGNATURE_LINE = re.compile(r"— (\S+) ([A-Za-z0-9+/]+={0,2})\n")
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,18}")
@@ -124,7 +127,7 @@ def parse_vkey(text: str) -> VerifierKey:
     name, hexadecimal, encoded = parts
     check_name(name)
     raw = unb64(encoded)
-    if len(raw) < 2 or (raw[0] == ED25519 and len(raw) != 33):
+    if len(raw) < 2 or len(raw) - 1 != _KEY_SIZE.get(raw[0], len(raw) - 1):
         raise BadNote("the verifier key has the wrong length")
     key = VerifierKey(name, key_id(name, raw[1:], raw[0]), raw[0], raw[1:])
     if key.key_id.hex() != hexadecimal:
@@ -190,11 +193,11 @@ def open_note(note: bytes, verifiers: Collection[Verifier]) -> VerifiedNote:
         try:
             verifier.verify(signature.value, unverified.text.encode())
         except Exception:  # whatever a verifier raises means one thing here, and must not pass for anything else
-            raise BadNote(f"the signature of {signature.name} is wrong") from None
+            raise BadSignature(f"the signature of {signature.name} is wrong") from None
         if signature.name not in signed_by:
             signed_by.append(signature.name)
     if not signed_by:
-        raise BadNote("no known key signed this note")
+        raise BadSignature("no known key signed this note")
     return VerifiedNote(unverified.text, tuple(signed_by), unverified.signatures)
 
 

@@ -1,4 +1,4 @@
-"""`sekisho ledger`: check a receipt, a checkpoint or the whole ledger from outside, offline where possible."""
+"""`sekisho ledger`: check receipts, checkpoints and whole logs from outside, without a server or a database."""
 
 import json
 from pathlib import Path
@@ -6,19 +6,22 @@ from typing import Annotated, Any
 
 import typer
 
-from portal.cli.common import Json, fail, one_line, show
+from portal.cli.common import Json, fail
+from portal.cli.ledger_common import (
+    HERE_LEDGER,
+    Origin,
+    Place,
+    Policy,
+    Strict,
+    Vkey,
+    checking,
+    say,
+    trust_of,
+)
+from portal.cli.ledger_monitor import monitor
 
 app = typer.Typer(help="Check receipts and the ledger, with no trust in the server.", no_args_is_help=True)
-
-Vkey = Annotated[str, typer.Option(help="The ledger's verifier key: the text, or a file that holds it.")]
-Place = Annotated[str, typer.Option(help="The ledger: a URL prefix, or a directory of its tiles.")]
-HERE_LEDGER = "http://localhost:8080/ledger"
-
-
-def _vkey(given: str) -> str:
-    """The key text, from a file if it names one."""
-    path = Path(given)
-    return path.read_text().strip() if "+" not in given or path.exists() else given
+app.command()(monitor)
 
 
 def _jwks(given: str) -> Any:
@@ -35,8 +38,10 @@ def _jwks(given: str) -> Any:
 @app.command("verify-receipt")
 def verify_receipt(
     receipt: Annotated[Path, typer.Argument(help="The receipt file, *.sekisho-receipt.json.")],
-    vkey: Vkey,
     jwks: Annotated[str, typer.Option(help="The issuer's public keys: a JWKS file (or its address).")],
+    vkey: Vkey = None,
+    policy: Policy = None,
+    quorum: Strict = False,
     as_json: Json = False,
 ) -> None:
     """Check a receipt, offline: nothing is asked of the server that issued it. Exit code 1 if it does not verify.
@@ -47,13 +52,16 @@ def verify_receipt(
 
       curl -o jwks.json http://localhost:8080/oauth/jwks
 
+    With a witness policy it also says which witnesses cosigned the ledger the receipt is in.
+
     Example: sekisho ledger verify-receipt my.sekisho-receipt.json --vkey ledger.vkey --jwks jwks.json
     """
-    with one_line():
+    with checking(as_json, wrong="the receipt does not verify"):
         from consent import verify
 
+        trust = trust_of(vkey, policy)
         try:
-            found = verify.verify_receipt(receipt.read_bytes(), vkey=_vkey(vkey), jwks=_jwks(jwks))
+            found = verify.verify_receipt(receipt.read_bytes(), jwks=_jwks(jwks), trust=trust)
         except verify.NotVerified as error:
             result: dict[str, Any] = {"verified": False, "step": error.step, "detail": error.detail}
             if as_json:
@@ -61,9 +69,9 @@ def verify_receipt(
             else:
                 _steps(verify.STEPS, failed=error.step)
             fail(str(error), code=1)
-        except ValueError as error:
-            fail(f"{error}")
-        result = {"verified": True, **dict(found.summary)}
+        if quorum:
+            trust.require_quorum(found.note)
+        result = {"verified": True, **dict(found.summary), **found.quorum.document()}
         if as_json:
             print(json.dumps(result, ensure_ascii=False, indent=2))
             return
@@ -81,40 +89,109 @@ def _steps(steps: tuple[str, ...], *, failed: int | None = None) -> None:
 
 
 @app.command()
-def verify(vkey: Vkey, url: Place = HERE_LEDGER, as_json: Json = False) -> None:
-    """Check the whole ledger byte for byte: signature, every entry, every tile, the root.
+def verify(
+    vkey: Vkey = None,
+    url: Place = HERE_LEDGER,
+    policy: Policy = None,
+    quorum: Strict = False,
+    origin: Origin = None,
+    as_json: Json = False,
+) -> None:
+    """Check the whole ledger byte for byte: signature, every entry, every tile, the root. Exit code 1 if it fails.
+
+    With a witness policy it says which witnesses cosigned, and whether they are a quorum.
 
     Example: sekisho ledger verify --url http://localhost:8080/ledger --vkey ledger.vkey
     """
-    with one_line():
+    with checking(as_json, wrong="the ledger does not hold"):
         from consent.verify import verify_log
-        from kit.tlog.errors import BadLog
 
-        try:
-            audit = verify_log(url, vkey=_vkey(vkey))
-        except BadLog as error:
-            fail(f"the ledger does not hold: {error}", code=1)
+        trust = trust_of(vkey, policy, origin)
+        audit = verify_log(url, trust)
+        stated = trust.require_quorum(audit.note) if quorum else trust.quorum(audit.note)
         size = audit.checkpoint.size
-        show({"held": True, "size": size}, as_json, f"the ledger holds: {size} entries under its signed root")
+        result = {
+            "held": True,
+            "origin": audit.checkpoint.origin,
+            "size": size,
+            "root": audit.checkpoint.root.hex(),
+            "tiles": audit.tiles,
+            "bundles": audit.bundles,
+            **stated.document(),
+        }
+        words = f"the ledger holds: {size} entries under its signed root"
+        say(result, as_json, words if stated.met is None else f"{words}; {stated}")
 
 
 @app.command()
-def grown(
-    older: Annotated[Path, typer.Argument(help="A checkpoint you kept from before.")],
-    vkey: Vkey,
+def prove(
+    index: Annotated[int, typer.Argument(min=0, help="The entry's place in the ledger, from 0.")],
+    vkey: Vkey = None,
     url: Place = HERE_LEDGER,
+    policy: Policy = None,
+    origin: Origin = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the proof to this file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Make the inclusion proof of an entry (c2sp.org/tlog-proof): a file that verifies offline.
+
+    Example: sekisho ledger prove 42 --vkey ledger.vkey -o entry-42.tlog-proof
+    """
+    with checking(as_json, wrong="no proof"):
+        from consent.verify import prove as make
+
+        proof = make(url, index, trust_of(vkey, policy, origin))
+        if out is not None:
+            out.write_text(proof, encoding="utf-8")
+        say({"held": True, "index": index, "proof": proof}, as_json, f"wrote {out}" if out else proof.rstrip("\n"))
+
+
+@app.command()
+def consistency(
+    older: Annotated[Path, typer.Argument(help="A checkpoint you kept from before.")],
+    newer: Annotated[Path | None, typer.Argument(help="A later one; the ledger's newest if none is given.")] = None,
+    vkey: Vkey = None,
+    url: Place = HERE_LEDGER,
+    policy: Policy = None,
+    origin: Origin = None,
     as_json: Json = False,
 ) -> None:
     """Check that the ledger still begins with what an older checkpoint covered: that it only ever grew.
 
-    Example: sekisho ledger grown last-week.checkpoint --vkey ledger.vkey
+    Example: sekisho ledger consistency last-week.checkpoint --vkey ledger.vkey
     """
-    with one_line():
+    with checking(as_json, wrong="the ledger was rewritten"):
         from consent.verify import verify_growth
-        from kit.tlog.errors import BadLog
+        from kit.tlog.note import b64
 
-        try:
-            newest = verify_growth(url, older.read_bytes(), vkey=_vkey(vkey))
-        except BadLog as error:
-            fail(f"the ledger was rewritten: {error}", code=1)
-        show({"held": True, "size": newest.size}, as_json, f"the ledger only grew; it has {newest.size} entries now")
+        later = None if newer is None else newer.read_bytes()
+        grown = verify_growth(url, older.read_bytes(), trust_of(vkey, policy, origin), newer=later)
+        result = {
+            "held": True,
+            "older": grown.older.size,
+            "size": grown.newer.size,
+            "proof": [b64(each) for each in grown.proof],
+        }
+        say(result, as_json, f"the ledger only grew, from {grown.older.size} to {grown.newer.size} entries")
+
+
+@app.command()
+def export(
+    directory: Annotated[Path, typer.Argument(help="Where the copy goes; an older copy is brought up to date.")],
+    vkey: Vkey = None,
+    url: Place = HERE_LEDGER,
+    policy: Policy = None,
+    origin: Origin = None,
+    as_json: Json = False,
+) -> None:
+    """Copy the whole ledger into a directory, checking every byte; any file server can serve it, `verify` reads it.
+
+    Example: sekisho ledger export ./ledger-copy --vkey ledger.vkey
+    """
+    with checking(as_json, wrong="not exported"):
+        from consent.export import export as copy
+
+        done = copy(url, directory, trust_of(vkey, policy, origin))
+        size = done.checkpoint.size
+        result = {"held": True, "size": size, "tiles": done.tiles, "bundles": done.bundles, "directory": str(directory)}
+        say(result, as_json, f"copied {size} entries to {directory}: {done.tiles} tiles, {done.bundles} bundles")

@@ -62,7 +62,7 @@ def test_the_ledger_holds_after_the_walk_and_only_grew(server: Served, tmp_path:
     vkey, older = tmp_path / "ledger.vkey", tmp_path / "older.checkpoint"
     vkey.write_text(httpx2.get(f"{server.url}/ledger/vkey").text)
     older.write_text(httpx2.get(f"{server.url}/ledger/checkpoint").text)
-    for command in (["verify"], ["grown", str(older)]):
+    for command in (["verify"], ["consistency", str(older)]):
         done = sekisho("ledger", *command, "--url", f"{server.url}/ledger", "--vkey", str(vkey))
         assert done.returncode == 0, done.stderr
     assert "entries" in done.stdout
