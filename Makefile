@@ -7,6 +7,9 @@ SHELL := /bin/sh
 .SHELLFLAGS := -ec
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
+# Some machines forbid Python to keep what it compiled; a start would then compile a thousand modules each time, which
+# takes longer than the start itself. What is kept lies in .venv and __pycache__, both ours.
+export PYTHONDONTWRITEBYTECODE :=
 
 PYTHON ?= python3
 VENV   := .venv
@@ -73,5 +76,6 @@ $(STAMP): requirements-dev.lock bootstrap.lock pyproject.toml
 	  echo "uv could not; pip does it (about two minutes)"; \
 	  $(PY) -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock; fi
 	@$(PY) -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
+	@$(PY) -c 'import portal.__main__, portal.app, portal.city.seed, portal.server, portal.walk.main, alembic.command'
 	@touch $@
 	@echo "installed into $(VENV)"

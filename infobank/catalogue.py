@@ -10,15 +10,16 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import resources
-from typing import Any
-
-from jsonschema import Draft202012Validator, FormatChecker
-from jsonschema.exceptions import ValidationError
+from typing import TYPE_CHECKING, Any
 
 from infobank.errors import SchemaViolation, UnknownCategory
 from kit.clock import DAY, Millis, from_iso
+
+if TYPE_CHECKING:  # the first record that comes in loads the validator: a start has no use for it
+    from jsonschema import Draft202012Validator, FormatChecker
+    from jsonschema.exceptions import ValidationError
 
 AREAS: tuple[str, ...] = ("health", "mobility", "home", "family", "disaster")
 
@@ -123,8 +124,10 @@ class Category:
         return tuple(field for field in self.fields if field.line)
 
     @cached_property
-    def _validator(self) -> Draft202012Validator:
-        return Draft202012Validator(self.schema, format_checker=_FORMATS)
+    def _validator(self) -> "Draft202012Validator":
+        from jsonschema import Draft202012Validator
+
+        return Draft202012Validator(self.schema, format_checker=_formats())
 
     def check(self, data: object, *, now: Millis, pointer: str = "") -> Millis:
         """Hold a record against the schema; when its facts were true, or SchemaViolation with JSON pointers.
@@ -210,7 +213,6 @@ def recorded_moment(text: str) -> Millis:
 
 def _parse(document: Mapping[str, Any]) -> Category:
     schema = document["schema"]
-    Draft202012Validator.check_schema(schema)
     required = frozenset(schema["required"])
     fields = tuple(_field(name, spec, name in required) for name, spec in schema["properties"].items())
     return Category(
@@ -251,16 +253,12 @@ def _label(words: Mapping[str, str]) -> Label:
     return Label(words["ja"], words["en"])
 
 
-_FORMATS = FormatChecker(formats=())
-
-
 # A moment at either end of the calendar is a day outside of it in another zone. One such record would break every page
 # and export it is shown on, so nothing older than the calendar in use, and nothing beyond it, is a moment here.
 _FIRST_YEAR = 1583
 _EARLIEST, _LATEST = from_iso("1583-01-02T00:00:00Z"), from_iso("9999-12-30T00:00:00Z")
 
 
-@_FORMATS.checks("date", raises=ValueError)
 def _is_date(value: object) -> bool:
     # fromisoformat alone also takes 20261122 and 2026-W47-7, which RFC 3339 full-date does not
     return not isinstance(value, str) or (
@@ -268,11 +266,20 @@ def _is_date(value: object) -> bool:
     )
 
 
-@_FORMATS.checks("date-time", raises=ValueError)
 def _is_moment(value: object) -> bool:
     return not isinstance(value, str) or (
         len(value) >= 20 and value[10] in "Tt" and _EARLIEST <= from_iso(value) <= _LATEST
     )
+
+
+@cache
+def _formats() -> "FormatChecker":
+    from jsonschema import FormatChecker
+
+    known = FormatChecker(formats=())
+    known.checks("date", raises=ValueError)(_is_date)
+    known.checks("date-time", raises=ValueError)(_is_moment)
+    return known
 
 
 _SENTENCES: Mapping[str, str] = {
@@ -290,7 +297,7 @@ _SENTENCES: Mapping[str, str] = {
 }
 
 
-def _told(error: ValidationError, base: str) -> dict[str, str]:
+def _told(error: "ValidationError", base: str) -> dict[str, str]:
     path = [str(part) for part in error.absolute_path]
     keyword = str(error.validator)
     limit: Any = error.validator_value

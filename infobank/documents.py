@@ -37,11 +37,7 @@ _WITHHELD: dict[str, Any] = {
 
 
 def _answers(*classes: Any) -> dict[str, Any]:
-    return {str(status): answer for status, answer in _without_model(problems(*classes)).items()}
-
-
-def _without_model(answers: dict[int | str, dict[str, Any]]) -> dict[int | str, dict[str, Any]]:
-    return {status: {k: v for k, v in answer.items() if k != "model"} for status, answer in answers.items()}
+    return {str(status): answer for status, answer in problems(*classes).items()}
 
 
 FETCH: dict[str, Any] = {

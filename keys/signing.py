@@ -50,8 +50,12 @@ def to_bytes(private: PrivateKey) -> bytes:
 
 
 def from_bytes(data: bytes) -> PrivateKey:
-    """The reverse."""
-    private = serialization.load_der_private_key(data, None)
+    """The reverse, of bytes that were sealed by us.
+
+    An RSA key's arithmetic is not proved again: the seal answers for every bit, and the proof takes longer than all
+    other keys of a start together.
+    """
+    private = serialization.load_der_private_key(data, None, unsafe_skip_rsa_key_validation=True)
     assert isinstance(private, Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey)
     return private
 

@@ -3,10 +3,12 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kit import context
 from kit.front import WireError, problem_reply
@@ -26,6 +28,8 @@ from kit.problems import (
     Unavailable,
     UnsupportedType,
 )
+
+Check = Callable[[Request], Awaitable[None]]
 
 
 class Body(BaseModel):
@@ -80,7 +84,8 @@ def problems(*classes: type[Problem]) -> dict[int | str, dict[str, Any]]:
             known.append(cls)
     return {
         status: {
-            "model": ProblemDocument,
+            # By name and without `model`: FastAPI would make an adapter of its own for each answer of each endpoint,
+            # five hundred at a start. portal.documents puts the schema into the document.
             "description": "; ".join(cls.title for cls in some),
             "content": {
                 "application/problem+json": {
@@ -107,6 +112,36 @@ async def require_json(request: Request) -> None:
     sent = request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
     if sent and request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise UnsupportedType("Send application/json.")
+
+
+class Gate:
+    """Checks before a route's own application: whoever does not pass is answered before a byte of a body is read."""
+
+    __slots__ = ("_app", "_checks")
+
+    def __init__(self, app: ASGIApp, checks: Sequence[Check]) -> None:
+        self._app = app
+        self._checks = checks
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check, then answer."""
+        request = Request(scope, receive, send)
+        for check in self._checks:
+            await check(request)
+        await self._app(scope, receive, send)
+
+
+def add_routes(app: FastAPI, router: APIRouter, *, checks: Sequence[Check] = ()) -> None:
+    """A router's routes into the application, as they are.
+
+    `include_router` would analyse every endpoint a second time, while the first request waits, and put a router in a
+    router in the way of each request.
+    """
+    for route in router.routes:
+        assert isinstance(route, APIRoute)
+        if checks:
+            route.app = Gate(route.app, checks)
+        app.router.routes.append(route)
 
 
 def pointer(location: Sequence[str | int]) -> str:

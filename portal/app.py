@@ -13,7 +13,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response
 from starlette.responses import PlainTextResponse
 
 import cert.wiring
@@ -27,7 +27,7 @@ from kit.db import open_database
 from kit.front import FORM_LIMIT, ASGIApp, FrontTable, Receive, Scope, Send, problem_reply
 from kit.host import Host
 from kit.problems import Problem
-from kit.web import install_errors, require_json
+from kit.web import add_routes, install_errors, require_json
 from portal import containment, static_files
 from portal.csrf import CsrfGuard
 from portal.door import BODY_LIMIT, Door, TrustedProxy, security_headers
@@ -107,11 +107,10 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Building:
     install_errors(app, _page)
     for _package, audience, router in host.routers:
         # The guard comes first: a stranger learns nothing from how a body is judged.
-        checks = [Depends(guard(host, audience)), Depends(require_json)]
-        app.include_router(router, dependencies=checks)
-    app.include_router(static_files.router())
+        add_routes(app, router, checks=(guard(host, audience), require_json))
+    add_routes(app, static_files.router())
     for area in PAGES:
-        app.include_router(area.router(host))
+        add_routes(app, area.router(host))
     _health(app)
 
     async def refuse(scope: Scope, problem: Problem) -> ASGIApp:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -105,10 +106,10 @@ def _package_document(host: Host, package: str) -> Document:
         if owner != package:
             continue
         app.include_router(router)
-        alone = FastAPI()
-        alone.include_router(router)
-        for path, methods in alone.openapi().get("paths", {}).items():
-            audiences |= {(path, method): audience for method in methods}
+        for route in router.routes:
+            assert isinstance(route, APIRoute)
+            if route.include_in_schema:
+                audiences |= {(route.path_format, method.lower()): audience for method in route.methods or ()}
     document: Document = app.openapi()
     document["info"]["license"] = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
     document["servers"] = [{"url": "/", "description": "This city"}]
@@ -168,8 +169,7 @@ def _document_problems(operation: Document, classes: tuple[type[Problem], ...]) 
     wanted = {cls.status for cls in classes}
     for status, response in problems(*classes).items():
         if status in wanted:
-            plain = {key: value for key, value in response.items() if key != "model"}
-            operation.setdefault("responses", {}).setdefault(str(status), plain)
+            operation.setdefault("responses", {}).setdefault(str(status), response)
 
 
 def _only_problems(operation: Document) -> None:

@@ -6,21 +6,18 @@
 * service: an access token, checked as of now.
 """
 
-from collections.abc import Awaitable, Callable
-
 from fastapi import Request
 
 from identity.bearer import Bearer
 from identity.sessions import BrowserSession, Sessions
 from kit.host import ANONYMOUS, Actor, Audience, Host
 from kit.problems import Forbidden, Unauthenticated
+from kit.web import Check
 from portal.visits import session_cookie
 
-Guard = Callable[[Request], Awaitable[None]]
 
-
-def guard(host: Host, audience: Audience) -> Guard:
-    """The dependency of every router of an audience; leaves the actor on the request."""
+def guard(host: Host, audience: Audience) -> Check:
+    """The check before every route of an audience; leaves the actor on the request."""
     sessions = host.get(Sessions)
     bearer = host.get(Bearer)
     cookie = session_cookie(host.issuer)

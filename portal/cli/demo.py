@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from portal.cli.common import HERE, Data, fail, load_settings, one_line, prepare, prepare_root_key
+from portal.cli.common import HERE, Data, fail, load_settings, one_line, prepare, prepare_root_key, quick_start
 from portal.cli.walk import FILE
 
 _WELCOME = """
@@ -68,8 +68,9 @@ def demo(
 
     Example: sekisho demo --port 8080 --data ./data
     """
-    with one_line():
+    with one_line(), quick_start() as opened:
         import asyncio
+        import gc
 
         from kit.logs import configure
         from portal.app import create_app
@@ -93,6 +94,7 @@ def demo(
                         await seed_city(building, file)
 
                 asyncio.run(make())
+                gc.collect()
                 made.touch()
             if seed_only:
                 print(f"made {file}")
@@ -100,7 +102,8 @@ def demo(
             building = create_app(settings)
             known = json.loads(file.read_text())
 
-            def opened() -> None:
+            def greet() -> None:
+                opened()
                 here = "" if data == HERE else f" --data {data}"
                 walk = ("" if port == 8080 else f" --url {url}") + (f" --credentials {file}" if here else "")
                 print(
@@ -116,7 +119,7 @@ def demo(
                     flush=True,
                 )
 
-            run(building, configs(building, host="localhost", port=port), on_open=opened)
+            run(building, configs(building, host="localhost", port=port), on_open=greet)
 
 
 def _is_free(port: int) -> bool:

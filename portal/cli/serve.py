@@ -2,11 +2,16 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from portal.cli.common import HERE, Data, fail, load_settings, one_line, prepare, prepare_root_key
+if TYPE_CHECKING:
+    from uvicorn import Config
+
+    from portal.app import Building
+
+from portal.cli.common import HERE, Data, fail, load_settings, one_line, prepare, prepare_root_key, quick_start
 
 
 def serve(
@@ -35,7 +40,7 @@ def serve(
         fail("--tls-cert and --tls-key go together; give both")
     if mtls_port is not None and tls_cert is None:
         fail("--mtls-port needs --tls-cert and --tls-key: client certificates exist only inside TLS")
-    with one_line():
+    with one_line(), quick_start() as opened:
         from kit.logs import configure
         from portal.app import create_app
         from portal.server import configs, exclusive, run, run_workers
@@ -61,18 +66,23 @@ def serve(
             )
         if settings.database_url is not None and workers > 1:
             prepare(settings, create=False)
-            code = run_workers(workers, lambda: create_app(settings), lambda b: configs(b, **listen))
+
+            def listeners(building: "Building") -> "list[Config]":
+                opened()
+                return configs(building, **listen)
+
+            code = run_workers(workers, lambda: create_app(settings), listeners)
             raise typer.Exit(code)
         if settings.database_url is not None:
             prepare(settings, create=False)
             building = create_app(settings)
-            run(building, configs(building, **listen))
+            run(building, configs(building, **listen), on_open=opened)
             return
         with exclusive(settings.data):
             prepare_root_key(settings)
             prepare(settings, create=True)
             building = create_app(settings)
-            run(building, configs(building, **listen))
+            run(building, configs(building, **listen), on_open=opened)
 
 
 def jobs(data: Data = HERE) -> None:

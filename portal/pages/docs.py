@@ -3,6 +3,8 @@
 Made at the first request from what is really plugged in, so they can't differ from the server that serves them.
 """
 
+import asyncio
+from asyncio import Lock
 from functools import cache
 
 from fastapi import APIRouter
@@ -21,23 +23,27 @@ def router(host: Host) -> APIRouter:
     """The pages at /docs and the documents at /openapi/."""
     routes = pages(host)
 
-    @cache
-    def made() -> dict[str, bytes]:
-        return {name: documents.text(document).encode() for name, document in documents.documents(host).items()}
+    making = Lock()  # it takes a second or two, of one thread: not of the event loop, and not of several at once
 
     @cache
-    def listed() -> tuple[ApiDocument, ...]:
-        found = documents.documents(host)
-        return tuple(
-            ApiDocument(name, documents.TITLES[name], sum(len(methods) for methods in found[name]["paths"].values()))
+    def found() -> tuple[dict[str, bytes], tuple[ApiDocument, ...]]:
+        made = documents.documents(host)
+        listed = tuple(
+            ApiDocument(name, documents.TITLES[name], sum(len(methods) for methods in made[name]["paths"].values()))
             for name in documents.NAMES
         )
+        return {name: documents.text(document).encode() for name, document in made.items()}, listed
 
-    def show(request: Request, name: str | None) -> Response:
-        shown = next((one for one in listed() if one.name == name), None)
+    async def ready() -> tuple[dict[str, bytes], tuple[ApiDocument, ...]]:
+        async with making:
+            return await asyncio.to_thread(found)
+
+    async def show(request: Request, name: str | None) -> Response:
+        _, listed = await ready()
+        shown = next((one for one in listed if one.name == name), None)
         if name is not None and shown is None:
             raise NotFound("There is no such document.")
-        response = render(request, "docs.html", Docs(listed(), shown))
+        response = render(request, "docs.html", Docs(listed, shown))
         # Swagger UI's style sheet carries its few icons as data: images; nothing else is loosened.
         policy = content_security_policy().replace("img-src 'self'", "img-src 'self' data:")
         response.headers["content-security-policy"] = policy
@@ -45,15 +51,16 @@ def router(host: Host) -> APIRouter:
 
     @routes.get("/docs")
     async def docs(request: Request) -> Response:
-        return show(request, None)
+        return await show(request, None)
 
     @routes.get("/docs/{name}")
     async def one_document(name: str, request: Request) -> Response:
-        return show(request, name)
+        return await show(request, name)
 
     @routes.get("/openapi/{name}.json")
     async def document(name: str) -> Response:
-        body = made().get(name)
+        bodies, _ = await ready()
+        body = bodies.get(name)
         if body is None:
             raise NotFound("There is no such document.")
         return Response(body, media_type="application/json", headers={"cache-control": "no-cache"})

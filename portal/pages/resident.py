@@ -12,5 +12,5 @@ def router(host: Host) -> APIRouter:
     """Home, my data, who used it, consents, leaving."""
     routes = APIRouter(include_in_schema=False)
     for area in AREAS:
-        routes.include_router(area.router(host))
+        routes.routes.extend(area.router(host).routes)
     return routes
