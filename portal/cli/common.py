@@ -31,26 +31,40 @@ def fail(message: str, *, code: int = 2) -> NoReturn:
 @contextlib.contextmanager
 def one_line() -> Iterator[None]:
     """Turn the errors a person can mend into one line; anything else is a bug and keeps its traceback."""
-    from pydantic import ValidationError
-
-    from keys.errors import RootKeyError
-    from kit.problems import Problem
-    from portal.server import DataInUse
-
     try:
         yield
-    except RootKeyError as error:
-        fail(str(error), code=3)
-    except DataInUse as error:
-        fail(str(error))
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        fail(f"setting {place}: {first['msg'].removeprefix('Value error, ')}")
-    except Problem as problem:
-        fail(problem.detail or problem.title)
-    except OSError as error:
-        fail(f"{error.filename or ''}: {error.strerror or error}".lstrip(": "))
+    except Exception as error:
+        found = _mendable(error)
+        if found is None:
+            raise
+        message, code = found
+        fail(message, code=code)
+
+
+def _mendable(error: Exception) -> tuple[str, int] | None:
+    """What to tell and the exit code. Loads what knows the error only now: most commands need neither."""
+    from keys.errors import RootKeyError
+    from kit.problems import Problem
+
+    if isinstance(error, RootKeyError):
+        return str(error), 3
+    if isinstance(error, Problem):
+        return error.detail or error.title, 2
+    if isinstance(error, OSError):
+        return f"{error.filename or ''}: {error.strerror or error}".lstrip(": "), 2
+    if "portal.server" in sys.modules:
+        from portal.server import DataInUse
+
+        if isinstance(error, DataInUse):
+            return str(error), 2
+    if "pydantic" in sys.modules:
+        from pydantic import ValidationError
+
+        if isinstance(error, ValidationError):
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            return f"setting {place}: {first['msg'].removeprefix('Value error, ')}", 2
+    return None
 
 
 @contextlib.contextmanager
