@@ -15,17 +15,24 @@ from sqlmodel import SQLModel, col, select
 from identity import members
 from identity.errors import UnknownClient
 from identity.models import ClientRow
-from identity.registration import Registration, check
-from identity.subjects import sector_of
+from identity.registration import ASSERTION_ALGS, Registration, check
+from identity.settings import IdentitySettings
+from identity.subjects import PUBLIC, sector_of
 from keys.hashing import TokenHasher
 from kit import audit
-from kit.clock import Clock, Millis
+from kit.clock import SECOND, Clock, Millis
 from kit.db import CheckedCache, Database, Session, tx_of
 from kit.host import Actor
 from kit.ids import new_id, secret
 
-Status = Literal["active", "suspended"]
+Status = Literal["active", "suspended", "removed"]
 
+_SAID: dict[Status, str] = {
+    "suspended": "identity.client.suspended",
+    "active": "identity.client.resumed",
+    "removed": "identity.client.removed",
+}
+_WITH_SECRET = frozenset({"client_secret_basic", "client_secret_post"})
 _clients: Table = SQLModel.metadata.tables["identity_client"]
 _members: Table = SQLModel.metadata.tables["identity_member"]
 
@@ -39,20 +46,37 @@ class Client:
     name_en: str
     member_id: str | None
     member_status: str | None
-    status: str
+    status: Status
     auth_method: str
     secret_digest: bytes | None
+    secret_expires_at: Millis | None
+    former_digest: bytes | None
+    former_until: Millis | None
     jwks: Mapping[str, Any] | None
+    jwks_uri: str | None
     redirect_uris: tuple[str, ...]
     grant_types: frozenset[str]
     scopes: frozenset[str]
     resources: frozenset[str]
     introspects: frozenset[str]
     id_token_alg: str | None
+    userinfo_alg: str | None
+    authorization_alg: str
+    assertion_algs: tuple[str, ...]
+    request_algs: tuple[str, ...]
     access_token_alg: Literal["EdDSA", "ES256"]
     sector: str
     dpop_bound: bool
     require_par: bool
+    require_pkce: bool
+    require_signed_request: bool
+    request_uris: tuple[str, ...]
+    default_max_age: int | None
+    default_acr_values: tuple[str, ...]
+    post_logout_redirect_uris: tuple[str, ...]
+    initiate_login_uri: str | None
+    backchannel_logout_uri: str | None
+    frontchannel_logout_uri: str | None
     first_party: bool
     client_uri: str | None
     logo_uri: str | None
@@ -87,7 +111,10 @@ class Client:
 class Clients:
     """The registry."""
 
-    def __init__(self, database: Database, hasher: TokenHasher, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, hasher: TokenHasher, clock: Clock, settings: IdentitySettings | None = None
+    ) -> None:
+        self._settings = settings or IdentitySettings()
         self._database = database
         self._hasher = hasher
         self._clock = clock
@@ -103,7 +130,13 @@ class Clients:
         return await self._database.peek(find, client_id)
 
     def create(
-        self, session: Session, registration: Registration, *, actor: Actor, client_id: str | None = None
+        self,
+        session: Session,
+        registration: Registration,
+        *,
+        actor: Actor,
+        client_id: str | None = None,
+        secret_expires: bool = False,
     ) -> tuple[Client, str | None]:
         """Register a client; returns it and its secret, if it has one. Raises InvalidClientMetadata,
         UnknownMember.
@@ -116,7 +149,7 @@ class Clients:
         now = self._clock.ms()
         password = None
         digest = None
-        if registration.token_endpoint_auth_method in {"client_secret_basic", "client_secret_post"}:
+        if registration.token_endpoint_auth_method in _WITH_SECRET:
             password = secret("sec")
             digest = self._hasher.digest("client-secret", password)
         row = ClientRow(
@@ -125,7 +158,8 @@ class Clients:
             name_ja=registration.name_ja,
             name_en=registration.name_en,
             secret_digest=digest,
-            settings=registration.model_dump(mode="json", exclude={"name_ja", "name_en", "member_id"}),
+            secret_expires_at=self._expiry(secret_expires) if password is not None else None,
+            settings=self._settings_of(registration),
             created_at=now,
             changed_at=now,
         )
@@ -141,17 +175,73 @@ class Clients:
         )
         return get(session, row.id), password
 
-    def rotate_secret(self, session: Session, client_id: str, *, actor: Actor) -> str:
-        """A new secret for a client that has one; the old one stops at once. Raises UnknownClient."""
+    def replace(self, session: Session, client_id: str, registration: Registration, *, actor: Actor) -> Client:
+        """New metadata for a client, whole (RFC 7592 section 2.2). Whose it is and its secret stay.
+
+        Raises InvalidClientMetadata, UnknownClient.
+        """
+        check(registration)
+        row = _row(session, client_id)
+        row.name_ja, row.name_en, row.changed_at = registration.name_ja, registration.name_en, self._clock.ms()
+        row.settings = self._settings_of(registration)
+        if registration.token_endpoint_auth_method not in _WITH_SECRET:
+            row.secret_digest = row.former_digest = row.secret_expires_at = row.former_until = None
+        session.add(row)
+        session.flush()
+        tx_of(session).touch("clients")
+        audit.record(session, "identity.client.changed", actor=actor, object=("client", client_id))
+        return get(session, client_id)
+
+    def rotate_secret(
+        self, session: Session, client_id: str, *, actor: Actor, overlap_seconds: int = 0, expires: bool = False
+    ) -> str:
+        """A new secret for a client that has one; the old one stops after the overlap. Raises UnknownClient."""
         row = _row(session, client_id)
         if row.secret_digest is None:
             raise UnknownClient("This client has no secret.")
+        now = self._clock.ms()
+        until = now + overlap_seconds * SECOND
+        if row.secret_expires_at is not None:
+            until = min(until, row.secret_expires_at)  # an overlap is no longer life than the secret had
+        row.former_digest, row.former_until = (row.secret_digest, until) if until > now else (None, None)
+        return self._new_secret(session, row, actor, expires=expires, overlap=max(0, until - now))
+
+    def give_secret(self, session: Session, client_id: str, *, actor: Actor) -> str:
+        """A first secret for a client that registered itself and now needs one. Raises UnknownClient."""
+        return self._new_secret(session, _row(session, client_id), actor, expires=True)
+
+    def _new_secret(self, session: Session, row: ClientRow, actor: Actor, *, expires: bool, overlap: Millis = 0) -> str:
         password = secret("sec")
         row.secret_digest, row.changed_at = self._hasher.digest("client-secret", password), self._clock.ms()
+        row.secret_expires_at = self._expiry(expires)
         session.add(row)
+        session.flush()
         tx_of(session).touch("clients")
-        audit.record(session, "identity.client.secret_rotated", actor=actor, object=("client", client_id))
+        audit.record(
+            session,
+            "identity.client.secret_rotated",
+            actor=actor,
+            object=("client", row.id),
+            detail={"overlap_seconds": overlap // SECOND},
+        )
         return password
+
+    def remove(self, session: Session, client_id: str, *, actor: Actor) -> None:
+        """End a client for good: nothing of it is honoured from this commit on. Raises UnknownClient."""
+        row = _row(session, client_id)
+        row.secret_digest = row.former_digest = None
+        session.add(row)
+        self._set(session, client_id, "removed", actor)
+
+    def _expiry(self, expires: bool) -> Millis | None:
+        life = self._settings.client_secret_seconds
+        return self._clock.ms() + life * SECOND if expires and life else None
+
+    def _settings_of(self, registration: Registration) -> dict[str, Any]:
+        settings = registration.model_dump(mode="json", exclude={"name_ja", "name_en", "member_id"})
+        if settings["require_pkce"] is None:
+            settings["require_pkce"] = self._settings.require_pkce
+        return settings
 
     def suspend(self, session: Session, client_id: str, *, actor: Actor) -> Client:
         """Stop a client: no new token, and those it holds are refused from this commit on. Raises UnknownClient."""
@@ -163,6 +253,8 @@ class Clients:
 
     def _set(self, session: Session, client_id: str, to: Status, actor: Actor) -> Client:
         row = _row(session, client_id)
+        if row.status == "removed":
+            raise UnknownClient("This client was removed.")
         if row.status != to:
             row.status, row.changed_at = to, self._clock.ms()
             session.add(row)
@@ -170,8 +262,7 @@ class Clients:
             tx = tx_of(session)
             tx.touch("clients")
             tx.touch("tokens")
-            action = "identity.client.suspended" if to == "suspended" else "identity.client.resumed"
-            audit.record(session, action, actor=actor, object=("client", client_id))
+            audit.record(session, _SAID[to], actor=actor, object=("client", client_id))
         return get(session, client_id)
 
 
@@ -183,6 +274,9 @@ _SELECT = core_select(
     _members.c.status.label("member_status"),
     _clients.c.status,
     _clients.c.secret_digest,
+    _clients.c.secret_expires_at,
+    _clients.c.former_digest,
+    _clients.c.former_until,
     _clients.c.settings,
     _clients.c.created_at,
 ).select_from(_clients.outerjoin(_members, _members.c.id == _clients.c.member_id))
@@ -231,7 +325,11 @@ def _row(session: Session, client_id: str) -> ClientRow:
 def _client(found: Any) -> Client:
     settings: dict[str, Any] = found["settings"]
     redirect_uris = tuple(settings["redirect_uris"])
-    sector = settings.get("sector_identifier") or (sector_of(redirect_uris[0]) if redirect_uris else found["id"])
+    method = settings["token_endpoint_auth_method"]
+    assertion_alg, request_alg = (
+        settings.get("token_endpoint_auth_signing_alg"),
+        settings.get("request_object_signing_alg"),
+    )
     return Client(
         id=found["id"],
         name_ja=found["name_ja"],
@@ -239,23 +337,62 @@ def _client(found: Any) -> Client:
         member_id=found["member_id"],
         member_status=found["member_status"],
         status=found["status"],
-        auth_method=settings["token_endpoint_auth_method"],
-        secret_digest=bytes(found["secret_digest"]) if found["secret_digest"] is not None else None,
+        auth_method=method,
+        secret_digest=_bytes(found["secret_digest"]),
+        secret_expires_at=found["secret_expires_at"],
+        former_digest=_bytes(found["former_digest"]),
+        former_until=found["former_until"],
         jwks=settings.get("jwks"),
+        jwks_uri=settings.get("jwks_uri"),
         redirect_uris=redirect_uris,
         grant_types=frozenset(settings["grant_types"]),
         scopes=frozenset(settings["scope"].split()),
         resources=frozenset(settings["resources"]),
         introspects=frozenset(settings["introspects"]),
         id_token_alg=settings.get("id_token_signed_response_alg"),
+        userinfo_alg=settings.get("userinfo_signed_response_alg"),
+        authorization_alg=settings.get("authorization_signed_response_alg", "RS256"),
+        assertion_algs=(assertion_alg,) if assertion_alg else ASSERTION_ALGS,
+        request_algs=(request_alg,) if request_alg else ASSERTION_ALGS,
         access_token_alg=settings["access_token_signed_alg"],
-        sector=sector,
+        sector=_sector(settings, redirect_uris, found["id"]),
         dpop_bound=settings["dpop_bound_access_tokens"],
         require_par=settings["require_pushed_authorization_requests"],
+        require_pkce=method == "none" or settings.get("require_pkce") is not False,
+        require_signed_request=settings.get("require_signed_request_object", False),
+        request_uris=tuple(settings.get("request_uris", ())),
+        default_max_age=settings.get("default_max_age"),
+        default_acr_values=tuple(settings.get("default_acr_values", ())),
+        post_logout_redirect_uris=tuple(settings.get("post_logout_redirect_uris", ())),
+        initiate_login_uri=settings.get("initiate_login_uri"),
+        backchannel_logout_uri=settings.get("backchannel_logout_uri"),
+        frontchannel_logout_uri=settings.get("frontchannel_logout_uri"),
         first_party=settings["first_party"],
         client_uri=settings.get("client_uri"),
         logo_uri=settings.get("logo_uri"),
         policy_uri=settings.get("policy_uri"),
         tos_uri=settings.get("tos_uri"),
         created_at=found["created_at"],
+    )
+
+
+def _bytes(value: Any) -> bytes | None:
+    return None if value is None else bytes(value)
+
+
+def _sector(settings: dict[str, Any], redirect_uris: tuple[str, ...], client_id: str) -> str:
+    """OpenID Connect Core section 8.1: the registered sector, or the host of the redirect URIs."""
+    if settings.get("subject_type") == "public":
+        return PUBLIC
+    chosen = settings.get("sector_identifier")
+    if chosen is None and settings.get("sector_identifier_uri"):
+        chosen = sector_of(settings["sector_identifier_uri"])
+    return chosen or (sector_of(redirect_uris[0]) if redirect_uris else client_id)
+
+
+def registration_of(session: Session, client_id: str) -> Registration:
+    """A client's metadata as registered; raises UnknownClient."""
+    row = _row(session, client_id)
+    return Registration.model_validate(
+        {**row.settings, "name_ja": row.name_ja, "name_en": row.name_en, "member_id": row.member_id}
     )

@@ -39,6 +39,12 @@ class InvalidClientMetadata(Problem):
     slug, title, status = "invalid-client-metadata", "The client's settings need correction", 422
 
 
+class UnknownRegistrationToken(Problem):
+    """No such registration token, or it was withdrawn."""
+
+    slug, title, status = "unknown-registration-token", "There is no such registration token", 404
+
+
 class TokenRequired(Problem):
     """No access token was sent (RFC 6750 section 3: a bare challenge, no error code)."""
 
@@ -76,6 +82,7 @@ ALL: tuple[type[Problem], ...] = (
     UnknownInteraction,
     MemberState,
     InvalidClientMetadata,
+    UnknownRegistrationToken,
     TokenRequired,
     TokenRefused,
     TokenTooNarrow,

@@ -159,6 +159,14 @@ def revoke_for_account(
     return _revoke(place, list(_connection(place).execute(query).scalars()), actor, now, reason)
 
 
+def revoke_for_client(
+    place: Session | Connection, client_id: str, *, actor: Actor, now: Millis, reason: str = "client-removed"
+) -> list[str]:
+    """End every active grant of a client; returns their ids."""
+    query = select(_grants.c.id).where(_grants.c.client_id == client_id, _grants.c.status == "active")
+    return _revoke(place, list(_connection(place).execute(query).scalars()), actor, now, reason)
+
+
 def _widen(connection: Connection, grant: Grant, scopes: Sequence[str], actor: Actor, now: Millis) -> Grant:
     wider = tuple(dict.fromkeys([*grant.scopes, *scopes]))
     if wider == grant.scopes:

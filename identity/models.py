@@ -36,11 +36,44 @@ class ClientRow(SQLModel, table=True):
     member_id: str | None = Field(default=None, foreign_key="identity_member.id", index=True)
     name_ja: str
     name_en: str
-    status: str = Field(default="active", description="active | suspended")
+    status: str = Field(default="active", description="active | suspended | removed")
     secret_digest: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
+    secret_expires_at: int | None = Field(default=None, sa_type=BigInteger)
+    former_digest: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
+    former_until: int | None = Field(default=None, sa_type=BigInteger, description="Two secrets overlap until then")
     settings: dict[str, object] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
     created_at: int = Field(sa_type=BigInteger)
     changed_at: int = Field(sa_type=BigInteger)
+
+
+class InitialToken(SQLModel, table=True):
+    """An initial access token (RFC 7591 section 1.2): an operator's leave to register so many clients."""
+
+    __tablename__ = "identity_initial_token"
+
+    id: str = Field(primary_key=True)
+    digest: bytes = Field(sa_column=Column(LargeBinary, nullable=False, unique=True))
+    member_id: str | None = Field(default=None, foreign_key="identity_member.id")
+    scope: str = Field(description="Scopes its clients may register, space-separated")
+    uses_left: int
+    created_at: int = Field(sa_type=BigInteger)
+    expires_at: int = Field(sa_type=BigInteger, index=True)
+
+
+class ClientEnrolment(SQLModel, table=True):
+    """How a client came by itself, and the registration access token (RFC 7592) it manages itself with."""
+
+    __tablename__ = "identity_client_enrolment"
+
+    client_id: str = Field(primary_key=True, foreign_key="identity_client.id")
+    kind: str = Field(description="open | token")
+    scope: str = Field(description="Scopes it may register, space-separated")
+    digest: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    former_digest: bytes | None = Field(
+        default=None, sa_column=Column(LargeBinary, nullable=True), description="Good until the newer one is used"
+    )
+    created_at: int = Field(sa_type=BigInteger)
+    seen_at: int = Field(sa_type=BigInteger, index=True, description="When it last managed itself")
 
 
 class GrantRow(SQLModel, table=True):

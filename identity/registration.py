@@ -1,17 +1,25 @@
 """What a client may be: its metadata, and the rules a registration must pass.
 
-RFC 7591 section 2 and OpenID Connect Registration section 2, judged by Authlib's metadata claims and then by our own,
-narrower rules: exact redirect URIs without tricks, no implicit or hybrid, keys that are public and strong enough.
-Pure: no web, no database.
+RFC 7591 section 2, OpenID Connect Registration section 2, RFC 9101 section 10.5, RFC 9126 section 6, JARM section 3,
+the logout specifications: judged by Authlib's metadata claims and then by our own, narrower rules (exact redirect URIs
+without tricks in `addresses`, public keys that are strong enough in `public_keys`, no implicit or hybrid).
+Pure: no web, no database, nothing is fetched. `identity.sectors` fetches what `sector_identifier_uri` names.
 """
 
 import re
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from identity.errors import InvalidClientMetadata
+from identity.addresses import (
+    bad,
+    check_application_type,
+    check_called_uri,
+    check_redirect_uri,
+    check_same_origin,
+    split,
+)
+from identity.public_keys import check_jwks
 from identity.subjects import sector_of
 
 STANDARD_SCOPES = ("openid", "profile", "email", "address", "phone", "offline_access")
@@ -19,17 +27,22 @@ STANDARD_SCOPES = ("openid", "profile", "email", "address", "phone", "offline_ac
 AuthMethod = Literal["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]
 GrantType = Literal["authorization_code", "refresh_token", "client_credentials"]
 TokenAlg = Literal["EdDSA", "ES256"]
-IdTokenAlg = Literal["EdDSA", "ES256", "RS256"]
+SigningAlg = Literal["EdDSA", "ES256", "PS256", "RS256"]  # never `none`, nothing symmetric
+IdTokenAlg = SigningAlg
 
-ASSERTION_ALGS = ("PS256", "ES256", "EdDSA")
+#: What a client may sign an assertion or a request with; RS256 because Core sections 6.1 and 9 ask for it.
+ASSERTION_ALGS = ("PS256", "ES256", "EdDSA", "RS256")
 
-_URI = re.compile(r"[\x21\x23-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7a\x7e]{1,2000}", re.ASCII)
 _SCOPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._/-]{0,99}", re.ASCII)
-_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|[0-9a-f:.]*:[0-9a-f:.]*", re.ASCII)
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-_NEVER = frozenset({"javascript", "data", "vbscript", "file", "blob", "about", "ftp", "ws", "wss", "mailto", "tel"})
+_TAGGED = re.compile(r"(client_name|client_uri|logo_uri|policy_uri|tos_uri)#[A-Za-z0-9-]{1,35}", re.ASCII)
+_CALLED = (
+    "jwks_uri", "sector_identifier_uri", "initiate_login_uri", "backchannel_logout_uri", "frontchannel_logout_uri",
+    "client_uri", "logo_uri", "policy_uri", "tos_uri",
+)  # fmt: skip
 
 Name = Annotated[str, Field(min_length=1, max_length=120)]
+Short = Annotated[str, Field(min_length=1, max_length=200)]
+Uri = Annotated[str, Field(min_length=1, max_length=2000)]
 
 
 def _code_and_refresh() -> list[GrantType]:
@@ -44,92 +57,119 @@ class Registration(BaseModel):
     name_ja: Name
     name_en: Name
     member_id: str | None = Field(None, description="The organisation it belongs to")
+    application_type: Literal["web", "native"] | None = None
     redirect_uris: list[str] = Field(default_factory=list, max_length=20)
+    post_logout_redirect_uris: list[str] = Field(default_factory=list, max_length=20)
     grant_types: list[GrantType] = Field(default_factory=_code_and_refresh, min_length=1)
     token_endpoint_auth_method: AuthMethod = "client_secret_basic"
-    jwks: dict[str, Any] | None = Field(None, description="Public keys, for private_key_jwt")
+    token_endpoint_auth_signing_alg: SigningAlg | None = Field(None, description="Absent: any we know")
+    jwks: dict[str, Any] | None = Field(None, description="Public keys, for private_key_jwt and signed requests")
+    jwks_uri: Uri | None = Field(None, description="Where the public keys are, instead")
     scope: str = Field("openid profile email offline_access", description="Scopes it may ask for, space-separated")
     resources: list[str] = Field(default_factory=list, max_length=20, description="Audiences beside this server")
     introspects: list[str] = Field(
         default_factory=list, max_length=20, description="Audiences it is the resource server of, for introspection"
     )
-    id_token_signed_response_alg: IdTokenAlg | None = Field(None, description="Absent: RS256 if we hold such a key")
+    subject_type: Literal["pairwise", "public"] = "pairwise"
+    sector_identifier: str | None = Field(None, description="Host that pairwise subjects are made for")
+    sector_identifier_uri: Uri | None = Field(
+        None, description="A JSON array of all redirect URIs, fetched and checked; its host is the sector"
+    )
+    id_token_signed_response_alg: IdTokenAlg | None = Field(None, description="Absent: RS256")
+    userinfo_signed_response_alg: SigningAlg | None = Field(None, description="Absent: plain JSON")
+    authorization_signed_response_alg: SigningAlg = Field("RS256", description="For the response modes with `jwt`")
+    request_object_signing_alg: SigningAlg | None = Field(None, description="Absent: any we know")
+    require_signed_request_object: bool = False
+    request_uris: list[Uri] = Field(default_factory=list, max_length=20, description="What `request_uri` may name")
     access_token_signed_alg: TokenAlg = "EdDSA"
     dpop_bound_access_tokens: bool = False
     require_pushed_authorization_requests: bool = False
+    require_pkce: bool | None = Field(
+        None, description="Absent: the server's default. Public clients must in any case; what is sent is enforced"
+    )
+    default_max_age: int | None = Field(None, ge=0, le=10**9)
+    require_auth_time: bool = False
+    default_acr_values: list[Short] = Field(default_factory=list, max_length=10)
+    initiate_login_uri: Uri | None = None
+    backchannel_logout_uri: Uri | None = None
+    backchannel_logout_session_required: bool = False
+    frontchannel_logout_uri: Uri | None = None
+    frontchannel_logout_session_required: bool = False
     first_party: bool = Field(False, description="The city's own: standard scopes need no page, data always does")
-    sector_identifier: str | None = Field(None, description="Host that pairwise subjects are made for")
-    client_uri: str | None = None
-    logo_uri: str | None = None
-    policy_uri: str | None = None
-    tos_uri: str | None = None
+    client_uri: Uri | None = None
+    logo_uri: Uri | None = None
+    policy_uri: Uri | None = None
+    tos_uri: Uri | None = None
+    localized: dict[str, str] = Field(
+        default_factory=dict, max_length=50, description="The same in other languages, by `tos_uri#fr` and so on"
+    )
+    contacts: list[Short] = Field(default_factory=list, max_length=10)
+    software_id: Short | None = None
+    software_version: Short | None = None
 
 
 def check(registration: Registration) -> Registration:
     """The registration, if it may stand; raises InvalidClientMetadata with a pointer."""
-    method = registration.token_endpoint_auth_method
-    if method == "private_key_jwt" or registration.jwks is not None:
-        _check_jwks(registration.jwks)
+    _check_keys(registration)
     _check_standard(registration)
+    _check_addresses(registration)
+    method = registration.token_endpoint_auth_method
     uses_redirects = "authorization_code" in registration.grant_types
-    if uses_redirects and not registration.redirect_uris:
-        raise _bad("/redirect_uris", "The authorization code flow needs at least one redirect URI.")
-    for number, uri in enumerate(registration.redirect_uris):
-        check_redirect_uri(uri, pointer=f"/redirect_uris/{number}")
     if "refresh_token" in registration.grant_types and not uses_redirects:
-        raise _bad("/grant_types", "refresh_token goes with authorization_code.")
+        raise bad("/grant_types", "refresh_token goes with authorization_code.")
     if method == "none" and "client_credentials" in registration.grant_types:
-        raise _bad("/token_endpoint_auth_method", "A public client can't use client_credentials.")
+        raise bad("/token_endpoint_auth_method", "A public client can't use client_credentials.")
     for scope in registration.scope.split():
         if not _SCOPE.fullmatch(scope):
-            raise _bad("/scope", f"{scope[:40]} is not a scope name.")
+            raise bad("/scope", f"{scope[:40]} is not a scope name.")
     for name in ("resources", "introspects"):
         for number, uri in enumerate(getattr(registration, name)):
-            parts = _split(uri)
+            parts = split(uri)
             if parts is None or not parts.scheme or parts.fragment or "#" in uri:
-                raise _bad(f"/{name}/{number}", "A resource is an absolute URI without a fragment (RFC 8707).")
+                raise bad(f"/{name}/{number}", "A resource is an absolute URI without a fragment (RFC 8707).")
     sectors = {sector_of(uri) for uri in registration.redirect_uris}
-    if len(sectors) > 1 and registration.sector_identifier is None:
+    chosen = registration.sector_identifier or registration.sector_identifier_uri
+    if len(sectors) > 1 and chosen is None and registration.subject_type == "pairwise":
         # OpenID Connect Core section 8.1: several hosts need a registered sector.
-        raise _bad("/sector_identifier", "Redirect URIs on several hosts need a sector_identifier.")
+        raise bad("/sector_identifier", "Redirect URIs on several hosts need a sector_identifier.")
     return registration
 
 
-def check_redirect_uri(uri: str, *, pointer: str) -> None:
-    """Refuse what could be read as two addresses: only plain ASCII, https, or http on loopback, or an app's scheme."""
-    if not _URI.fullmatch(uri):
-        raise _bad(pointer, "A redirect URI holds printable ASCII only, without spaces, quotes or backslashes.")
-    parts = _split(uri)
-    if parts is None or not parts.scheme:
-        raise _bad(pointer, "A redirect URI must be absolute.")
-    if "#" in uri:
-        raise _bad(pointer, "A redirect URI has no fragment (RFC 6749 section 3.1.2).")
-    if "*" in uri:
-        raise _bad(pointer, "Redirect URIs are compared exactly; a wildcard would never match.")
-    if parts.username is not None or parts.password is not None or "@" in parts.netloc:
-        raise _bad(pointer, "A redirect URI holds no user name.")
-    if any(segment in {".", ".."} for segment in parts.path.split("/")) or "%2e" in uri.lower():
-        raise _bad(pointer, "A redirect URI holds no relative path segments.")
-    if parts.scheme in {"https", "http"}:
-        if not parts.hostname:
-            raise _bad(pointer, "A redirect URI needs a host.")
-        if not _HOST.fullmatch(parts.hostname):  # its origin goes into the policy of a page: no `;` and no `,` there
-            raise _bad(pointer, "A host is made of letters, digits, hyphens and dots, or is an IP address.")
-        if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
-            raise _bad(pointer, "Use https; plain http is for loopback addresses only.")
-        return
-    if parts.scheme in _NEVER or "." not in parts.scheme:
-        # RFC 8252 section 7.1: a private-use scheme is a reversed domain name, so that apps don't collide.
-        raise _bad(pointer, "An app's scheme is a domain name it owns, reversed (RFC 8252 section 7.1).")
+def _check_keys(registration: Registration) -> None:
+    if registration.jwks is not None and registration.jwks_uri is not None:
+        raise bad("/jwks_uri", "Register jwks or jwks_uri, not both (RFC 7591 section 2).")
+    signs = (
+        registration.token_endpoint_auth_method == "private_key_jwt"
+        or registration.request_object_signing_alg is not None
+        or registration.require_signed_request_object
+    )
+    if registration.jwks is not None or (signs and registration.jwks_uri is None):
+        check_jwks(registration.jwks)
 
 
-def _split(uri: str) -> Any:
-    try:
-        parts = urlsplit(uri)
-        _ = parts.port  # raises for a port that is no number
-        return parts
-    except ValueError:
-        return None
+def _check_addresses(registration: Registration) -> None:
+    if "authorization_code" in registration.grant_types and not registration.redirect_uris:
+        raise bad("/redirect_uris", "The authorization code flow needs at least one redirect URI.")
+    for name in ("redirect_uris", "post_logout_redirect_uris"):
+        for number, uri in enumerate(getattr(registration, name)):
+            check_redirect_uri(uri, pointer=f"/{name}/{number}")
+    if registration.application_type is not None:
+        check_application_type(registration.application_type, registration.redirect_uris)
+    for name in _CALLED:
+        if getattr(registration, name) is not None:
+            check_called_uri(getattr(registration, name), pointer=f"/{name}")
+    for number, uri in enumerate(registration.request_uris):
+        # Core section 6.2: a fragment may carry the hash of what is there, so that a change can be seen.
+        check_called_uri(uri, pointer=f"/request_uris/{number}", fragment=True)
+    if registration.frontchannel_logout_uri is not None:
+        check_same_origin(
+            registration.frontchannel_logout_uri, registration.redirect_uris, pointer="/frontchannel_logout_uri"
+        )
+    for name, value in registration.localized.items():
+        if not _TAGGED.fullmatch(name) or len(value) > 2000:
+            raise bad("/localized", f"{name[:60]} is not a name or address with a language tag (BCP 47).")
+        if not name.startswith("client_name"):
+            check_called_uri(value, pointer=f"/{name}")
 
 
 def _check_standard(registration: Registration) -> None:
@@ -142,33 +182,11 @@ def _check_standard(registration: Registration) -> None:
     claims = {key: value for key, value in registration.model_dump(exclude_none=True).items() if key in known}
     claims["client_name"] = registration.name_en
     claims["response_types"] = ["code"] if "authorization_code" in registration.grant_types else []
-    # Authlib reads http(s) addresses only; an app's own scheme is judged below.
+    # Authlib reads http(s) addresses only; an app's own scheme is judged by `addresses`.
     claims["redirect_uris"] = [uri for uri in registration.redirect_uris if uri.startswith(("https:", "http:"))]
     for kind in (OAuthClaims, OidcClaims):
         try:
             kind(claims, {}).validate()
         except InvalidClaimError as error:
             name = str(getattr(error, "claim", "") or "")
-            raise _bad(f"/{name}", f"{name} does not meet the registration standard (RFC 7591 section 2).") from error
-
-
-def _check_jwks(jwks: dict[str, Any] | None) -> None:
-    keys = jwks.get("keys") if jwks else None
-    if not isinstance(keys, list) or not keys or len(keys) > 10:
-        raise _bad("/jwks", "private_key_jwt needs a JWK Set with one to ten public keys.")
-    for number, key in enumerate(keys):
-        pointer = f"/jwks/keys/{number}"
-        if not isinstance(key, dict):
-            raise _bad(pointer, "Each key is a JSON object.")
-        if any(name in key for name in ("d", "k", "p", "q", "dp", "dq", "qi", "oth")):
-            raise _bad(pointer, "This key is private or symmetric. Register the public half only, and replace it.")
-        kty, crv = key.get("kty"), key.get("crv")
-        if (kty, crv) in {("EC", "P-256"), ("OKP", "Ed25519")}:
-            continue
-        if kty == "RSA" and isinstance(key.get("n"), str) and len(key["n"]) >= 342:  # 2048 bits in base64url
-            continue
-        raise _bad(pointer, "Keys are EC P-256, OKP Ed25519, or RSA of at least 2048 bits.")
-
-
-def _bad(pointer: str, detail: str) -> InvalidClientMetadata:
-    return InvalidClientMetadata(detail, pointer=pointer)
+            raise bad(f"/{name}", f"{name} does not meet the registration standard (RFC 7591 section 2).") from error

@@ -20,13 +20,16 @@ from identity.errors import (
 from identity.grants import Grant
 from identity.members import Member
 from identity.registration import Registration
+from identity.sectors import check_sector
 from kit.clock import Clock, iso
 from kit.db import Database, Session
+from kit.fetch import Fetcher
 from kit.host import Actor
 from kit.web import GUARDED, Answer, Body, problems, require_role
 
 Name = Annotated[str, Field(min_length=1, max_length=120)]
 Limit = Annotated[int, Query(ge=1, le=500, description="At most so many")]
+Overlap = Annotated[int, Query(ge=0, le=30 * 86_400, description="Seconds the old secret stays good")]
 After = Annotated[str, Query(max_length=100, description="Continue after this id")]
 
 
@@ -65,7 +68,7 @@ class ClientAnswer(Answer):
     member_id: str | None
     name_ja: str
     name_en: str
-    status: Literal["active", "suspended"]
+    status: Literal["active", "suspended", "removed"]
     token_endpoint_auth_method: str
     redirect_uris: list[str]
     grant_types: list[str]
@@ -116,7 +119,7 @@ class ClientList(Answer):
     items: list[ClientAnswer]
 
 
-def operator_router(db: Database, clock: Clock, registry: Clients) -> APIRouter:
+def operator_router(db: Database, clock: Clock, registry: Clients, fetcher: Fetcher) -> APIRouter:
     """The routes, bound to this building's services."""
     router = APIRouter(prefix="/api/identity", tags=["operators"])
 
@@ -159,6 +162,7 @@ def operator_router(db: Database, clock: Clock, registry: Clients) -> APIRouter:
     async def create_client(request: Request, body: Registration) -> NewClientAnswer:
         """Register a client. Its secret is in this answer and nowhere else."""
         actor = require_role(request, "operator")
+        await check_sector(fetcher, body)
         client, secret = await db.write(registry.create, body, actor=actor)
         return NewClientAnswer(client=_client(client), client_secret=secret)
 
@@ -182,10 +186,12 @@ def operator_router(db: Database, clock: Clock, registry: Clients) -> APIRouter:
         operation_id="identity_rotate_client_secret",
         responses=problems(*GUARDED, UnknownClient),
     )
-    async def rotate_secret(request: Request, client_id: str) -> SecretAnswer:
-        """A new secret; the old one stops at once."""
+    async def rotate_secret(request: Request, client_id: str, overlap: Overlap = 0) -> SecretAnswer:
+        """A new secret; the old one stops at once, or after the overlap."""
         actor = require_role(request, "operator")
-        return SecretAnswer(client_secret=await db.write(registry.rotate_secret, client_id, actor=actor))
+        return SecretAnswer(
+            client_secret=await db.write(registry.rotate_secret, client_id, actor=actor, overlap_seconds=overlap)
+        )
 
     @router.post(
         "/clients/{client_id}/{step}",
@@ -260,7 +266,7 @@ def _client(client: Client) -> ClientAnswer:
         member_id=client.member_id,
         name_ja=client.name_ja,
         name_en=client.name_en,
-        status="active" if client.status == "active" else "suspended",
+        status=client.status,
         token_endpoint_auth_method=client.auth_method,
         redirect_uris=list(client.redirect_uris),
         grant_types=sorted(client.grant_types),

@@ -22,6 +22,26 @@ class IdentitySettings(BaseModel):
         "off", description="Whether DPoP proofs at the token and pushed-request endpoints must carry our nonce"
     )
     assertion_seconds: int = Field(3600, ge=10, le=3600, description="How far ahead a client assertion may expire")
+    registration: Literal["off", "token", "open"] = Field(
+        "token",
+        description="Who may register clients at `/oauth/register`: nobody, who has an initial access token, anybody",
+    )
+    registration_idle_seconds: int = Field(
+        30 * 86_400, ge=3600, description="A client registered openly and never used is swept after this"
+    )
+    software_statement_issuers: dict[str, str] = Field(
+        default_factory=dict,
+        description="Whose software statements are believed: issuer to the address of its JWK Set, as a JSON object",
+    )
+    require_pkce: bool = Field(
+        True, description="Whether a newly registered confidential client must use PKCE, unless its registration says"
+    )
+    client_secret_seconds: int = Field(
+        0, ge=0, description="Lifetime of the secret of a client that registered itself; 0: it does not expire"
+    )
+    client_secret_overlap_seconds: int = Field(
+        86_400, ge=0, le=30 * 86_400, description="How long the old secret of such a client stays good beside a new one"
+    )
     session_idle_seconds: int = Field(3600, ge=60, le=86_400, description="A browser session ends after this unused")
     session_seconds: int = Field(
         86_400, ge=300, le=604_800, description="A browser session ends after this in any case"

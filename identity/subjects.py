@@ -10,6 +10,9 @@ from urllib.parse import urlsplit
 from keys.hashing import TokenHasher
 from kit.encoding import b64url
 
+#: The sector of clients with `subject_type` public: all of them know a resident by one name. No host is called so.
+PUBLIC = ":public"
+
 
 def pairwise(hasher: TokenHasher, account_id: str, sector: str) -> str:
     """The subject of an account in a sector: 43 base64url characters."""

@@ -26,7 +26,7 @@ from kit.encoding import b64url
 from kit.ids import new_id
 
 _REFRESH = re.compile(r"skr_([0-9a-z]{26})\.([0-9]{1,9})\.[A-Za-z0-9_-]{43}\.([A-Za-z0-9_-]{22})", re.ASCII)
-_HALF = {"EdDSA": hashlib.sha512, "ES256": hashlib.sha256, "RS256": hashlib.sha256}
+_HALF = {"EdDSA": hashlib.sha512, "ES256": hashlib.sha256, "RS256": hashlib.sha256, "PS256": hashlib.sha256}
 
 
 @dataclass(frozen=True, slots=True)

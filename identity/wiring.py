@@ -4,8 +4,11 @@ from typing import Any
 
 from identity import accounts_wiring, errors
 from identity.bearer import AccessTokens, Bearer
+from identity.client_keys import ClientKeys
 from identity.clients import Clients
 from identity.crowd import Crowd
+from identity.enrolment_routes import enrolment_router
+from identity.enrolments import Enrolments
 from identity.interaction import Interactions
 from identity.oauth import endpoints, housekeeping, metadata
 from identity.oauth.authorize import Authorize
@@ -18,20 +21,25 @@ from identity.oauth.grants.refresh_token import RefreshToken
 from identity.oauth.introspection import Introspection
 from identity.oauth.pages import ErrorPage
 from identity.oauth.par import PushedRequests
+from identity.oauth.registration import ClientRegistration
 from identity.oauth.revocation import Revocation
 from identity.oauth.token import TokenEndpoint
 from identity.oidc.userinfo import UserInfo
+from identity.remote_keys import RemoteKeys
 from identity.routes import operator_router
 from identity.sessions import Sessions
 from identity.settings import IdentitySettings
+from identity.software import SoftwareStatements
 from identity.tokens import Tokens
 from keys.envelope import Sealer
 from keys.hashing import TokenHasher
 from keys.ring import KeyRing
+from kit.clock import SECOND
+from kit.fetch import Fetcher
 from kit.host import Host
 
 # OpenID Connect Core section 2: RS256 unless the client registered otherwise.
-ID_TOKEN_ALGS = ("RS256", "ES256", "EdDSA")
+ID_TOKEN_ALGS = ("RS256", "PS256", "ES256", "EdDSA")
 SWEEP_SECONDS = 60
 
 
@@ -42,7 +50,7 @@ def include(host: Host) -> None:
     settings: IdentitySettings = host.settings.identity
     hasher, ring, sealer = host.get(TokenHasher), host.get(KeyRing), host.get(Sealer)
 
-    clients = Clients(db, hasher, clock)
+    clients = Clients(db, hasher, clock, settings)
     types = DetailTypes()
     interactions = Interactions(issuer, settings, hasher, sealer, clock)
     tokens = Tokens(issuer, settings, ring, hasher, ID_TOKEN_ALGS[0])
@@ -58,7 +66,9 @@ def include(host: Host) -> None:
     host.provide(Bearer, bearer)
     host.provide(ErrorPage, page)
 
-    auth = ClientAuth(issuer, settings, clients, hasher, db, clock)
+    remote = RemoteKeys(host.get(Fetcher), clock)
+    client_keys = ClientKeys(remote)
+    auth = ClientAuth(issuer, settings, clients, client_keys, hasher, db, clock)
     pushed = PushedRequests(settings, db, clock, hasher, sealer, auth, dpop, types, host.get(Crowd))
     authorize = Authorize(
         issuer,
@@ -87,8 +97,24 @@ def include(host: Host) -> None:
         clock,
     )
 
+    enrolments = Enrolments(hasher, clock)
+    registration = ClientRegistration(
+        issuer,
+        settings,
+        db,
+        clock,
+        hasher,
+        clients,
+        enrolments,
+        SoftwareStatements(settings.software_statement_issuers, remote, clock),
+        host.get(Fetcher),
+        host.get(Crowd),
+    )
+
     def document() -> dict[str, Any]:
-        return metadata.build(issuer, id_token_algs=ID_TOKEN_ALGS, detail_types=types.names)
+        return metadata.build(
+            issuer, id_token_algs=ID_TOKEN_ALGS, detail_types=types.names, registration=settings.registration != "off"
+        )
 
     endpoints.register(
         host,
@@ -98,12 +124,15 @@ def include(host: Host) -> None:
         introspection=Introspection(auth, access_tokens, tokens, db, clock),
         revocation=Revocation(settings, auth, tokens, ring, db, clock),
         userinfo=UserInfo(bearer, clients, tokens, sealer, db),
+        registration=registration,
         document=metadata.handler(document),
     )
-    host.routes("operator", operator_router(db, clock, clients))
+    host.routes("operator", operator_router(db, clock, clients, host.get(Fetcher)))
+    host.routes("operator", enrolment_router(db, enrolments))
     host.problems(*errors.ALL)
 
     async def tidy() -> int:
-        return await housekeeping.sweep_all(db, clock)
+        swept = await housekeeping.sweep_all(db, clock)
+        return swept + await db.bulk(enrolments.sweep, clock.ms() - settings.registration_idle_seconds * SECOND)
 
     host.job("identity.oauth.sweep", SWEEP_SECONDS, tidy)

@@ -158,7 +158,8 @@ class KeyStore:
         missing = [(alg, state) for alg, state in wanted if (alg, str(state)) not in have]
         if not missing:
             return
-        made = [(await self._new_key(alg), state) for alg, state in missing]
+        keys = await asyncio.gather(*(self._new_key(alg) for alg, _ in missing))  # RSA keys take a while each
+        made = [(key, state) for key, (_, state) in zip(keys, missing, strict=True)]
         await self._db.write(self._add_first, made)
 
     def _add_first(self, session: Session, made: list[tuple[NewKey, State]]) -> None:

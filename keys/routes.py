@@ -14,8 +14,8 @@ from kit.front import Call, Handler, Reply
 from kit.host import Actor
 from kit.web import GUARDED, Answer, Body, problems, require_role
 
-Alg = Literal["EdDSA", "ES256", "RS256"]
-assert set(ALGS) == {"EdDSA", "ES256", "RS256"}
+Alg = Literal["EdDSA", "ES256", "RS256", "PS256"]
+assert set(ALGS) == {"EdDSA", "ES256", "RS256", "PS256"}
 
 _EXAMPLE_KEY = {
     "kty": "OKP",
@@ -105,7 +105,7 @@ class RotateBody(Body):
     """Which sets of signing keys to rotate."""
 
     algorithms: list[Alg] = Field(
-        default_factory=lambda: list[Alg](["EdDSA", "ES256", "RS256"]),
+        default_factory=lambda: list[Alg](["EdDSA", "ES256", "RS256", "PS256"]),
         min_length=1,
         max_length=3,
         examples=[["EdDSA"]],

@@ -1,6 +1,6 @@
 """One signing key: make it, sign with it, verify with it, say its public half.
 
-JWS algorithms of RFC 7518 (ES256, RS256) and RFC 8037 (EdDSA with Ed25519). Here signatures are what a
+JWS algorithms of RFC 7518 (ES256, RS256, PS256) and RFC 8037 (EdDSA with Ed25519). Here signatures are what a
 JWS carries: ECDSA as r and s side by side (RFC 7518 section 3.4), not DER. `kid` is the RFC 7638
 thumbprint. No storage.
 """
@@ -20,13 +20,15 @@ from kit.encoding import b64url, b64url_decode
 
 PrivateKey: TypeAlias = Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
-# EdDSA for our own services, ES256 for everybody else, RS256 because OpenID Connect Discovery section 3 asks.
-ALGS: Final = ("EdDSA", "ES256", "RS256")
+# EdDSA for our own services, ES256 for everybody else, RS256 because OpenID Connect Discovery section 3 asks, PS256 for
+# FAPI 2.0 clients without curves. A key signs by one algorithm only (RFC 8725 section 3.1), so RSA has two sets.
+ALGS: Final = ("EdDSA", "ES256", "RS256", "PS256")
 RSA_BITS: Final = 2048  # NIST SP 800-57 part 1 table 2: enough until 2030; these keys live for weeks
 
 _SHA256 = hashes.SHA256()
 _ECDSA = ec.ECDSA(_SHA256)
 _PKCS1 = padding.PKCS1v15()
+_PSS = padding.PSS(mgf=padding.MGF1(_SHA256), salt_length=32)  # RFC 7518 section 3.5: as long as the hash
 
 
 def generate(alg: str) -> PrivateKey:
@@ -36,7 +38,7 @@ def generate(alg: str) -> PrivateKey:
             return Ed25519PrivateKey.generate()
         case "ES256":
             return ec.generate_private_key(ec.SECP256R1())
-        case "RS256":
+        case "RS256" | "PS256":
             return rsa.generate_private_key(65537, RSA_BITS)
         case _:
             raise ValueError(f"not an algorithm of ours: {alg}")
@@ -117,7 +119,7 @@ class Signer:
         if isinstance(private, ec.EllipticCurvePrivateKey):
             r, s = decode_dss_signature(private.sign(data, _ECDSA))
             return r.to_bytes(32, "big") + s.to_bytes(32, "big")
-        return private.sign(data, _PKCS1, _SHA256)
+        return private.sign(data, _PSS if self.alg == "PS256" else _PKCS1, _SHA256)
 
 
 class PublicKey:
@@ -152,7 +154,7 @@ class PublicKey:
                 r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
                 public.verify(encode_dss_signature(r, s), data, _ECDSA)
             else:
-                public.verify(signature, data, _PKCS1, _SHA256)
+                public.verify(signature, data, _PSS if self.alg == "PS256" else _PKCS1, _SHA256)
         except InvalidSignature as error:
             raise BadToken(private="the signature does not verify") from error
 

@@ -24,6 +24,7 @@ import keys.wiring
 from kit.audit import AuditTrail
 from kit.clock import Clock, SystemClock
 from kit.db import open_database
+from kit.fetch import Fetcher
 from kit.front import FORM_LIMIT, ASGIApp, FrontTable, Receive, Scope, Send, problem_reply
 from kit.host import Host
 from kit.problems import Problem
@@ -94,6 +95,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Building:
     database = open_database(settings.url, waiting=settings.waiting_calls)
     AuditTrail(database, clock)
     host = Host(db=database, clock=clock, settings=_parts(settings), issuer=settings.issuer)
+    host.provide(Fetcher, Fetcher(settings.outgoing))
     for package in PACKAGES:
         host.package = package.__name__
         package.wiring.include(host)

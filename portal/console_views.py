@@ -27,7 +27,7 @@ from portal.i18n import ngettext
 PAGE = 50
 ALL = 1000
 LIVING = ("next", "active", "retired")
-ALGS = ("EdDSA", "ES256", "RS256")
+ALGS = ("EdDSA", "ES256", "RS256", "PS256")
 
 
 @dataclass(frozen=True)

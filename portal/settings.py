@@ -14,6 +14,7 @@ from consent.settings import ConsentSettings
 from identity.settings import IdentitySettings
 from infobank.settings import InfobankSettings
 from keys.settings import KeysSettings
+from kit.fetch import OutgoingSettings
 
 
 class Settings(BaseSettings):
@@ -49,6 +50,9 @@ class Settings(BaseSettings):
         default_factory=IdentitySettings, description="Accounts, sessions, OAuth, OpenID Connect"
     )
     consent: ConsentSettings = Field(default_factory=ConsentSettings, description="Agreements, records, the ledger")
+    outgoing: OutgoingSettings = Field(
+        default_factory=OutgoingSettings, description="Requests to addresses that others gave us"
+    )
     infobank: InfobankSettings = Field(default_factory=InfobankSettings, description="The information bank")
 
     @field_validator("issuer")

@@ -76,9 +76,10 @@ def check_response_mode(parameters: Parameters, _: Client) -> Fields:
     return {}
 
 
-def read_challenge(parameters: Parameters, _: Client) -> Fields:
-    """RFC 7636 section 4.3."""
-    return {"challenge": pkce.read_challenge(parameters.get("code_challenge"), parameters.get("code_challenge_method"))}
+def read_challenge(parameters: Parameters, client: Client) -> Fields:
+    """RFC 7636 section 4.3; RFC 9700 section 2.1.1: always of a client that has no secret."""
+    challenge, method = parameters.get("code_challenge"), parameters.get("code_challenge_method")
+    return {"challenge": pkce.read_challenge(challenge, method, required=client.require_pkce)}
 
 
 def check_scope(parameters: Parameters, client: Client) -> Fields:

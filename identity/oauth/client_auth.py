@@ -12,15 +12,14 @@ from urllib.parse import unquote_plus
 
 import orjson
 
-from identity import once
+from identity import client_secrets, once
+from identity.client_keys import ClientKeys
 from identity.clients import Client, Clients
 from identity.oauth.errors import InvalidClient, InvalidRequest
 from identity.oauth.parameters import Parameters
-from identity.registration import ASSERTION_ALGS
 from identity.settings import IdentitySettings
 from keys.errors import BadToken
-from keys.hashing import TokenHasher, same
-from keys.jose import verify_with_jwks
+from keys.hashing import TokenHasher
 from kit.clock import SECOND, Clock, Millis
 from kit.db import Database
 from kit.encoding import b64url_decode
@@ -28,7 +27,6 @@ from kit.front import Call
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 SKEW: Millis = 10 * SECOND  # how far ahead a client's clock may run
-_NOBODY = bytes(32)
 _CHALLENGE = ((b"www-authenticate", b'Basic realm="sekisho", charset="UTF-8"'),)
 
 
@@ -40,6 +38,7 @@ class ClientAuth:
         issuer: str,
         settings: IdentitySettings,
         clients: Clients,
+        keys: ClientKeys,
         hasher: TokenHasher,
         database: Database,
         clock: Clock,
@@ -47,6 +46,7 @@ class ClientAuth:
         self._issuer = issuer
         self._settings = settings
         self._clients = clients
+        self._keys = keys
         self._hasher = hasher
         self._database = database
         self._clock = clock
@@ -79,8 +79,7 @@ class ClientAuth:
     async def _by_secret(self, client_id: str, secret: str, method: str) -> Client:
         client = await self._clients.get(client_id)
         digest = self._hasher.digest("client-secret", secret)
-        expected = client.secret_digest if client is not None and client.secret_digest is not None else _NOBODY
-        matches = same(digest, expected)
+        matches = client_secrets.fits(client, digest, self._clock.ms())
         if not matches or client is None or client.auth_method != method or not client.usable:
             raise InvalidClient(
                 "client authentication failed", headers=_CHALLENGE if method == "client_secret_basic" else ()
@@ -94,10 +93,10 @@ class ClientAuth:
         if form.get("client_id", unverified_id) != unverified_id:
             raise InvalidClient("client_id differs from the assertion's subject")
         client = await self._clients.get(unverified_id)
-        if client is None or client.auth_method != "private_key_jwt" or not client.usable or client.jwks is None:
+        if client is None or client.auth_method != "private_key_jwt" or not client.usable:
             raise InvalidClient("client authentication failed")
         try:
-            _, claims = verify_with_jwks(assertion, client.jwks, algs=ASSERTION_ALGS, typ=None)
+            _, claims = await self._keys.verify(client, assertion, algs=client.assertion_algs, typ=None)
         except BadToken as error:
             raise InvalidClient("client authentication failed", private=error.private) from error
         expires_at = self._check_claims(claims, client.id, call.path, self._clock.ms())

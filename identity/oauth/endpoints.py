@@ -8,6 +8,8 @@ from typing import Any
 from identity.oauth.authorize import Authorize
 from identity.oauth.introspection import Introspection
 from identity.oauth.par import PushedRequests
+from identity.oauth.registration import PATH as REGISTER_PATH
+from identity.oauth.registration import ClientRegistration
 from identity.oauth.revocation import Revocation
 from identity.oauth.token import TokenEndpoint
 from identity.oidc.userinfo import UserInfo
@@ -228,6 +230,55 @@ def _userinfo(method: str) -> Operation:
     }
 
 
+_METADATA = {
+    "type": "object",
+    "additionalProperties": True,
+    "properties": {"redirect_uris": {"type": "array", "items": {"type": "string"}}, "client_name": {"type": "string"}},
+    "example": {"redirect_uris": ["https://clinic.example/cb"], "client_name": "Clinic", "client_name#ja": "診療所"},
+}
+_CLIENT_ID = [{"name": "client_id", "in": "path", "required": True, "schema": {"type": "string"}}]
+_REGISTERED = _answer(
+    "The client as registered (RFC 7591 section 3.2.1)",
+    {"type": "object", "required": ["client_id"], "properties": {"client_id": {"type": "string"}}},
+    {"client_id": "cli_01k0000000000000000000000", "registration_access_token": "srt_…", "client_secret_expires_at": 0},
+)
+
+
+def _registering(name: str, summary: str, status: str, answer: dict[str, Any], *, below: bool, body: bool) -> Operation:
+    operation: Operation = {
+        "operationId": f"identity_{name}",
+        "tags": ["registration"],
+        "summary": summary,
+        "security": [{"bearer": []}] if below else [{"bearer": []}, {}],
+        "responses": {
+            status: answer,
+            "400": _answer("Refused (RFC 7591 section 3.2.2)", _ERROR, {"error": "invalid_redirect_uri"}),
+            "401": _answer("No token, or one that is not good here", _ERROR, {"error": "invalid_token"}),
+            **_ANYWHERE,
+        },
+    }
+    if below:
+        operation["parameters"] = _CLIENT_ID
+    else:
+        operation["responses"]["404"] = _problem("Clients can't register themselves here")
+        operation["responses"]["429"] = _answer("Too often", _ERROR, {"error": "temporarily_unavailable"})
+    if body:
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": _METADATA}}}
+    return operation
+
+
+REGISTER = _registering("register_client", "Register a client (RFC 7591)", "201", _REGISTERED, below=False, body=True)
+REGISTERED = _registering(
+    "read_registration", "A client's own registration (RFC 7592)", "200", _REGISTERED, below=True, body=False
+)
+REREGISTER = _registering(
+    "replace_registration", "Replace a client's registration", "200", _REGISTERED, below=True, body=True
+)
+UNREGISTER = _registering(
+    "delete_registration", "End a client", "204", {"description": "Ended"}, below=True, body=False
+)
+
+
 def _document(name: str, summary: str) -> Operation:
     return {
         "operationId": f"identity_{name}",
@@ -252,6 +303,7 @@ def register(
     introspection: Introspection,
     revocation: Revocation,
     userinfo: UserInfo,
+    registration: ClientRegistration,
     document: Handler,
 ) -> None:
     """Put the rows into the front table. The callers prove themselves here, so the audience is `public`."""
@@ -265,5 +317,10 @@ def register(
     host.front("POST", "/oauth/par", "public", pushed.endpoint, PAR)
     host.front("POST", "/oauth/introspect", "public", introspection.endpoint, INTROSPECT)
     host.front("POST", "/oauth/revoke", "public", revocation.endpoint, REVOKE)
+    host.front("POST", REGISTER_PATH, "public", registration.register, REGISTER)
+    below = REGISTER_PATH + "/"
+    host.front("GET", below, "public", registration.read, REGISTERED, prefix=True)
+    host.front("PUT", below, "public", registration.update, REREGISTER, prefix=True)
+    host.front("DELETE", below, "public", registration.delete, UNREGISTER, prefix=True)
     host.front("GET", "/oauth/userinfo", "public", userinfo.endpoint, _userinfo("get"))
     host.front("POST", "/oauth/userinfo", "public", userinfo.endpoint, _userinfo("post"))

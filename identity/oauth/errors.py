@@ -160,6 +160,36 @@ class ConsentRequired(OAuthError):
     code, status, spec = "consent_required", 400, "OpenID Connect Core s.3.1.2.6"
 
 
+class InvalidRedirectUri(OAuthError):
+    """A redirect URI can't be registered."""
+
+    code, status, spec = "invalid_redirect_uri", 400, "RFC 7591 s.3.2.2"
+
+
+class InvalidMetadata(OAuthError):
+    """A member of the client's metadata can't be registered."""
+
+    code, status, spec = "invalid_client_metadata", 400, "RFC 7591 s.3.2.2"
+
+
+class InvalidSoftwareStatement(OAuthError):
+    """The software statement does not verify."""
+
+    code, status, spec = "invalid_software_statement", 400, "RFC 7591 s.3.2.2"
+
+
+class UnapprovedSoftwareStatement(OAuthError):
+    """The software statement's issuer is not trusted here."""
+
+    code, status, spec = "unapproved_software_statement", 400, "RFC 7591 s.3.2.2"
+
+
+class InvalidToken(OAuthError):
+    """The initial or registration access token is missing, unknown, used up or expired."""
+
+    code, status, spec = "invalid_token", 401, "RFC 6750 s.3.1, RFC 7592 s.2"
+
+
 ROWS: tuple[type[OAuthError], ...] = (
     InvalidRequest,
     InvalidClient,
@@ -180,4 +210,9 @@ ROWS: tuple[type[OAuthError], ...] = (
     RegistrationNotSupported,
     LoginRequired,
     ConsentRequired,
+    InvalidRedirectUri,
+    InvalidMetadata,
+    InvalidSoftwareStatement,
+    UnapprovedSoftwareStatement,
+    InvalidToken,
 )

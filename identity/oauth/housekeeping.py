@@ -20,6 +20,7 @@ _SWEPT: tuple[tuple[str, str, Millis], ...] = (
     ("identity_issued", "id", HOUR),
     ("identity_revoked", "id", HOUR),
     ("identity_once", "digest", HOUR),
+    ("identity_initial_token", "id", DAY),
 )
 
 

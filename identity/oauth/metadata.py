@@ -18,7 +18,9 @@ _METHODS = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
 _ANYBODY = (b"access-control-allow-origin", b"*")
 
 
-def build(issuer: str, *, id_token_algs: Sequence[str], detail_types: Sequence[str]) -> dict[str, Any]:
+def build(
+    issuer: str, *, id_token_algs: Sequence[str], detail_types: Sequence[str], registration: bool = True
+) -> dict[str, Any]:
     """The metadata document."""
     return {
         "issuer": issuer,
@@ -29,11 +31,12 @@ def build(issuer: str, *, id_token_algs: Sequence[str], detail_types: Sequence[s
         "pushed_authorization_request_endpoint": f"{issuer}/oauth/par",
         "introspection_endpoint": f"{issuer}/oauth/introspect",
         "revocation_endpoint": f"{issuer}/oauth/revoke",
+        **({"registration_endpoint": f"{issuer}/oauth/register"} if registration else {}),
         "scopes_supported": list(STANDARD_SCOPES),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
-        "subject_types_supported": ["pairwise"],
+        "subject_types_supported": ["pairwise", "public"],
         "acr_values_supported": list(ORDER),
         "id_token_signing_alg_values_supported": list(id_token_algs),
         "token_endpoint_auth_methods_supported": [*_METHODS, "none"],

@@ -45,7 +45,7 @@ async def test_two_processes_may_start_for_the_first_time_at_once(open_keys: Ope
     assert one.hasher.digest("session", "x") == two.hasher.digest("session", "x")
     assert two.sealer.system().open("c", one.sealer.system().seal("c", b"x")) == b"x"
     active = [info for info in await one.list_keys() if info.state == "active"]
-    assert sorted(info.alg for info in active) == ["AES-256-GCM", "ES256", "EdDSA", "HKDF-SHA-256", "RS256"]
+    assert sorted(info.alg for info in active) == ["AES-256-GCM", "ES256", "EdDSA", "HKDF-SHA-256", "PS256", "RS256"]
 
 
 async def test_a_passphrase_opens_the_same_data_again(open_keys: Opener) -> None:
@@ -112,7 +112,7 @@ async def test_each_step_is_in_the_audit_trail_with_who_did_it(db: Database, key
     assert rotated.detail == {"alg": "EdDSA", "active": done.active, "next": done.next}
     assert by_action["keys.kek.retired"].actor_id == "acc_operator"
     assert by_action["keys.kek.destroyed"].actor_kind == "system"
-    assert sum(entry.action == "keys.signing_key.created" for entry in entries) == 7
+    assert sum(entry.action == "keys.signing_key.created" for entry in entries) == 9
 
 
 async def test_the_audit_trail_seals_with_our_audit_key(db: Database, keys: KeyStore) -> None:

@@ -143,12 +143,14 @@ async def test_a_ring_is_neither_shown_nor_pickled(keys: KeyStore) -> None:
 
 async def test_the_set_holds_active_and_next_keys_by_their_thumbprints(keys: KeyStore) -> None:
     found = published(keys.ring)["keys"]
-    assert [key["alg"] for key in found] == ["ES256", "EdDSA", "RS256"] * 2  # active first
+    assert [key["alg"] for key in found] == ["ES256", "EdDSA", "PS256", "RS256"] * 2  # active first
     for key in found:
         assert key["kid"] == thumbprint(key)
         assert key["use"] == "sig"
         assert not {"d", "p", "q", "k"} & key.keys()
-    assert [key["kid"] for key in found[:3]] == [keys.ring.active_kid(alg) for alg in ("ES256", "EdDSA", "RS256")]
+    assert [key["kid"] for key in found[:4]] == [
+        keys.ring.active_kid(alg) for alg in ("ES256", "EdDSA", "PS256", "RS256")
+    ]
 
 
 async def test_the_entity_tag_changes_with_the_set_only(keys: KeyStore) -> None:

@@ -1,0 +1,26 @@
+"""A client's public keys: registered by value, or fetched from its `jwks_uri` (RFC 7591 section 2)."""
+
+from collections.abc import Collection
+from typing import Any
+
+from identity.clients import Client
+from identity.remote_keys import RemoteKeys
+from keys.errors import BadToken
+from keys.jose import verify_with_jwks
+
+
+class ClientKeys:
+    """Verifies what clients sign: assertions and request objects."""
+
+    def __init__(self, remote: RemoteKeys) -> None:
+        self._remote = remote
+
+    async def verify(
+        self, client: Client, token: str, *, algs: Collection[str], typ: str | None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Header and claims of a JWT signed by the client; raises BadToken. No claim is checked."""
+        if client.jwks is not None:
+            return verify_with_jwks(token, client.jwks, algs=algs, typ=typ)
+        if client.jwks_uri is None:
+            raise BadToken(private="this client registered no keys")
+        return await self._remote.verify(client.jwks_uri, token, algs=algs, typ=typ)

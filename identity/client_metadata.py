@@ -1,0 +1,105 @@
+"""Client metadata on the wire, and back.
+
+RFC 7591 section 2 (members, defaults, language tags in section 2.2; what is not understood is ignored) and section
+3.2.1 (the answer holds everything as registered); OpenID Connect Registration section 2. Pure: a JSON object in, a
+`Registration` out, and the reverse. Judging is `registration.check`'s business.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError
+
+from identity.addresses import bad
+from identity.registration import STANDARD_SCOPES, Registration
+
+# What a client may say of itself, in the words we keep it in.
+_SAME = (
+    "application_type", "redirect_uris", "post_logout_redirect_uris", "token_endpoint_auth_signing_alg", "jwks",
+    "jwks_uri", "subject_type", "sector_identifier_uri", "id_token_signed_response_alg",
+    "userinfo_signed_response_alg", "authorization_signed_response_alg", "request_object_signing_alg",
+    "require_signed_request_object", "request_uris", "dpop_bound_access_tokens",
+    "require_pushed_authorization_requests", "default_max_age", "require_auth_time", "default_acr_values",
+    "initiate_login_uri", "backchannel_logout_uri", "backchannel_logout_session_required", "frontchannel_logout_uri",
+    "frontchannel_logout_session_required", "client_uri", "logo_uri", "policy_uri", "tos_uri", "contacts",
+    "software_id", "software_version",
+)  # fmt: skip
+_TAGGED = ("client_name#", "client_uri#", "logo_uri#", "policy_uri#", "tos_uri#")
+#: Who asks for these must not be answered in clear: refused by name instead of ignored.
+_ENCRYPTION = ("id_token_encrypted_response_alg", "userinfo_encrypted_response_alg",
+               "authorization_encrypted_response_alg", "request_object_encryption_alg")  # fmt: skip
+
+
+def from_wire(document: Mapping[str, Any], *, kept: Mapping[str, Any], scopes: frozenset[str]) -> Registration:
+    """The registration a client asks for; raises InvalidClientMetadata. `kept` is what it can't decide itself.
+
+    Scopes beyond `scopes` are left out, as RFC 7591 section 2 allows; the answer tells.
+    """
+    for name in _ENCRYPTION:
+        if document.get(name) is not None:
+            raise bad(f"/{name}", "Encrypted answers are not supported.")
+    types = document.get("response_types", ["code"])
+    grants = document.get("grant_types", ["authorization_code"])  # the default of section 2
+    if not isinstance(types, list) or not isinstance(grants, list):
+        raise bad("/response_types", "response_types and grant_types are arrays.")
+    uses_redirects = "authorization_code" in grants
+    if any(kind != "code" for kind in types):
+        raise bad("/response_types", "Only the response type code is supported (RFC 9700 section 2.1.2).")
+    if bool(types) != uses_redirects and "response_types" in document:
+        raise bad("/response_types", "The response type code goes with the grant type authorization_code.")
+    fields: dict[str, Any] = {name: document[name] for name in _SAME if document.get(name) is not None}
+    fields |= _names(document)
+    fields |= {
+        "grant_types": grants,
+        "token_endpoint_auth_method": document.get("token_endpoint_auth_method", "client_secret_basic"),
+        "application_type": document.get("application_type", "web"),
+        "scope": _scope(document, scopes),
+        "localized": {name: value for name, value in document.items() if name.startswith(_TAGGED)},
+        "require_pkce": True if document.get("require_pkce") is True else None,  # a client may ask for more, not less
+    }
+    try:
+        return Registration(**(fields | dict(kept)))
+    except ValidationError as error:
+        first = error.errors()[0]
+        pointer = "/" + "/".join(str(part) for part in first["loc"])
+        raise bad(pointer, f"{pointer[1:]}: {first['msg']}.") from error
+
+
+def to_wire(registration: Registration) -> dict[str, Any]:
+    """Everything as registered (section 3.2.1), defaults included."""
+    fields = registration.model_dump(mode="json", exclude_none=True)
+    said = {name: fields[name] for name in _SAME if fields.get(name) not in (None, [])}
+    uses_redirects = "authorization_code" in registration.grant_types
+    return {
+        **said,
+        "client_name": registration.name_en,
+        "client_name#ja": registration.name_ja,
+        **registration.localized,
+        "grant_types": list(registration.grant_types),
+        "response_types": ["code"] if uses_redirects else [],
+        "token_endpoint_auth_method": registration.token_endpoint_auth_method,
+        "scope": registration.scope,
+        "id_token_signed_response_alg": registration.id_token_signed_response_alg or "RS256",
+        "require_pkce": registration.require_pkce is not False or registration.token_endpoint_auth_method == "none",
+    }
+
+
+def _names(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The two names our pages show: by language tag, else the plain name, else the host."""
+    uris = document.get("redirect_uris")
+    host = urlsplit(uris[0]).hostname if isinstance(uris, list) and uris and isinstance(uris[0], str) else None
+    plain = document.get("client_name") or host or "client"
+    return {
+        "name_ja": document.get("client_name#ja", document.get("client_name#ja-JP", plain)),
+        "name_en": document.get("client_name#en", plain),
+    }
+
+
+def _scope(document: Mapping[str, Any], scopes: frozenset[str]) -> str:
+    asked = document.get("scope")
+    if asked is None:
+        return " ".join(scope for scope in STANDARD_SCOPES if scope in scopes)
+    if not isinstance(asked, str):
+        raise bad("/scope", "scope is a string of names with spaces between them.")
+    return " ".join(scope for scope in dict.fromkeys(asked.split()) if scope in scopes)
