@@ -1,24 +1,26 @@
-"""kill -9 while residents and services are in the middle of it.
+"""kill -9 while residents and services are in the middle of the main walk.
 
-Walkers loop over what the city must never lose: a deposit, a consent, a fetch, a withdrawal, all over HTTP. What the
+Walkers (tests.support.walker) walk what `sekisho walk` walks, over HTTP, in a loop: deposit, pushed request, consent
+page, DPoP-bound tokens, fetch, history, receipt, refresh with rotation, a spent refresh token, withdrawal. What the
 server acknowledges they write into a journal and sync it before they go on. At a moment nobody chose the server is
-killed, always with requests in flight, and started again. Then the journal is compared with what the city says now, by
-its doors and in its tables:
+killed, always with requests in flight, and started again. Then each walker asks for what it is owed, and the journal is
+compared with what the city says now, by its doors and in its tables:
 
 * I1 nothing was disclosed after a withdrawal, and every disclosure stands on a consent that covered it;
 * I2 every consent event has its ledger entry and every such entry its event;
 * I3 every checkpoint ever served is a prefix of the present tree, whose signature an auditor's own code checks;
 * I4 every answered fetch has its disclosure record;
-* I9 everything acknowledged is there.
+* I7 a pushed request, a code and a refresh token whose answer was lost are used, or not, and never twice;
+* I9 everything acknowledged is there: sessions, requests, codes, tokens, receipts, deposits, withdrawals.
 """
 
-import asyncio
-import json
-import os
 import random
 import shutil
 import sqlite3
+import threading
 import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,160 +29,80 @@ from typing import Any
 import httpx2
 import pytest
 
-from portal.walk.auditor import Checkpoint, leaf_hash, leaf_hashes, open_note, root_of
+from portal.walk.auditor import entry_at, leaf_hash, leaf_hashes, open_note, root_of
+from portal.walk.receipts import read_receipt
 from portal.walk.report import Report
+from tests.support.journal import Journal
 from tests.support.server import CITY_ENVIRON, Nursery, Served
-from tests.support.service import Resident, Service, consent_of, credentials
-from tests.support.sessions import signed_in
+from tests.support.service import credentials
+from tests.support.walker import City, Walker
 
-CLIENT = "minatohama-transit"
+CLIENT = "minato-clinic"  # private_key_jwt and DPoP
 WALKERS = 5
-SHORTEST, LONGEST = 0.15, 0.6  # seconds between the first answer of a round and the kill
-
-
-class Journal:
-    """What was acknowledged, one JSON line each, on the disk before the walker goes on."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("a+", encoding="utf-8")
-        self.lines: list[dict[str, Any]] = []
-
-    def note(self, what: str, **facts: Any) -> None:
-        """Write and sync."""
-        line = {"what": what, **facts}
-        self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self.lines.append(line)
-
-    def close(self) -> None:
-        """No more to note."""
-        self._file.close()
-
-    def all(self, what: str) -> list[dict[str, Any]]:
-        """The lines of a kind, in order."""
-        return [line for line in self.lines if line["what"] == what]
+SHORTEST, LONGEST = 0.1, 0.9  # seconds between the first answers of a round and the kill
+SAMPLE = 10  # of the older withdrawals, how many are tried again after each restart
 
 
 @dataclass
-class City:
-    """The server, its people, and what they know."""
+class Crowd:
+    """The server, those who walk, and what they know."""
 
     served: Served
     journal: Journal
-    residents: list[tuple[str, str, str]]  # login, account id, session token
-    registration: dict[str, Any]
-    vkey: str = ""
-    broken: list[str] = field(default_factory=list)
+    walkers: list[Walker] = field(default_factory=list)
+    checked: int = 0  # lines of the journal that were compared already
+    hashes: list[bytes] = field(default_factory=list)  # of the ledger's entries, at the last comparison
+
+    @property
+    def city(self) -> City:
+        """What is known of the city."""
+        return self.walkers[0].city
+
+    def each(self, do: Callable[[Walker], object]) -> None:
+        """Every walker, at the same time; the first error is raised when all are done."""
+        with ThreadPoolExecutor(len(self.walkers)) as pool:
+            for done in [pool.submit(do, walker) for walker in self.walkers]:
+                done.result()
 
 
-async def one_walk(city: City, resident: Resident, service: Service) -> None:
-    """Deposit, agree, fetch, withdraw; then the very next fetch must be refused."""
-    journal = city.journal
-    content = {"boarded_at": "2026-11-20T08:12:00+09:00", "mode": "bus", "origin": "港町一丁目"}
-    deposited = await resident.api("POST", "/api/bank/my/records", json=_deposit(content))
-    if deposited.status_code == 201:
-        for one in deposited.json()["deposited"]:
-            journal.note("deposited", item=one["id"], account=resident.account_id)
-    else:
-        city.broken.append(f"depositing answered {deposited.status_code}: {deposited.text[:300]}")
-    address, verifier = await service.ask()
-    location = await resident.agree(address)
-    token = await service.exchange(location, verifier)
-    consent, access = consent_of(token), token["access_token"]
-    journal.note("given", consent=consent, account=resident.account_id)
-    for _ in range(2):
-        fetched = await service.fetch(access)
-        if fetched.status_code != 200:
-            city.broken.append(f"a fetch under a standing consent answered {fetched.status_code}: {fetched.text[:300]}")
-            return
-        journal.note("fetched", disclosure=fetched.json()["disclosure"], consent=consent)
-    journal.note("withdrawing", consent=consent)
-    withdrawn = await resident.api("POST", f"/api/consent/records/{consent}/withdraw")
-    if withdrawn.status_code != 200:
-        city.broken.append(f"withdrawing answered {withdrawn.status_code}: {withdrawn.text[:300]}")
-        return
-    journal.note("withdrawn", consent=consent, access=access)
-    after = await service.fetch(access)
-    if after.status_code not in (401, 403):
-        city.broken.append(f"after the withdrawal of {consent} a fetch was answered {after.status_code}")
-
-
-def _deposit(content: dict[str, Any]) -> dict[str, Any]:
-    return {"records": [{"category": "mobility", "data": content}]}
-
-
-async def walk_on(city: City, number: int) -> None:
-    """Walk after walk, until the server is gone."""
-    login, account_id, session = city.residents[number]
-    resident = Resident.with_session(city.served.url, login, account_id, session)
-    service = Service(city.served.url, city.registration)
-    try:
-        await settle(city, resident)
-        while True:
-            await one_walk(city, resident, service)
-    except httpx2.TransportError:
-        return  # killed
-    finally:
-        await resident.http.aclose()
-        await service.http.aclose()
-
-
-async def settle(city: City, resident: Resident) -> None:
-    """A consent may stand whose acknowledgement the kill cut off; withdraw it, so that the walks start alike."""
-    found = await resident.api("GET", "/api/consent/records")
-    for record in found.json()["records"]:
-        if record["agreement"] == city.registration["agreement"] and record["state"] == "given":
-            city.journal.note("withdrawing", consent=record["id"])
-            done = await resident.api("POST", f"/api/consent/records/{record['id']}/withdraw")
-            if done.status_code == 200:
-                city.journal.note("withdrawn", consent=record["id"], access=None)
-
-
-async def watch_ledger(city: City) -> None:
+def watch_ledger(crowd: Crowd, dead: threading.Event) -> None:
     """An auditor keeps every checkpoint it is shown."""
-    async with httpx2.AsyncClient(base_url=city.served.url, timeout=20) as http:
-        with suppress(httpx2.TransportError):
-            while True:
-                note = (await http.get("/ledger/checkpoint")).text
-                head = open_note(Report(quiet=True), note, city.vkey)
-                city.journal.note("checkpoint", size=head.size, root=head.root.hex())
-                await asyncio.sleep(0.05)
+    with httpx2.Client(base_url=crowd.served.url, timeout=20) as http, suppress(httpx2.TransportError):
+        while not dead.wait(0.05):
+            head = open_note(Report(quiet=True), http.get("/ledger/checkpoint").text, crowd.city.vkey)
+            crowd.journal.note("checkpoint", size=head.size, root=head.root.hex())
 
 
-async def until_killed(city: City, rng: random.Random) -> None:
+def until_killed(crowd: Crowd, rng: random.Random) -> None:
     """One round: everybody walks, and in the middle of it the server dies."""
-    before = len(city.journal.lines)
-    tasks = [asyncio.create_task(walk_on(city, number)) for number in range(len(city.residents))]
-    tasks.append(asyncio.create_task(watch_ledger(city)))
-    ends = time.monotonic() + 20
-    while len(city.journal.all("given")) == 0 or len(city.journal.lines) < before + 3:
-        await asyncio.sleep(0.01)
-        if time.monotonic() > ends or all(task.done() for task in tasks):
-            break
-    await asyncio.sleep(rng.uniform(SHORTEST, LONGEST))
-    await asyncio.to_thread(city.served.kill)
-    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
-        if isinstance(outcome, Exception):
-            city.broken.append(f"a walker failed: {outcome!r}")
+    before, dead = len(crowd.journal.lines), threading.Event()
+    with ThreadPoolExecutor(len(crowd.walkers) + 1) as pool:
+        tasks = [pool.submit(walker.walk_on, dead) for walker in crowd.walkers]
+        tasks.append(pool.submit(watch_ledger, crowd, dead))
+        ends = time.monotonic() + 20
+        while len(crowd.journal.lines) < before + 5 and time.monotonic() < ends:
+            time.sleep(0.01)
+        time.sleep(rng.uniform(SHORTEST, LONGEST))
+        crowd.served.kill()
+        dead.set()
+        for task in tasks:
+            task.result()
 
 
-def check(city: City) -> None:
+def check(crowd: Crowd, rng: random.Random) -> None:
     """Compare the journal with the city as it is after the restart."""
-    journal = city.journal
-    assert not city.broken, city.broken
-    database = sqlite3.connect(f"file:{city.served.data / 'sekisho.sqlite3'}?mode=ro", uri=True)
+    crowd.each(Walker.take_up)
+    journal = crowd.journal
+    database = sqlite3.connect(f"file:{crowd.served.data / 'sekisho.sqlite3'}?mode=ro", uri=True)
     try:
         check_tables(database, journal)
     finally:
         database.close()
-    with httpx2.Client(base_url=city.served.url, timeout=20) as http:
-        check_ledger(http, city)
-        check_doors(http, city)
-        for line in journal.all("withdrawn")[-WALKERS:]:
-            if line["access"]:
-                answer = http.get("/api/bank/records", headers={"authorization": f"Bearer {line['access']}"})
-                assert answer.status_code in (401, 403), f"{line['consent']} was withdrawn, yet {answer.status_code}"
+    with httpx2.Client(base_url=crowd.served.url, timeout=20) as http:
+        check_ledger(http, crowd)
+    crowd.each(lambda walker: check_doors(walker, journal))
+    check_withdrawals(crowd, rng)
+    crowd.checked = len(journal.lines)
 
 
 def check_tables(database: sqlite3.Connection, journal: Journal) -> None:
@@ -217,54 +139,55 @@ def check_tables(database: sqlite3.Connection, journal: Journal) -> None:
     assert events == entries, f"{events} consent events, {entries} entries of such in the ledger"
 
 
-def check_doors(http: httpx2.Client, city: City) -> None:
+def check_doors(walker: Walker, journal: Journal) -> None:
     """I9 and I4 at the residents' own doors: what they were told is there is shown to them."""
-    account_of = {line["consent"]: line["account"] for line in city.journal.all("given")}
-    withdrawn = {line["consent"] for line in city.journal.all("withdrawn")}
-    trying = {line["consent"] for line in city.journal.all("withdrawing")}
-    for _, account_id, token in city.residents:
-        ask = _Doors(http, token)
-        items = {one["id"] for one in ask.pages("/api/bank/my/records", "records", "before", category="mobility")}
-        assert {line["item"] for line in city.journal.all("deposited") if line["account"] == account_id} <= items
-        states = {one["id"]: one["state"] for one in ask.get("/api/consent/records")["records"]}
-        for consent in (each for each, owner in account_of.items() if owner == account_id):
-            allowed = (
-                {"withdrawn"} if consent in withdrawn else {"given", "withdrawn"} if consent in trying else {"given"}
-            )
-            assert states.get(consent) in allowed, f"{consent} is shown as {states.get(consent)}"
-        used = {one["id"]: one["consent"] for one in ask.pages("/api/bank/my/disclosures", "disclosures", "offset")}
-        for line in city.journal.all("fetched"):
-            if account_of.get(line["consent"]) == account_id:
-                assert used.get(line["disclosure"]) == line["consent"], f"{line['disclosure']} is not in the history"
+    if not walker.signed_in:
+        return
+    mine = [line for line in journal.all("deposited") if line["account"] == walker.account_id]
+    items = {one["id"] for one in pages(walker, "/api/bank/my/records", "records", "before", category="mobility")}
+    assert {line["item"] for line in mine} <= items
+    given = {line["consent"] for line in journal.all("given") if line["account"] == walker.account_id}
+    withdrawn = {line["consent"] for line in journal.all("withdrawn")}
+    states = {record["id"]: record["state"] for record in walker.records()}
+    for consent in given:
+        expected = "withdrawn" if consent in withdrawn else "given"
+        assert states.get(consent) == expected, f"{consent} is shown as {states.get(consent)}"
+    used = {one["id"]: one["consent"] for one in pages(walker, "/api/bank/my/disclosures", "disclosures", "offset")}
+    for line in journal.all("fetched"):
+        if line["consent"] in given:
+            assert used.get(line["disclosure"]) == line["consent"], f"{line['disclosure']} is not in the history"
 
 
-@dataclass
-class _Doors:
-    """What a resident's browser reads from the APIs."""
-
-    http: httpx2.Client
-    token: str
-
-    def get(self, path: str, **query: Any) -> Any:
-        answer = self.http.get(path, params=query, headers={"cookie": f"sekisho-local={self.token}"})
+def pages(walker: Walker, path: str, name: str, cursor: str, **query: Any) -> Iterator[dict[str, Any]]:
+    """All pages of a list of the resident's."""
+    after: Any = None
+    while True:
+        asked = {"limit": 1000, **query, **({} if after is None else {cursor: after})}
+        answer = walker.person.browser.http.get(walker.city.url + path, params=asked)
         assert answer.status_code == 200, f"{path} answered {answer.status_code}: {answer.text[:200]}"
-        return answer.json()
-
-    def pages(self, path: str, name: str, cursor: str, **query: Any) -> list[dict[str, Any]]:
-        """All pages of a list."""
-        found: list[dict[str, Any]] = []
-        after: Any = None
-        while True:
-            page = self.get(path, limit=1000, **query, **({} if after is None else {cursor: after}))
-            found += page[name]
-            after = page["next"]
-            if after is None:
-                return found
+        page = answer.json()
+        yield from page[name]
+        after = page["next"]
+        if after is None:
+            return
 
 
-def check_ledger(http: httpx2.Client, city: City) -> None:
-    """I3, with an auditor's code: the present tree hashes to its signed root and extends every earlier one."""
-    head: Checkpoint = open_note(Report(quiet=True), http.get("/ledger/checkpoint").text, city.vkey)
+def check_withdrawals(crowd: Crowd, rng: random.Random) -> None:
+    """I5 and I9: what a withdrawal or a reuse ended stays ended: all of this round, and some of long ago."""
+    journal, walker = crowd.journal, crowd.walkers[0]
+    ends = [line for line in journal.all("withdrawn") + journal.all("ended") if line["access"]]
+    new = {line["access"] for kind in ("withdrawn", "ended") for line in journal.all(kind, since=crowd.checked)}
+    old = [line for line in ends if line["access"] not in new]
+    for line in [line for line in ends if line["access"] in new] + rng.sample(old, min(SAMPLE, len(old))):
+        walker.gone(line["access"], line["refresh"])
+
+
+def check_ledger(http: httpx2.Client, crowd: Crowd) -> None:
+    """I3 and I9, with an auditor's code: the present tree hashes to its signed root, extends every earlier one, and has
+    the entry of every receipt."""
+    report, city = Report(quiet=True), crowd.city
+    report.step("after the restart")
+    head = open_note(report, http.get("/ledger/checkpoint").text, city.vkey)
 
     def tile(path: str) -> bytes:
         answer = http.get(path)
@@ -273,53 +196,63 @@ def check_ledger(http: httpx2.Client, city: City) -> None:
 
     hashes = leaf_hashes(head.size, tile)
     assert root_of(hashes) == head.root
-    database = sqlite3.connect(f"file:{city.served.data / 'sekisho.sqlite3'}?mode=ro", uri=True)
+    assert hashes[: len(crowd.hashes)] == crowd.hashes
+    crowd.hashes = hashes
+    database = sqlite3.connect(f"file:{crowd.served.data / 'sekisho.sqlite3'}?mode=ro", uri=True)
     try:
         rows = database.execute("SELECT entry FROM kit_log_leaf WHERE log = 'main' ORDER BY idx").fetchall()
     finally:
         database.close()
     assert [leaf_hash(entry) for (entry,) in rows] == hashes
-    seen = {(line["size"], line["root"]) for line in city.journal.all("checkpoint")}
+    seen = {(line["size"], line["root"]) for line in crowd.journal.all("checkpoint", since=crowd.checked)}
+    for line in crowd.journal.all("receipt", since=crowd.checked):
+        receipt = read_receipt(report, line["text"], jwks=city.jwks, issuer=city.url, vkey=city.vkey)
+        receipt.require_entry(report, entry_at(receipt.index, head.size, tile))
+        seen.add((receipt.checkpoint.size, receipt.checkpoint.root.hex()))
     for size, root in sorted(seen):
         assert size <= head.size, f"a checkpoint of size {size} was served; the tree now has {head.size}"
         assert root_of(hashes[:size]).hex() == root, f"the tree of size {size} is not the one that was served"
 
 
 @pytest.fixture
-def walked_city(city: Path, tmp_path: Path) -> Any:
-    """A served copy of the fictional city, with some residents signed in."""
+def crowd(city: Path, tmp_path: Path) -> Iterator[Crowd]:
+    """A served copy of the fictional city, and some who can sign in."""
     data = tmp_path / "data"
     shutil.copytree(city, data)
-    known = credentials(data)
     nursery = Nursery()
-    served = Served(data, environ=CITY_ENVIRON, nursery=nursery)
-    people = list(known["residents"].values())[:WALKERS]
-    tokens = signed_in(data, [person["account_id"] for person in people], issuer=served.url)
-    residents = [(person["login"], person["account_id"], token) for person, token in zip(people, tokens, strict=True)]
-    made = City(served, Journal(tmp_path / "journal"), residents, known["clients"][CLIENT])
+    made = Crowd(Served(data, environ=CITY_ENVIRON, nursery=nursery), Journal(tmp_path / "journal"))
     yield made
-    served.kill()
+    for walker in made.walkers:
+        walker.close()
+    made.served.kill()
     nursery.close()
     made.journal.close()
 
 
-def rounds(city: City, count: int, seed: int) -> None:
+def rounds(crowd: Crowd, count: int, seed: int) -> None:
     """Start, walk, kill; so many times; check after each restart."""
     rng = random.Random(seed)
-    city.served.start()
-    city.vkey = httpx2.get(f"{city.served.url}/ledger/vkey").text
+    crowd.served.start()
+    known, public = credentials(crowd.served.data), City.at(crowd.served.url)
+    people = list(known["residents"].values())[:WALKERS]
+    crowd.walkers += [Walker(public, person, known["clients"][CLIENT], crowd.journal) for person in people]
+    crowd.each(Walker.arrive)
+    for walker in crowd.walkers:  # one service, one key
+        walker.service.dpop = crowd.walkers[0].service.dpop
     for _ in range(count):
-        asyncio.run(until_killed(city, rng))
-        city.served.start()
-        check(city)
-    assert len(city.journal.all("withdrawn")) >= count // 4, "the walkers hardly walked"
-    assert city.served.stop() == 0
+        until_killed(crowd, rng)
+        crowd.served.start()
+        check(crowd, rng)
+    told = {what: len(crowd.journal.all(what)) for what in ("receipt", "rotated", "withdrawn")}
+    assert min(told.values()) >= count // 2, f"the walkers hardly walked: {told}"
+    assert crowd.journal.all("ended"), "no spent refresh token came back"
+    assert crowd.served.stop() == 0
 
 
-def test_twenty_kills_lose_nothing_that_was_acknowledged(walked_city: City) -> None:
-    rounds(walked_city, 20, seed=1)
+def test_twenty_kills_lose_nothing_that_was_acknowledged(crowd: Crowd) -> None:
+    rounds(crowd, 20, seed=1)
 
 
 @pytest.mark.long
-def test_two_hundred_kills_lose_nothing_that_was_acknowledged(walked_city: City) -> None:
-    rounds(walked_city, 200, seed=2)
+def test_two_hundred_kills_lose_nothing_that_was_acknowledged(crowd: Crowd) -> None:
+    rounds(crowd, 200, seed=2)
