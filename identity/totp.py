@@ -38,8 +38,8 @@ class SetUp:
         import segno
 
         drawn: str = segno.make(self.uri, error="m").svg_inline(
-            scale=5, border=4, dark="#000", light="#fff", svgclass="qr", lineclass="qr-line", omitsize=False
-        )
+            scale=5, border=4, dark="#000", light="#fff", svgclass="qr", lineclass="qr-line", omitsize=True
+        )  # a viewBox instead of a size: drawn smaller than life it is still whole
         return drawn
 
     def spaced(self) -> str:

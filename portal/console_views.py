@@ -20,9 +20,9 @@ from kit.clock import Millis
 from kit.db import Session
 from kit.encoding import canonical
 from kit.host import Host
-from portal import staff
+from portal import i18n, staff
 from portal.contexts import console as pages
-from portal.i18n import ngettext
+from portal.i18n import N_, ngettext
 
 PAGE = 50
 ALL = 1000
@@ -285,7 +285,7 @@ def agreement_page(session: Session, viewer: Viewer, agreement_id: str, *, numbe
         basis=basis.label(viewer.lang) if basis else shown.lawful_basis,
         duration=duration_words(shown.duration),
         retention=duration_words(shown.retention),
-        jurisdiction=shown.jurisdiction,
+        jurisdiction=i18n.language(viewer.lang).gettext(_JAPAN) if shown.jurisdiction == "JP" else shown.jurisdiction,
         categories=tuple(
             pages.UseLine(viewer.category(one.category), one.category, one.required, one.sensitivity)
             for one in shown.categories
@@ -406,14 +406,37 @@ def _member_name(session: Session, viewer: Viewer, member_id: str | None) -> str
     return found.name(viewer.lang) if found else ""
 
 
+_JAPAN = N_("Japan only (JP)")
+_ACCREDITATION = {
+    "accreditation": N_("Accreditation"),
+    "address": N_("Registered address"),
+    "contact": N_("Contact"),
+    "kind": N_("Kind of organisation"),
+    "seal": N_("Seal"),
+}
+_KINDS = {
+    "clinic": N_("clinic"),
+    "government": N_("public body"),
+    "transport": N_("transport"),
+    "utility": N_("energy and water"),
+}
+
+
 def _accreditation(viewer: Viewer, given: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
-    """Accreditation as stored: plain words, or words in both languages, by name."""
+    """Accreditation as stored: plain words, or words in both languages; the name ends in the language or is one."""
+    gettext = i18n.language(viewer.lang).gettext
     shown = []
     for name, words in given.items():
+        stem, _sep, lang = name.rpartition("_") if name.endswith(("_ja", "_en")) else (name, "", "")
+        if name in i18n.LANGUAGES:
+            stem, lang = "accreditation", name
         if isinstance(words, Mapping):
             words = words.get(viewer.lang) or words.get("ja") or ""
+        elif lang and lang != viewer.lang and (given.get(f"{stem}_{viewer.lang}") or given.get(viewer.lang)):
+            continue  # said in the reader's language too
         if words:
-            shown.append((name, str(words)))
+            label = gettext(_ACCREDITATION[stem]) if stem in _ACCREDITATION else stem
+            shown.append((label, gettext(_KINDS.get(str(words), str(words))) if stem == "kind" else str(words)))
     return tuple(shown)
 
 

@@ -14,6 +14,7 @@ from identity import accounts, clients, grants, members
 from identity.clients import Clients
 from identity.sessions import Sessions
 from infobank import disclosures
+from infobank.catalogue import Catalogue
 from kit.clock import Clock, Millis
 from kit.db import Session
 from kit.host import Actor, Host
@@ -24,7 +25,7 @@ _LISTED = 200
 
 def include(host: Host) -> None:
     """Give the desk its means."""
-    host.get(Desk).means = HouseEffects(host.get(Sessions), host.get(Clients), host.clock)
+    host.get(Desk).means = HouseEffects(host.get(Sessions), host.get(Clients), host.get(Catalogue), host.clock)
 
 
 def short(ref: str) -> str:
@@ -35,9 +36,10 @@ def short(ref: str) -> str:
 class HouseEffects:
     """Fulfils cert.containment.Effects."""
 
-    def __init__(self, sessions: Sessions, registry: Clients, clock: Clock) -> None:
+    def __init__(self, sessions: Sessions, registry: Clients, catalogue: Catalogue, clock: Clock) -> None:
         self._sessions = sessions
         self._clients = registry
+        self._catalogue = catalogue
         self._clock = clock
 
     def preview(self, session: Session, action: Action, targets: Sequence[str]) -> dict[str, int]:
@@ -81,7 +83,9 @@ class HouseEffects:
                 holds.release(session, target, actor=actor, now=self._clock.ms(), reason="contained")
 
     def name(self, session: Session, kind: str, ref: str) -> Target | None:
-        """How staff know this client, member or account; never a person's name."""
+        """How staff know this client, member, data category or account; never a person's name."""
+        if kind == "category" and (category := self._catalogue.find(ref)) is not None:
+            return Target(ref, category.label.of("ja"), category.label.of("en"))
         if kind == "client":
             client = clients.find(session, ref)
             return Target(client.id, client.name_ja, client.name_en) if client else None

@@ -97,7 +97,9 @@ def read_record(category: Category, form: Form) -> tuple[dict[str, Any], dict[st
         text = form.one(field.name)
         if not text:
             if field.required:
-                errors[field.name] = _("Please fill this in.")
+                errors[field.name] = (
+                    complaint(field) if field.values or field.kind == "boolean" else _("Please fill this in.")
+                )
             continue
         try:
             data[field.name] = _value(field, text)

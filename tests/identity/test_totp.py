@@ -1,6 +1,7 @@
 """App codes: right once, for a minute and a half."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 
 import pytest
@@ -152,6 +153,13 @@ def test_the_qr_code_is_svg_without_styles_or_scripts() -> None:
     assert drawn.startswith("<svg")
     assert "style=" not in drawn
     assert "script" not in drawn
+
+
+def test_the_qr_code_is_whole_at_any_size() -> None:
+    """Without a viewBox a picture that the page draws smaller is cut off, and no phone reads it."""
+    drawn = totp.SetUp("ABCD", f"otpauth://totp/Sekisho:{'x' * 60}?secret={'A' * 32}&issuer=Sekisho").qr_svg()
+    assert re.search(r"<svg[^>]* viewBox=\"0 0 (\d+) \1\"", drawn)
+    assert not re.search(r"<svg[^>]* width=", drawn)
 
 
 def test_the_secret_is_shown_in_groups_of_four() -> None:

@@ -87,9 +87,7 @@ class Tour:
     def state(self, who: str) -> Any:
         """The cookies of somebody of the city."""
         if who not in self._states:
-            group, back = (
-                ("residents", "/home") if who in ("hanako", "lan") else ("staff", f"/{_FRONT.get(who, 'desk')}")
-            )
+            group, back = ("residents", "/home") if who == "hanako" else ("staff", f"/{_FRONT.get(who, 'desk')}")
             context = self.browser.new_context()
             sign_in(context.new_page(), self.served, who, group=group, back=back)
             self._states[who] = context.storage_state()
@@ -100,7 +98,9 @@ class Tour:
     def window(self, who: str, lang: str, **options: Any) -> Iterator[Page]:
         """A window of somebody's browser ("" for nobody's), in a language."""
         state = self.state(who) if who else None
-        context = self.browser.new_context(storage_state=state, timezone_id="Asia/Tokyo", **options)
+        context = self.browser.new_context(
+            storage_state=state, timezone_id="Asia/Tokyo", locale={"ja": "ja-JP", "en": "en-GB"}[lang], **options
+        )
         context.add_cookies([{"name": "sekisho-lang", "value": lang, "url": self.url}])
         try:
             yield context.new_page()
