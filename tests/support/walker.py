@@ -104,13 +104,13 @@ class Walker:
             self._agree()
         elif not walk.access:
             self._exchange()
-        elif walk.fetched < 1:
+        elif walk.fetched < 1 and not walk.ended:
             self._fetch()
         elif not walk.receipt:
             self._take_receipt()
         elif not walk.spent:
             self._refresh()
-        elif walk.fetched < 2:
+        elif walk.fetched < 2 and not walk.ended:
             self._fetch()
         elif not walk.ended and self.rng.random() < 0.3:
             self._reuse()
