@@ -7,9 +7,7 @@ tiles come from memory. What the newest published size does not cover is 404 and
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection
-
-from kit.db import Database
+from kit.db import Database, Tx
 from kit.front import Call, Handler, Reply
 from kit.problems import NotFound, Unavailable
 from kit.tlog.errors import BadTilePath
@@ -64,12 +62,12 @@ def tile_handler(logs: Logs, prefix: str, name: str = MAIN) -> Handler:
 def add_handler(database: Database, logs: Logs) -> Handler:
     """For load tests only: append the body as it is; answers the index once a checkpoint covers it."""
 
-    def write(connection: Connection, entry: bytes) -> Leaf:
-        return append(connection, entry, log=TEST_LOG)
+    def write(tx: Tx, entry: bytes) -> Leaf:
+        return append(tx, entry, log=TEST_LOG)
 
     async def add(call: Call) -> Reply:
         entry = await call.body(LONGEST_ENTRY)
-        leaf = await database.write_core(write, entry)
+        leaf = await database.append(write, entry)
         index = await logs.integrated(leaf)
         if index is None:
             raise Unavailable("The entry is stored but not yet laid.", private="the sequencer is behind")

@@ -13,7 +13,6 @@ place to begin.
 import asyncio
 import binascii
 import hashlib
-from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,7 +30,7 @@ from keys.notes import LogSigner
 from keys.signing import PublicKey, Signer, from_bytes, header
 from kit.clock import Clock, Millis
 from kit.db import Database, Session
-from kit.encoding import b64url_decode
+from kit.encoding import b64url, b64url_decode
 
 _MAX_TOKEN = 16_384
 _MAX_TYPES = 64  # types are constants of the code
@@ -148,8 +147,8 @@ class KeyRing:
         head = signer.headers.get(typ)
         if head is None:
             head = signer.headers[typ] = header(typ=typ, alg=alg, kid=signer.kid)
-        signed = f"{head}.{urlsafe_b64encode(orjson.dumps(claims)).rstrip(b'=').decode()}"
-        return f"{signed}.{urlsafe_b64encode(signer.sign(signed.encode())).rstrip(b'=').decode()}"
+        signed = f"{head}.{b64url(orjson.dumps(claims))}"
+        return f"{signed}.{b64url(signer.sign(signed.encode()))}"
 
     def verify_jwt(self, token: str, *, typ: str) -> dict[str, Any]:
         """The claims of a token of ours of that type; raises BadToken. No claim is checked, not even `exp`."""

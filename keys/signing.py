@@ -5,6 +5,7 @@ JWS carries: ECDSA as r and s side by side (RFC 7518 section 3.4), not DER. `kid
 thumbprint. No storage.
 """
 
+from collections.abc import Callable
 from typing import Final, TypeAlias
 
 import orjson
@@ -97,10 +98,10 @@ def private_jwk(private: PrivateKey, alg: str) -> dict[str, str]:
 class Signer:
     """A private key in use. Its repr shows the kid only."""
 
-    __slots__ = ("_private", "alg", "headers", "kid")
+    __slots__ = ("_sign", "alg", "headers", "kid")
 
     def __init__(self, private: PrivateKey, *, kid: str, alg: str) -> None:
-        self._private = private
+        self._sign = _how_to_sign(private, alg)  # decided once: asking an abstract class what it is costs at each signature
         self.kid = kid
         self.alg = alg
         self.headers: dict[str, str] = {}
@@ -113,13 +114,22 @@ class Signer:
 
     def sign(self, data: bytes) -> bytes:
         """The JWS signature over the signing input."""
-        private = self._private
-        if isinstance(private, Ed25519PrivateKey):
-            return private.sign(data)
-        if isinstance(private, ec.EllipticCurvePrivateKey):
-            r, s = decode_dss_signature(private.sign(data, _ECDSA))
+        return self._sign(data)
+
+
+def _how_to_sign(private: PrivateKey, alg: str) -> Callable[[bytes], bytes]:
+    if isinstance(private, Ed25519PrivateKey):
+        return private.sign
+    if isinstance(private, ec.EllipticCurvePrivateKey):
+        on_curve = private.sign
+
+        def ecdsa(data: bytes) -> bytes:
+            r, s = decode_dss_signature(on_curve(data, _ECDSA))
             return r.to_bytes(32, "big") + s.to_bytes(32, "big")
-        return private.sign(data, _PSS if self.alg == "PS256" else _PKCS1, _SHA256)
+
+        return ecdsa
+    by_rsa, padded = private.sign, _PSS if alg == "PS256" else _PKCS1
+    return lambda data: by_rsa(data, padded, _SHA256)
 
 
 class PublicKey:

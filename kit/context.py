@@ -4,15 +4,28 @@ Context variables travel with the call into the writer thread (kit.db copies the
 """
 
 from contextvars import ContextVar
-from dataclasses import dataclass
+
+from kit.ids import new_id
 
 
-@dataclass(frozen=True, slots=True)
 class RequestContext:
-    """`source` is the network address the request came from (personal: sealed wherever it is kept)."""
+    """`source` is the network address the request came from (personal: sealed wherever it is kept).
 
-    request_id: str
-    source: str
+    A request gets its id when somebody first asks for it: most hot ones never need one.
+    """
+
+    __slots__ = ("_id", "source")
+
+    def __init__(self, request_id: str | None, source: str) -> None:
+        self._id = request_id
+        self.source = source
+
+    @property
+    def request_id(self) -> str:
+        """The id by which the audit trail and the logs know this request."""
+        if self._id is None:
+            self._id = new_id("req")
+        return self._id
 
 
 NOBODY = RequestContext(request_id="", source="")

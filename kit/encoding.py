@@ -7,10 +7,12 @@ from typing import Any
 import orjson
 import rfc8785
 
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+
 
 def b64url(data: bytes) -> str:
     """Base64url without padding (RFC 7515 section 2)."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+    return binascii.b2a_base64(data, newline=False).translate(_URL_SAFE).rstrip(b"=").decode("ascii")
 
 
 def b64url_decode(text: str) -> bytes:

@@ -5,15 +5,14 @@ the same security headers and the same error shapes. A row is (method, path, aud
 the API documents read the same rows.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, quote_from_bytes
 
 import orjson
 
 from kit import context
-from kit.ids import new_id
 from kit.logs import log
 from kit.problems import Internal, Malformed, MethodNotAllowed, Problem, TooLarge, UnsupportedType
 
@@ -39,21 +38,6 @@ API_SECURITY: HeaderList = [
 
 FORM_LIMIT = 65_536
 
-# Where the server, if it can, offers to take a whole answer in one write: an extension of the ASGI scope.
-WHOLE = "sekisho.whole"
-
-
-class Whole(Protocol):
-    """The server's short way for an answer that is whole, and for a body that is already there."""
-
-    def body(self) -> bytes | None:
-        """The request's body if all of it has arrived."""
-        ...
-
-    def answer(self, status: int, headers: bytes, body: bytes) -> bool:
-        """Write everything at once; False (and nothing written) where the long way must be taken."""
-        ...
-
 
 @dataclass(slots=True)
 class Reply:
@@ -62,6 +46,11 @@ class Reply:
     status: int
     body: bytes = b""
     headers: HeaderList = field(default_factory=list)
+
+    @property
+    def has_body(self) -> bool:
+        """Whether the status has a body and says its length (RFC 9110 section 8.6)."""
+        return self.status not in (204, 304)
 
 
 def reply_json(status: int, value: Any, *, no_store: bool = True, headers: Iterable[tuple[bytes, bytes]] = ()) -> Reply:
@@ -74,11 +63,12 @@ class Call:
 
     __slots__ = ("_body", "_headers", "_receive", "scope")
 
-    def __init__(self, scope: Scope, receive: Receive) -> None:
+    def __init__(self, scope: Scope, receive: Receive | None = None, *, body: bytes | None = None) -> None:
+        """The body is given where the server has read it whole, else `receive` reads it."""
         self.scope = scope
         self._receive = receive
         self._headers: dict[bytes, bytes] | None = None
-        self._body: bytes | None = None
+        self._body = body
 
     @property
     def method(self) -> str:
@@ -118,14 +108,10 @@ class Call:
     async def body(self, limit: int = FORM_LIMIT) -> bytes:
         """The whole body; raises TooLarge beyond `limit` bytes without reading on."""
         if self._body is not None:
-            return self._body
-        whole: Whole | None = self.scope.get("extensions", {}).get(WHOLE)
-        there = whole.body() if whole is not None else None
-        if there is not None:
-            if len(there) > limit:
+            if len(self._body) > limit:
                 raise TooLarge(f"At most {limit} bytes are read here.")
-            self._body = there
-            return there
+            return self._body
+        assert self._receive is not None
         message = await self._receive()
         data: bytes = message.get("body", b"")
         if message.get("more_body"):
@@ -224,15 +210,30 @@ def _line(header: tuple[bytes, bytes]) -> bytes:
     return name + b": " + value + b"\r\n"
 
 
-class FrontTable:
-    """An ASGI application: rows first, then `inner`."""
+Methods: TypeAlias = Mapping[str, Handler]
 
-    def __init__(self, rows: Iterable[FrontRow], inner: ASGIApp, *, security: HeaderList | None = None) -> None:
+
+class FrontTable:
+    """An ASGI application: rows first, then `inner`.
+
+    A server that has a request whole may ask the rows without ASGI's messages and task: `find`, `reply`, `block`.
+    `seen` is applied to every scope first: a trusted proxy's word about the caller's address.
+    """
+
+    def __init__(
+        self,
+        rows: Iterable[FrontRow],
+        inner: ASGIApp,
+        *,
+        security: HeaderList | None = None,
+        seen: Callable[[Scope], Scope] | None = None,
+    ) -> None:
         self._exact: dict[str, dict[str, Handler]] = {}
         self._prefixes: list[tuple[str, dict[str, Handler]]] = []
         self._inner = inner
         self._security = API_SECURITY if security is None else security
         self._security_block = b"".join(map(_line, self._security))
+        self.seen = seen
         by_prefix: dict[str, dict[str, Handler]] = {}
         for row in rows:
             table = by_prefix if row.prefix else self._exact
@@ -244,52 +245,67 @@ class FrontTable:
                 methods.setdefault("HEAD", row.handler)
         self._prefixes = sorted(by_prefix.items(), key=lambda item: -len(item[0]))
 
+    def find(self, path: str) -> Methods | None:
+        """The handlers of a path by method; None where the framework answers."""
+        methods = self._exact.get(path)
+        if methods is None:
+            for prefix, candidates in self._prefixes:
+                if path.startswith(prefix):
+                    return candidates
+        return methods
+
+    async def reply(self, methods: Methods, call: Call) -> Reply:
+        """What is answered; every error has become its wire shape."""
+        about = context.RequestContext(None, call.source)
+        token = context.request.set(about)
+        try:
+            handler = methods.get(call.scope["method"])
+            if handler is None:
+                raise MethodNotAllowed(headers={"Allow": ", ".join(sorted(methods))})
+            return await handler(call)
+        except WireError as error:
+            return error.reply()
+        except Problem as problem:
+            if problem.private or problem.status >= 500:
+                log.warning("problem", type=problem.type_path(), private=problem.private, request_id=about.request_id)
+            return problem_reply(problem, request_id=about.request_id)
+        except Exception:
+            log.exception("unexpected", path=call.path, request_id=about.request_id)
+            problem = Internal(f"Quote this reference when you ask: {about.request_id}")
+            return problem_reply(problem, request_id=about.request_id)
+        finally:
+            context.request.reset(token)
+
+    def headers(self, reply: Reply) -> HeaderList:
+        """The reply's headers and those of security, but the length."""
+        if any(name == CSP for name, _ in reply.headers):  # a page: two policies would both bind it
+            own = {name for name, _ in reply.headers}
+            return [*reply.headers, *(header for header in self._security if header[0] not in own)]
+        return [*reply.headers, *self._security]
+
+    def block(self, reply: Reply) -> bytes:
+        """The same as the bytes of a head."""
+        block = b""
+        for name, value in reply.headers:
+            if b"\r" in value or b"\n" in value or name == CSP:
+                return b"".join(map(_line, self.headers(reply)))
+            block += name + b": " + value + b"\r\n"
+        return block + self._security_block
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer from the table, or pass on."""
         if scope["type"] != "http":
             await self._inner(scope, receive, send)
             return
-        methods = self._exact.get(scope["path"])
+        if self.seen is not None:
+            scope = self.seen(scope)
+        methods = self.find(scope["path"])
         if methods is None:
-            for prefix, candidates in self._prefixes:
-                if scope["path"].startswith(prefix):
-                    methods = candidates
-                    break
-            else:
-                await self._inner(scope, receive, send)
-                return
-        call = Call(scope, receive)
-        handler = methods.get(scope["method"])
-        request_id = new_id("req")
-        token = context.request.set(context.RequestContext(request_id, call.source))
-        try:
-            if handler is None:
-                raise MethodNotAllowed(headers={"Allow": ", ".join(sorted(methods))})
-            reply = await handler(call)
-        except WireError as error:
-            reply = error.reply()
-        except Problem as problem:
-            if problem.private or problem.status >= 500:
-                log.warning("problem", type=problem.type_path(), private=problem.private, request_id=request_id)
-            reply = problem_reply(problem, request_id=request_id)
-        except Exception:
-            log.exception("unexpected", path=scope["path"], request_id=request_id)
-            reply = problem_reply(Internal(f"Quote this reference when you ask: {request_id}"), request_id=request_id)
-        finally:
-            context.request.reset(token)
-        body = reply.body
-        security, security_block = self._security, self._security_block
-        if any(name == CSP for name, _ in reply.headers):  # a page: two policies would both bind it
-            own = {name for name, _ in reply.headers}
-            security = [header for header in security if header[0] not in own]
-            security_block = b"".join(map(_line, security))
-        whole: Whole | None = scope.get("extensions", {}).get(WHOLE)
-        if whole is not None and scope["method"] != "HEAD" and reply.status not in (204, 304):
-            block = b"".join([*map(_line, reply.headers), security_block])
-            if whole.answer(reply.status, block, body):
-                return
-        headers = [*reply.headers, *security]
-        if reply.status != 304 and reply.status != 204:
-            headers.append((b"content-length", str(len(body)).encode()))
+            await self._inner(scope, receive, send)
+            return
+        reply = await self.reply(methods, Call(scope, receive))
+        headers = self.headers(reply)
+        if reply.has_body:
+            headers.append((b"content-length", str(len(reply.body)).encode()))
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else reply.body})

@@ -31,7 +31,7 @@ from kit.problems import Problem
 from kit.web import add_routes, install_errors, require_json
 from portal import containment, static_files
 from portal.csrf import CsrfGuard
-from portal.door import BODY_LIMIT, Door, TrustedProxy, security_headers
+from portal.door import BODY_LIMIT, Door, security_headers, seen_through
 from portal.guards import guard
 from portal.jobs import JobRunner
 from portal.pages import console, desk, docs, interaction, landing, ledger, resident, safety, signin
@@ -50,7 +50,7 @@ class Building:
     host: Host
     settings: Settings
     fastapi: FastAPI
-    _app: ASGIApp
+    front: FrontTable
     _jobs: JobRunner
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -58,7 +58,7 @@ class Building:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         else:
-            await self._app(scope, receive, send)
+            await self.front(scope, receive, send)
 
     @contextlib.asynccontextmanager
     async def running(self, *, jobs: bool | None = None) -> AsyncIterator["Building"]:
@@ -126,10 +126,9 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Building:
 
     inner: ASGIApp = CsrfGuard(app, own_origin=settings.issuer, refuse=refuse)
     inner = Door(inner, secure=settings.secure, limit=max(BODY_LIMIT, settings.infobank.upload_limit + FORM_LIMIT))
-    outer: ASGIApp = FrontTable(host.rows, inner, security=security_headers(secure=settings.secure))
-    if settings.trusted_proxies:
-        outer = TrustedProxy(outer, proxies=settings.trusted_proxies)
-    return Building(host, settings, app, outer, JobRunner(host))
+    seen = seen_through(settings.trusted_proxies) if settings.trusted_proxies else None
+    front = FrontTable(host.rows, inner, security=security_headers(secure=settings.secure), seen=seen)
+    return Building(host, settings, app, front, JobRunner(host))
 
 
 async def _page(request: Request, problem: Problem, _request_id: str) -> Response | None:

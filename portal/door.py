@@ -6,7 +6,7 @@ a reference inside (kit.web), the log gets the places it came through, and the s
 print the error's text, which may repeat somebody's data. Pure ASGI; nothing here reads a body.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -94,26 +94,26 @@ class Unfinished(Exception):
     """An answer broke off in the middle; what happened is in the log."""
 
 
-class TrustedProxy:
+def seen_through(proxies: Collection[str]) -> Callable[[Scope], Scope]:
     """Believe X-Forwarded-For and -Proto from these addresses only; from others they are ignored.
 
     Closes: a stranger choosing the address that throttling and the audit trail see.
     """
+    trusted = frozenset(proxies)
 
-    def __init__(self, app: ASGIApp, *, proxies: Collection[str]) -> None:
-        self._app = app
-        self._proxies = frozenset(proxies)
+    def seen(scope: Scope) -> Scope:
+        """The scope with the caller's own address, when the peer is one of ours."""
+        if not scope.get("client") or scope["client"][0] not in trusted:
+            return scope
+        headers: dict[bytes, Any] = dict(scope["headers"])
+        forwarded = headers.get(b"x-forwarded-for")
+        if forwarded is not None:
+            chain = [part.strip() for part in forwarded.decode("latin-1").split(",")]
+            while len(chain) > 1 and chain[-1] in trusted:
+                chain.pop()
+            scope = {**scope, "client": (chain[-1], 0)}
+        if headers.get(b"x-forwarded-proto") == b"https":
+            scope = {**scope, "scheme": "https"}
+        return scope
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Rewrite the client address when the peer is one of ours."""
-        if scope["type"] == "http" and scope.get("client") and scope["client"][0] in self._proxies:
-            headers: dict[bytes, Any] = dict(scope["headers"])
-            forwarded = headers.get(b"x-forwarded-for")
-            if forwarded is not None:
-                chain = [part.strip() for part in forwarded.decode("latin-1").split(",")]
-                while len(chain) > 1 and chain[-1] in self._proxies:
-                    chain.pop()
-                scope = {**scope, "client": (chain[-1], 0)}
-            if headers.get(b"x-forwarded-proto") == b"https":
-                scope = {**scope, "scheme": "https"}
-        await self._app(scope, receive, send)
+    return seen

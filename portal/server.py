@@ -1,8 +1,4 @@
-"""Serving: uvicorn with the client certificate shown to the application, one process per SQLite file.
-
-uvicorn does not hand the TLS client certificate to the application; `TLSProtocol` does, under the keys of the ASGI TLS
-extension, so it can be dropped when uvicorn ships its own.
-"""
+"""Serving: uvicorn with our protocol (portal.protocol), one process per SQLite file."""
 
 import asyncio
 import contextlib
@@ -16,134 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from kit.front import WHOLE
 from portal.app import Building
-
-SILENCE_BYTES = 65_536  # of a head, of trailers: what is no body and ends no request
-REQUEST_WITHIN = 60.0  # seconds for a whole request, head and body
-_LOOK_EVERY = 10.0
-
-
-class WholeAnswer:
-    """uvicorn's request, for answers that are whole: head and body in one write instead of two, and no message passing.
-
-    `kit.front` uses it for the hot paths; a third of what a small answer costs is saved. What uvicorn keeps of a
-    request (keep-alive, pipelined followers, shutdown) is told to it exactly as its own `send` does.
-    """
-
-    __slots__ = ("_cycle",)
-
-    def __init__(self, cycle: RequestResponseCycle) -> None:
-        self._cycle = cycle
-
-    def body(self) -> bytes | None:
-        """The request's body if all of it has arrived."""
-        cycle = self._cycle
-        return None if cycle.more_body or cycle.disconnected else bytes(cycle.body)
-
-    def answer(self, status: int, headers: bytes, body: bytes) -> bool:
-        """Write everything at once; False where the connection's buffer is full and the long way must wait for it."""
-        cycle = self._cycle
-        if cycle.flow.write_paused or cycle.response_started:
-            return False
-        if cycle.disconnected:
-            return True
-        date = b"".join([name + b": " + value + b"\r\n" for name, value in cycle.default_headers])
-        close = b"" if cycle.keep_alive else b"connection: close\r\n"
-        length = b"content-length: %d\r\n\r\n" % len(body)
-        cycle.response_started = True
-        cycle.transport.write(b"".join((STATUS_LINE[status], date, headers, close, length, body)))
-        cycle.response_complete = True
-        cycle.message_event.set()
-        if not cycle.keep_alive:
-            cycle.transport.close()
-        cycle.on_response()
-        return True
-
-
-class GuardedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with the two limits it lacks, since its parser keeps a head of any size for any time.
-
-    Closes: a stranger's endless header filling the memory, and a thousand half-sent requests holding every file
-    descriptor. A request that is complete may take as long as it needs.
-    """
-
-    def connection_made(self, transport: Any) -> None:
-        """Begin to watch."""
-        super().connection_made(transport)
-        self._silent = 0
-        self._moved = False
-        self._since: float | None = self.loop.time()
-        self._look = self.loop.call_later(_LOOK_EVERY, self._check)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Stop watching."""
-        self._look.cancel()
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        """Parse; count what brought neither body nor the end of a request."""
-        self._moved = False
-        super().data_received(data)
-        if not self._moved:
-            self._silent += len(data)
-            if self._silent > SILENCE_BYTES and not self.transport.is_closing():
-                self.send_400_response("The request's head is too large.")
-
-    def on_message_begin(self) -> None:
-        """A request begins."""
-        self._since = self.loop.time()
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        """The head is whole: uvicorn makes its request, whose task begins later, with our short way beside it."""
-        before = self.cycle
-        super().on_headers_complete()
-        if self.cycle is not before:
-            extensions: dict[str, Any] = {WHOLE: WholeAnswer(self.cycle)}
-            self.scope["extensions"] = extensions
-
-    def on_body(self, body: bytes) -> None:
-        """A part of the body; its size is the application's to limit."""
-        self._moved = True
-        super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        """The request is whole."""
-        self._moved, self._silent, self._since = True, 0, None
-        super().on_message_complete()
-
-    def _check(self) -> None:
-        if self._since is not None and self.loop.time() - self._since > REQUEST_WITHIN:
-            self.transport.close()
-        else:
-            self._look = self.loop.call_later(_LOOK_EVERY, self._check)
-
-
-class TLSProtocol(GuardedProtocol):
-    """Adds `scope["extensions"]["tls"]` with the verified client certificate chain."""
-
-    def connection_made(self, transport: Any) -> None:
-        """Read the certificate once for each connection."""
-        super().connection_made(transport)
-        found = transport.get_extra_info("ssl_object")
-        if found is None:
-            return
-        der, app = found.getpeercert(binary_form=True), self.app
-        tls = {
-            "tls_version": found.version(),
-            "cipher_suite": found.cipher()[0],
-            "client_cert_chain": [ssl.DER_cert_to_PEM_cert(der)] if der else [],
-        }
-
-        async def wrapped(scope: Any, receive: Any, send: Any) -> None:
-            if scope["type"] == "http":
-                scope.setdefault("extensions", {})["tls"] = tls
-            await app(scope, receive, send)
-
-        self.app = wrapped
+from portal.protocol import GuardedProtocol, TLSProtocol
 
 
 class DataInUse(Exception):

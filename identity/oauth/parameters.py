@@ -13,6 +13,7 @@ from identity.oauth.errors import InvalidRequest, InvalidScope
 MAX_PARAMETERS = 100
 _REPEATABLE = frozenset({"resource"})
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_NEEDS_CARE = re.compile(rb"[%+\x00-\x1f\x7f]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+", re.ASCII)  # RFC 6749 section 3.3
 _FORM = b"application/x-www-form-urlencoded"
@@ -39,6 +40,8 @@ def _read(raw: bytes) -> Parameters:
     pairs = raw.split(b"&")
     if len(pairs) > MAX_PARAMETERS:
         raise InvalidRequest("too many parameters")
+    if raw.isascii() and not _NEEDS_CARE.search(raw):
+        return _plain(raw.decode("ascii").split("&"))
     for pair in pairs:
         name_bytes, _, value_bytes = pair.partition(b"=")
         if not name_bytes:
@@ -48,12 +51,27 @@ def _read(raw: bytes) -> Parameters:
         name, value = _decode(name_bytes), _decode(value_bytes)
         if not value:
             continue  # section 3.1: sent without a value, treated as omitted
-        if name in found:
-            if name not in _REPEATABLE:
-                raise InvalidRequest(f"{name[:40]} is included more than once")
-            value = f"{found[name]} {value}"  # absolute URIs hold no spaces
-        found[name] = value
+        found[name] = _together(found, name, value) if name in found else value
     return found
+
+
+def _plain(pairs: list[str]) -> Parameters:
+    """The same where nothing is encoded, which is most requests to the token endpoint."""
+    found: Parameters = {}
+    for pair in pairs:
+        name, _, value = pair.partition("=")
+        if not name:
+            if pair:
+                raise InvalidRequest("a parameter has no name")
+        elif value:
+            found[name] = _together(found, name, value) if name in found else value
+    return found
+
+
+def _together(found: Parameters, name: str, value: str) -> str:
+    if name not in _REPEATABLE:
+        raise InvalidRequest(f"{name[:40]} is included more than once")
+    return f"{found[name]} {value}"  # absolute URIs hold no spaces
 
 
 def _decode(raw: bytes) -> str:

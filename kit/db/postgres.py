@@ -94,6 +94,10 @@ class PostgresDatabase(Database):
         """See Database.write_core."""
         return await self._write(lambda connection, _tx: fn(connection, *args, **kwargs))
 
+    async def append(self, fn: Callable[Concatenate[Tx, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """See Database.append."""
+        return await self._write(lambda _connection, tx: fn(tx, *args, **kwargs))
+
     async def bulk(self, fn: Callable[Concatenate[Session, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """See Database.bulk. Transactions do not share a batch here, so the same door serves."""
         return await self.write(fn, *args, **kwargs)

@@ -18,13 +18,14 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import orjson
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, LargeBinary, Table, create_engine, event
 from sqlalchemy.pool import NullPool, QueuePool
 
-from kit.db.hall import Database, FlushResult, Session, Tx, collect, insert_rows, run_callbacks, tellable
+from kit.db.hall import Database, FlushResult, Row, Session, Tx, collect, insert_rows, run_callbacks, tellable
 from kit.problems import Unavailable
 
 P = ParamSpec("P")
@@ -44,7 +45,7 @@ class _Call:
     fn: Callable[..., Any]
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
-    core: bool
+    door: "Callable[[Connection, _Call], Any]"
     loop: asyncio.AbstractEventLoop
     future: "asyncio.Future[Any]"
     context: contextvars.Context
@@ -55,6 +56,13 @@ class _Call:
 
 def _dumps(value: Any) -> str:
     return orjson.dumps(value).decode()
+
+
+def _driver(connection: Connection) -> sqlite3.Connection:
+    """The driver's own connection: for the hallway's constant statements SQLAlchemy costs ten times SQLite."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    return driver
 
 
 def _engine(url: str, *, writer: bool) -> Engine:
@@ -83,7 +91,7 @@ def _engine(url: str, *, writer: bool) -> Engine:
         cursor.close()
 
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
+        _driver(connection).execute("BEGIN IMMEDIATE" if writer else "BEGIN")
 
     event.listen(engine, "connect", connected)
     event.listen(engine, "begin", begin)
@@ -105,6 +113,9 @@ class SqliteDatabase(Database):
         self._wake = threading.Condition()
         self._stopping = False
         self._thread: threading.Thread | None = None
+        self._idle = False  # the writer waits to be woken
+        self._waker: asyncio.AbstractEventLoop | None = None  # the loop that is about to wake it
+        self._inserts: dict[tuple[str, ...], _Insert | None] = {}
         self._pool: ThreadPoolExecutor | None = None
         self._peeker: Connection | None = None
         self._counters: dict[str, int] = {}
@@ -143,17 +154,22 @@ class SqliteDatabase(Database):
 
     async def write(self, fn: Callable[Concatenate[Session, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """See Database.write."""
-        result: T = await self._enqueue(self._calls, fn, args, kwargs, core=False)
+        result: T = await self._enqueue(self._calls, fn, args, kwargs, self._orm)
         return result
 
     async def write_core(self, fn: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """See Database.write_core."""
-        result: T = await self._enqueue(self._calls, fn, args, kwargs, core=True)
+        result: T = await self._enqueue(self._calls, fn, args, kwargs, self._core)
+        return result
+
+    async def append(self, fn: Callable[Concatenate[Tx, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """See Database.append."""
+        result: T = await self._enqueue(self._calls, fn, args, kwargs, self._rows)
         return result
 
     async def bulk(self, fn: Callable[Concatenate[Session, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """See Database.bulk."""
-        result: T = await self._enqueue(self._bulk, fn, args, kwargs, core=False)
+        result: T = await self._enqueue(self._bulk, fn, args, kwargs, self._orm)
         return result
 
     def _enqueue(
@@ -162,20 +178,28 @@ class SqliteDatabase(Database):
         fn: Callable[..., Any],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-        *,
-        core: bool,
+        door: Callable[[Connection, _Call], Any],
     ) -> "asyncio.Future[Any]":
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
-        call = _Call(fn, args, kwargs, core, loop, future, contextvars.copy_context())
+        call = _Call(fn, args, kwargs, door, loop, future, contextvars.copy_context())
         with self._wake:
             if self._stopping or self._thread is None:
                 raise Unavailable("The service is stopping; try again in a moment.", retry_after=5)
             if len(queue) >= self._waiting:
                 raise Unavailable("The service is busy; try again in a moment.", private="write queue full")
             queue.append(call)
-            self._wake.notify()
+            if self._idle and self._waker is not loop:
+                # Not at once: what else this round of the loop brings joins the batch, and the two threads do not
+                # fight over the interpreter.
+                self._waker = loop
+                loop.call_soon(self._rouse)
         return future
+
+    def _rouse(self) -> None:
+        with self._wake:
+            self._waker = None
+            self._wake.notify()
 
     async def read(self, fn: Callable[Concatenate[Session, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """See Database.read."""
@@ -232,7 +256,9 @@ class SqliteDatabase(Database):
         while True:
             with self._wake:
                 while not (self._calls or self._bulk or self._stopping):
+                    self._idle = True
                     self._wake.wait()
+                self._idle, self._waker = False, None
                 if not (self._calls or self._bulk):
                     break
                 first = self._calls.popleft() if self._calls else self._bulk.popleft()
@@ -245,8 +271,10 @@ class SqliteDatabase(Database):
         connection.close()
 
     def _take(self) -> _Call | None:
-        with self._wake:
-            return self._calls.popleft() if self._calls else None
+        try:
+            return self._calls.popleft()  # atomic, and nobody else takes
+        except IndexError:
+            return None
 
     def _batch(self, connection: Connection, first: _Call) -> None:
         calls: list[_Call] = []
@@ -267,21 +295,22 @@ class SqliteDatabase(Database):
         results: list[FlushResult] = []
         try:
             with connection.begin():
-                self._watch_strangers(connection)
+                driver, info = _driver(connection), connection.info
+                self._watch_strangers(driver)
                 ends = time.monotonic() + SLICE
                 call: _Call | None = first
                 while call is not None:
                     if call is not first:
                         calls.append(call)
-                    self._one(connection, call)
+                    self._one(connection, call, driver, info)
                     full = alone or len(calls) >= BATCH or time.monotonic() >= ends
                     call = None if full else self._take()
                 kept = [call.tx for call in calls if call.error is None and call.tx is not None]
                 tables, buffer = collect(kept)
                 rows, results = self.run_hooks(connection, buffer)
                 for name, same in rows.items():
-                    insert_rows(connection, tables[name], same)
-                self._require_transaction(connection)
+                    self._insert(connection, driver, tables[name], same)
+                _require_transaction(driver)
         except BaseException:
             for result in results:
                 if result.after_rollback is not None:
@@ -295,21 +324,23 @@ class SqliteDatabase(Database):
         for tx in kept:
             run_callbacks(tx.callbacks)
 
-    def _one(self, connection: Connection, call: _Call) -> None:
+    def _one(self, connection: Connection, call: _Call, driver: sqlite3.Connection, info: dict[Any, Any]) -> None:
         call.error, call.result, call.tx = None, None, Tx(self)
-        connection.info["tx"] = call.tx
+        info["tx"] = call.tx
         try:
-            call.result = call.context.run(self._core if call.core else self._orm, connection, call)
+            call.result = call.context.run(call.door, connection, call)
         except BaseException as error:  # the call's own failure: its savepoint is gone, the batch goes on
             call.error = tellable(error)
         finally:
-            connection.info.pop("tx", None)
-        self._require_transaction(connection)
+            info.pop("tx", None)
+        _require_transaction(driver)
+
+    def _rows(self, _connection: Connection, call: _Call) -> Any:
+        return call.fn(call.tx, *call.args, **call.kwargs)
 
     def _core(self, connection: Connection, call: _Call) -> Any:
         # The savepoint goes to the driver itself: through the engine its two statements cost more than most calls.
-        driver = connection.connection.driver_connection
-        assert isinstance(driver, sqlite3.Connection)
+        driver = _driver(connection)
         driver.execute("SAVEPOINT sekisho")
         try:
             result = call.fn(connection, *call.args, **call.kwargs)
@@ -332,17 +363,20 @@ class SqliteDatabase(Database):
             session.close()
         return result
 
-    def _in_transaction(self, connection: Connection) -> bool:
-        driver = connection.connection.driver_connection
-        return bool(driver is not None and driver.in_transaction)
+    def _insert(self, connection: Connection, driver: sqlite3.Connection, table: Table, rows: list[Row]) -> None:
+        shape = (table.name, *rows[0])
+        if shape not in self._inserts:
+            self._inserts[shape] = _Insert.of(table, shape[1:], self._writer_engine)
+        plan = self._inserts[shape]
+        values = plan.values(rows) if plan is not None else None
+        if plan is None or values is None:
+            insert_rows(connection, table, rows)
+        else:
+            driver.executemany(plan.sql, values)
 
-    def _require_transaction(self, connection: Connection) -> None:
-        if not self._in_transaction(connection):
-            raise BatchLostError("the database ended the transaction")
-
-    def _watch_strangers(self, connection: Connection) -> None:
+    def _watch_strangers(self, driver: sqlite3.Connection) -> None:
         """Another process wrote the file (an offline tool): every cache is stale."""
-        version = connection.exec_driver_sql("PRAGMA data_version").scalar_one()
+        version = driver.execute("PRAGMA data_version").fetchone()[0]
         if self._data_version is not None and version != self._data_version:
             self._epoch += 1_000_000
         self._data_version = version
@@ -381,6 +415,62 @@ class SqliteDatabase(Database):
         for loop, some in by_loop.items():
             with contextlib.suppress(RuntimeError):  # that loop is closed; its waiters are gone
                 loop.call_soon_threadsafe(_settle, some)
+
+
+def _require_transaction(driver: sqlite3.Connection) -> None:
+    if not driver.in_transaction:
+        raise BatchLostError("the database ended the transaction")
+
+
+@dataclass(frozen=True, slots=True)
+class _Insert:
+    """An INSERT of rows with the same columns, as the driver takes it."""
+
+    sql: str
+    width: int
+    pick: Callable[[Row], tuple[Any, ...]]
+    processors: tuple[tuple[int, Callable[[Any], Any]], ...]
+
+    @classmethod
+    def of(cls, table: Table, columns: tuple[str, ...], engine: Engine) -> "_Insert | None":
+        """None where SQLAlchemy has more to do: fill in defaults of its own, or refuse an unknown column."""
+        given = set(columns)
+        if (
+            len(columns) < 2
+            or given - set(table.columns.keys())
+            or any(column.name not in given and column.default is not None for column in table.columns)
+        ):
+            return None
+        dialect = engine.dialect
+        quote = dialect.identifier_preparer.quote
+        names, marks = ", ".join(map(quote, columns)), ", ".join("?" * len(columns))
+        sql = f"INSERT INTO {quote(table.name)} ({names}) VALUES ({marks})"  # noqa: S608 - names of our own tables
+        processors = []
+        for place, name in enumerate(columns):
+            kind = table.columns[name].type
+            found = None if isinstance(kind, LargeBinary) else kind.dialect_impl(dialect).bind_processor(dialect)
+            if found is not None:  # the driver takes bytes as they are
+                processors.append((place, found))
+        return cls(sql, len(columns), itemgetter(*columns), tuple(processors))
+
+    def values(self, rows: list[Row]) -> list[Any] | None:
+        """The rows as the driver binds them; None where they have not all the same columns."""
+        width, pick = self.width, self.pick
+        for row in rows:
+            if len(row) != width:
+                return None
+        try:
+            picked = [pick(row) for row in rows]
+        except KeyError:
+            return None
+        if not self.processors:
+            return picked
+        found = []
+        for values in map(list, picked):
+            for place, process in self.processors:
+                values[place] = process(values[place])
+            found.append(values)
+        return found
 
 
 def _settle(calls: list[_Call]) -> None:

@@ -24,7 +24,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select, text, update
 from sqlmodel import Session
 
-from kit.db import Database, FlushResult, tx_of
+from kit.db import Database, FlushResult, Quick, Tx, tx_of
 from kit.ids import new_id
 from kit.tlog import reading
 from kit.tlog.errors import BadLog
@@ -40,6 +40,8 @@ _HANDLE = "handle"
 _LOCK = 0x5EC1540_106  # advisory lock of the sequencer; a number of our own
 _FULL_TILES_KEPT = 4096  # 8 KiB each
 
+_STORE = Quick("INSERT INTO kit_log_checkpoint (log, size, root, note) VALUES (:log, :size, :root, :note)")
+
 Row = dict[str, Any]
 
 
@@ -51,7 +53,7 @@ class Leaf:
     index: int | None = None
 
 
-def append(place: Session | Connection, entry: bytes, leaf_id: str | None = None, *, log: str = MAIN) -> Leaf:
+def append(place: Session | Connection | Tx, entry: bytes, leaf_id: str | None = None, *, log: str = MAIN) -> Leaf:
     """Append an entry in the running write; it is in the log exactly when that write is kept."""
     if len(entry) > LONGEST_ENTRY:
         raise BadLog(f"an entry has at most {LONGEST_ENTRY} bytes")
@@ -181,7 +183,7 @@ class Logs:
             result = log.lay(some)
             if result.nodes:
                 connection.execute(nodes.insert(), result.nodes)
-            connection.execute(checkpoints.insert(), _checkpoint_row(name, result.published))
+            _STORE.run(connection, **_checkpoint_row(name, result.published))
             laid.append((log, result))
         for row in rows:
             leaf: Leaf | None = row.pop(_HANDLE, None)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Select, desc, func, select
+from sqlalchemy import Connection, Select, func, select
 
+from kit.db import Quick
 from kit.tlog.errors import BadLog
 from kit.tlog.merkle import RightEdge, node_hash, prove_inclusion, subtrees
 from kit.tlog.proof import format_proof
-from kit.tlog.tables import checkpoints, leaves, nodes
+from kit.tlog.tables import leaves, nodes
 from kit.tlog.tiles import HEIGHT, WIDTH, Tile, encode_bundle
 
 
@@ -25,11 +26,13 @@ class Published:
     note: bytes
 
 
+_LATEST = Quick("SELECT size, root, note FROM kit_log_checkpoint WHERE log = :log ORDER BY size DESC LIMIT 1")
+
+
 def latest(connection: Connection, log: str) -> Published | None:
     """The newest checkpoint; None before the log's first."""
-    wanted = select(checkpoints.c.size, checkpoints.c.root, checkpoints.c.note).where(checkpoints.c.log == log)
-    row = connection.execute(wanted.order_by(desc(checkpoints.c.size)).limit(1)).first()
-    return None if row is None else Published(row.size, row.root, row.note)
+    row = _LATEST.one(connection, log=log)
+    return None if row is None else Published(row[0], bytes(row[1]), bytes(row[2]))
 
 
 def index_of(connection: Connection, leaf_id: str) -> int | None:

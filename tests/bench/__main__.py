@@ -212,7 +212,7 @@ def our_log(path: Path) -> Run:
 
         async def caller() -> None:
             while (started := time.perf_counter()) < ends:
-                await database.write_core(append, os.urandom(256))
+                await database.append(append, os.urandom(256))
                 taken.append(time.perf_counter() - started)
 
         began = time.perf_counter()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -258,30 +258,31 @@ async def test_refuses_to_go_on_from_leaves_that_do_not_give_the_signed_root(tmp
 
 # -- the fault matrix: each step failed and not kept, failed but kept ------------------------------------------------
 
+Fault = Callable[[Any], Awaitable[None]]
 
-def before_insert_of(table: str) -> Callable[[Any], None]:
-    """Break the driver's statement that stores rows of a table, once."""
 
-    def arm(database: Any) -> None:
-        dialect = database._writer_engine.dialect
-        real_one, real_many = dialect.do_execute, dialect.do_executemany
+def before_insert_of(table: str) -> Fault:
+    """Let SQLite itself refuse to store a row of a table, once: a trigger of the writer's own connection."""
+
+    async def arm(database: Any) -> None:
         state = {"left": 1}
 
-        def broken(real: Callable[..., Any]) -> Callable[..., Any]:
-            def run(cursor: Any, statement: str, parameters: Any, context: Any = None) -> Any:
-                if f"INSERT INTO {table}" in statement and state["left"]:
-                    state["left"] -= 1
-                    raise OSError("the disk is full")
-                return real(cursor, statement, parameters, context)
+        def refuse() -> None:
+            if state["left"]:
+                state["left"] -= 1
+                raise OSError("the disk is full")
 
-            return run
+        def set_up(connection: Connection) -> None:
+            driver: Any = connection.connection.driver_connection
+            driver.create_function("refuse", 0, refuse)
+            driver.execute(f"CREATE TEMP TRIGGER fault BEFORE INSERT ON {table} BEGIN SELECT refuse(); END")
 
-        dialect.do_execute, dialect.do_executemany = broken(real_one), broken(real_many)
+        await database.write_core(set_up)
 
     return arm
 
 
-def commit_lost(database: Any) -> None:
+async def commit_lost(database: Any) -> None:
     """COMMIT fails and nothing is kept."""
     dialect = database._writer_engine.dialect
     real = dialect.do_commit
@@ -296,7 +297,7 @@ def commit_lost(database: Any) -> None:
     dialect.do_commit = broken
 
 
-def commit_kept(database: Any) -> None:
+async def commit_kept(database: Any) -> None:
     """COMMIT reports a failure although everything is durable."""
     dialect = database._writer_engine.dialect
     real = dialect.do_commit
@@ -324,13 +325,13 @@ def commit_kept(database: Any) -> None:
     ids=["leaf rows", "node rows", "checkpoint row", "commit lost", "commit kept"],
 )
 async def test_a_failed_step_forks_nothing_and_loses_nothing_acknowledged(
-    tmp_path: Path, fault: Callable[[Any], None], kept: bool, calls: int
+    tmp_path: Path, fault: Fault, kept: bool, calls: int
 ) -> None:
     before = [b"%d" % n for n in range(254)]
     async with opened(make_file(tmp_path / "log.db")) as (database, logs):
         await database.write_core(add_many, before)
         early = await check_log(logs, before)
-        fault(database)
+        await fault(database)
         tried = [b"tried %d" % n for n in range(calls)] if calls > 1 else [b"tried %d" % n for n in range(3)]
         if calls == 1:  # one call alone in its batch, over the tile boundary
             results = await asyncio.gather(database.write_core(add_many, tried), return_exceptions=True)

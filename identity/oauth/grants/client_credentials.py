@@ -5,8 +5,6 @@ RFC 6749 section 4.4. No resident, no refresh token, no OpenID scopes.
 
 from typing import Any
 
-from sqlalchemy import Connection
-
 from identity.clients import Client
 from identity.oauth.dpop import Proved
 from identity.oauth.errors import InvalidScope, UnauthorizedClient
@@ -16,7 +14,7 @@ from identity.registration import STANDARD_SCOPES
 from identity.settings import IdentitySettings
 from identity.tokens import Tokens, new_jti
 from kit.clock import Clock
-from kit.db import Database
+from kit.db import Database, Tx
 
 _PEOPLES = frozenset(STANDARD_SCOPES)
 
@@ -44,7 +42,7 @@ class ClientCredentials:
         audience = read_audience(form.get("resource"), allowed, self._tokens.issuer)
         now = self._clock.ms()
         jti = new_jti()
-        await self._database.write_core(_note, jti, client.id, now, self._settings.access_token_seconds)
+        await self._database.append(_note, jti, client.id, now, self._settings.access_token_seconds)
         token = self._tokens.access_token(
             client, jti=jti, audience=audience, scopes=scopes, now=now, jkt=proved.jkt if proved else None
         )
@@ -56,5 +54,5 @@ class ClientCredentials:
         }
 
 
-def _note(connection: Connection, jti: str, client_id: str, now: int, seconds: int) -> None:
-    note_issued(connection, jti, "access", client_id=client_id, grant_id=None, now=now, seconds=seconds)
+def _note(tx: Tx, jti: str, client_id: str, now: int, seconds: int) -> None:
+    note_issued(tx, jti, "access", client_id=client_id, grant_id=None, now=now, seconds=seconds)

@@ -13,7 +13,7 @@ from identity.oauth.errors import InvalidDpopProof, InvalidTarget
 from identity.settings import IdentitySettings
 from identity.tokens import Tokens
 from kit.clock import SECOND, Millis
-from kit.db import tx_of
+from kit.db import Tx, tx_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +54,10 @@ def require_binding(client: Client, proved: Proved | None) -> None:
 
 
 def note_issued(
-    connection: Connection, jti: str, kind: str, *, client_id: str, grant_id: str | None, now: Millis, seconds: int
+    place: Connection | Tx, jti: str, kind: str, *, client_id: str, grant_id: str | None, now: Millis, seconds: int
 ) -> None:
     """The compact row of a token (invariant I8)."""
-    tx_of(connection).append(
+    tx_of(place).append(
         issued_table,
         {
             "jti": jti, "client_id": client_id, "grant_id": grant_id, "kind": kind, "issued_at": now,
