@@ -271,8 +271,8 @@ class FrontTable:
             return problem_reply(problem, request_id=about.request_id)
         except Exception:
             log.exception("unexpected", path=call.path, request_id=about.request_id)
-            problem = Internal(f"Quote this reference when you ask: {about.request_id}")
-            return problem_reply(problem, request_id=about.request_id)
+            internal = Internal(f"Quote this reference when you ask: {about.request_id}")
+            return problem_reply(internal, request_id=about.request_id)
         finally:
             context.request.reset(token)
 

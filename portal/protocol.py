@@ -118,11 +118,11 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head is whole: collect the request, or let uvicorn make its cycle."""
-        methods = self._short_way()
+        target, _, query = self.url.partition(b"?")
+        methods = self._short_way(target)
         if methods is None:
             super().on_headers_complete()
             return
-        target, _, query = self.url.partition(b"?")
         scope = self.scope
         scope["method"] = self.parser.get_method().decode("ascii")
         scope["path"] = target.decode("ascii")
@@ -132,13 +132,13 @@ class GuardedProtocol(HttpToolsProtocol):
             scope["extensions"] = self._extensions
         self.cycle = Collected(methods, scope, keep_alive=self.parser.should_keep_alive())
 
-    def _short_way(self) -> Methods | None:
+    def _short_way(self, target: bytes) -> Methods | None:
         front, url, before = self._front, self.url, self.cycle
         if (
             front is None
             or not 0 <= self._length <= FORM_LIMIT
-            or not url.startswith(b"/")
-            or b"%" in url.partition(b"?")[0]
+            or not target.startswith(b"/")
+            or b"%" in target
             or b"#" in url
             or not url.isascii()
             or (before is not None and not before.response_complete)
@@ -147,7 +147,7 @@ class GuardedProtocol(HttpToolsProtocol):
             or self.parser.get_http_version() != "1.1"
         ):
             return None
-        return front.find(url.partition(b"?")[0].decode("ascii"))
+        return front.find(target.decode("ascii"))
 
     def on_body(self, body: bytes) -> None:
         """A part of the body; its size is the application's to limit, or was announced to be small."""
@@ -238,14 +238,13 @@ class GuardedProtocol(HttpToolsProtocol):
 def _resumed(coroutine: Coroutine[Any, Any, Reply], waits_for: Any) -> Generator[Any, Any, Reply]:
     """Go on with a coroutine whose first step has been taken and waits for something."""
     while True:
+        thrown: BaseException | None = None
         try:
             sent = yield waits_for
-        except BaseException as error:
-            step, value = coroutine.throw, error
-        else:
-            step, value = coroutine.send, sent
+        except BaseException as error:  # a cancellation is the coroutine's to hear
+            thrown = error
         try:
-            waits_for = step(value)
+            waits_for = coroutine.send(sent) if thrown is None else coroutine.throw(thrown)
         except StopIteration as done:
             reply: Reply = done.value
             return reply
