@@ -101,7 +101,9 @@ class Signer:
     __slots__ = ("_sign", "alg", "headers", "kid")
 
     def __init__(self, private: PrivateKey, *, kid: str, alg: str) -> None:
-        self._sign = _how_to_sign(private, alg)  # decided once: asking an abstract class what it is costs at each signature
+        self._sign = _how_to_sign(
+            private, alg
+        )  # decided once: asking an abstract class what it is costs at each signature
         self.kid = kid
         self.alg = alg
         self.headers: dict[str, str] = {}
