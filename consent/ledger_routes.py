@@ -7,6 +7,7 @@ tiles come from memory. What the newest published size does not cover is 404 and
 from collections.abc import Mapping
 from typing import Any
 
+from consent.witnessing import Witnesses
 from kit.db import Database, Tx
 from kit.front import Call, Handler, Reply
 from kit.problems import NotFound, Unavailable
@@ -25,11 +26,13 @@ _VKEY = [_TEXT, (b"cache-control", b"public, max-age=300"), _OPEN]
 _ADDED = [_TEXT, (b"cache-control", b"no-store")]
 
 
-def checkpoint_handler(logs: Logs, name: str = MAIN) -> Handler:
-    """The newest signed checkpoint."""
+def checkpoint_handler(logs: Logs, name: str = MAIN, *, witnesses: Witnesses | None = None) -> Handler:
+    """The newest signed checkpoint, with the cosignatures it has so far."""
 
     async def checkpoint(_call: Call) -> Reply:
-        return Reply(200, (await logs.published(name)).note, _CHECKPOINT)
+        published = await logs.published(name)
+        note = published.note if witnesses is None else await witnesses.note(published)
+        return Reply(200, note, _CHECKPOINT)
 
     return checkpoint
 
@@ -107,7 +110,8 @@ _NOT_THERE = {
 CHECKPOINT_OPERATION = _operation(
     "ledger_checkpoint",
     "The ledger's signed checkpoint",
-    "A signed note (c2sp.org/tlog-checkpoint): origin, tree size, root hash, an Ed25519 signature. Ask anew each time.",
+    "A signed note (c2sp.org/tlog-checkpoint): origin, tree size, root hash, our Ed25519 signature, and the "
+    "cosignatures of witnesses once they have come (c2sp.org/tlog-cosignature). Ask anew each time.",
     "text/plain",
     "localhost:8080/ledger\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n\n— localhost:8080/ledger …\n",
 )

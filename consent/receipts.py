@@ -14,6 +14,7 @@ A receipt is evidence of an event, not the consent: it is made from what is stor
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from consent import agreements, records
@@ -21,6 +22,8 @@ from consent.errors import ReceiptNotReady, UnknownConsent
 from consent.iso27560 import RECEIPT_PROFILE, fields
 from consent.ledger import commitment
 from consent.records import StoredEvent
+from consent.trust import Quorum
+from consent.witnessing import Witnesses
 from keys import sdjwt
 from keys.envelope import Sealer
 from keys.ring import KeyRing
@@ -29,11 +32,12 @@ from kit.db import Database, Session
 from kit.encoding import b64url, canonical
 from kit.tlog import reading
 from kit.tlog.log import MAIN
+from kit.tlog.proof import parse_proof
 
 FORMAT: Final = "sekisho-consent-receipt/1"
 MEDIA_TYPE: Final = "application/vnd.sekisho.consent-receipt+json"
 VCT: Final = "urn:sekisho:consent-receipt:27560:1"
-ALWAYS_SHOWN: Final = frozenset({"receipt_profile", "commitment", "iat"})
+ALWAYS_SHOWN: Final = frozenset({"receipt_profile", "commitment", "iat", "witnesses"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +60,29 @@ class _Material:
 class Receipts:
     """Makes receipts."""
 
-    def __init__(self, database: Database, sealer: Sealer, ring: KeyRing, clock: Clock, *, issuer: str) -> None:
+    def __init__(
+        self,
+        database: Database,
+        sealer: Sealer,
+        ring: KeyRing,
+        clock: Clock,
+        *,
+        issuer: str,
+        witnesses: Witnesses | None = None,
+    ) -> None:
         self._database = database
         self._sealer = sealer
         self._ring = ring
         self._clock = clock
         self._issuer = issuer
+        self._witnesses = witnesses
 
     async def make(self, consent_id: str, *, account_id: str, event_id: str | None = None) -> Receipt:
         """The receipt of an event of this resident's consent; of the newest event if none is named.
 
         Raises UnknownConsent, or ReceiptNotReady while the ledger has not laid the entry (PostgreSQL: under a second).
         """
-        material = await self._database.read(_gather, self._sealer, consent_id, account_id, event_id)
+        material = await self._database.read(_gather, self._sealer, consent_id, account_id, event_id, self._witnesses)
         return self._seal(material)
 
     def _seal(self, material: _Material) -> Receipt:
@@ -80,6 +94,8 @@ class Receipts:
             "receipt_profile": RECEIPT_PROFILE,
             "commitment": value,
         }
+        if self._witnesses is not None and self._witnesses.policy is not None:
+            shown["witnesses"] = _stated(self._witnesses.quorum(parse_proof(material.proof).checkpoint))
         hidden = fields(event, material.body, issuer=self._issuer)
         credential = sdjwt.issue(
             {**shown, **hidden}, list(hidden), sign=self._ring.sign_jwt, vct=VCT, salts=lambda _: b64url(os.urandom(16))
@@ -99,14 +115,28 @@ class Receipts:
         return Receipt(name, content, event["record"], event["event"])
 
 
-def _gather(session: Session, sealer: Sealer, consent_id: str, account_id: str, event_id: str | None) -> _Material:
+def _stated(quorum: Quorum) -> dict[str, Any]:
+    """What a receipt says about its witnesses; the cosignatures themselves are in the proof."""
+    return {"quorum": quorum.met, "cosigned": [each.witness for each in quorum.cosigned], "of": quorum.witnesses}
+
+
+def _gather(
+    session: Session,
+    sealer: Sealer,
+    consent_id: str,
+    account_id: str,
+    event_id: str | None,
+    witnesses: Witnesses | None,
+) -> _Material:
     events = records.history(session, sealer, consent_id, account_id=account_id)
     chosen = [event for event in events if event_id in (None, event.id)]
     if not chosen:
         raise UnknownConsent("This consent has no such event.")
     event = chosen[-1]
     revision = agreements.text_of(session, event.document["revision"])
-    proof = reading.proof_text(session.connection(), MAIN, event.leaf_id)
+    connection = session.connection()
+    vouch = None if witnesses is None else partial(witnesses.vouch, connection)
+    proof = reading.proof_text(connection, MAIN, event.leaf_id, vouch=vouch)
     if proof is None:
         raise ReceiptNotReady("Try again in a second.", headers={"Retry-After": "1"})
     return _Material(event, revision.body, proof)

@@ -1,6 +1,7 @@
 """The part of the settings that belongs to consent. Loaded by the portal; nothing here reads the environment."""
 
 from datetime import timedelta
+from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -27,4 +28,20 @@ class ConsentSettings(BaseModel):
     )
     decisions_kept: int = Field(
         default=100_000, ge=1, description="Consents kept in memory for decisions, checked against the change counter"
+    )
+    witness_policy: Path | None = Field(
+        default=None,
+        description="Witness policy file (c2sp.org/tlog-policy): who is asked to cosign the ledger, and the quorum",
+    )
+    witness_every: timedelta = Field(
+        default=timedelta(seconds=30), description="How often witnesses are asked to cosign the newest checkpoint"
+    )
+    witness_timeout: timedelta = Field(
+        default=timedelta(seconds=10), description="How long one witness may take to answer"
+    )
+    witness_name: str | None = Field(
+        default=None, description="Our name as a witness of other logs; without it the issuer's host and /witness"
+    )
+    witness_logs: tuple[str, ...] = Field(
+        default=(), description="Verifier keys of the other logs that we witness at /witness/add-checkpoint"
     )

@@ -20,13 +20,25 @@ from consent.ledger_routes import (
 from consent.receipts import Receipts
 from consent.routes import operator_router, public_router, resident_router, service_router
 from consent.settings import ConsentSettings
+from consent.witness import (
+    ADD_CHECKPOINT_OPERATION,
+    WITNESS_OPERATION,
+    Witness,
+    add_checkpoint_handler,
+    witness_handler,
+)
+from consent.witnessing import Witnesses
 from identity.bearer import Bearer
 from identity.clients import Clients
 from identity.oauth.details import DetailTypes
 from keys.envelope import Sealer
 from keys.ring import KeyRing
+from kit.fetch import Fetcher
 from kit.host import Host
+from kit.problems import Invalid
+from kit.tlog.errors import BadLog
 from kit.tlog.log import MAIN, Logs
+from kit.tlog.policy import parse_policy
 
 SEQUENCE_EVERY = 0.25  # PostgreSQL: a leaf is in a signed tree well within a second
 SWEEP_CHUNK = 50
@@ -44,10 +56,12 @@ def include(host: Host) -> None:
     origin = log_origin(host.issuer, settings)
     logs = Logs(database)
     decisions = Decisions(database, clock, size=settings.decisions_kept)
-    receipts = Receipts(database, sealer, ring, clock, issuer=host.issuer)
+    witnesses = _witnesses(host, logs)
+    receipts = Receipts(database, sealer, ring, clock, issuer=host.issuer, witnesses=witnesses)
     host.provide(Logs, logs)
     host.provide(Decisions, decisions)
     host.provide(Receipts, receipts)
+    host.provide(Witnesses, witnesses)
     host.get(DetailTypes).register(TYPE, DataUseChecker())
 
     async def open_logs() -> None:  # after keys are loaded: registration order is floor order
@@ -58,7 +72,9 @@ def include(host: Host) -> None:
 
     host.on_start(open_logs)
 
-    host.front("GET", "/ledger/checkpoint", "public", checkpoint_handler(logs), CHECKPOINT_OPERATION)
+    host.front(
+        "GET", "/ledger/checkpoint", "public", checkpoint_handler(logs, witnesses=witnesses), CHECKPOINT_OPERATION
+    )
     host.front("GET", "/ledger/vkey", "public", vkey_handler(logs), VKEY_OPERATION)
     host.front("GET", "/ledger/tile/", "public", tile_handler(logs, "/ledger/"), TILE_OPERATION, prefix=True)
     if settings.ledger_add_for_tests:
@@ -68,6 +84,7 @@ def include(host: Host) -> None:
         host.front("GET", f"{prefix}vkey", "public", vkey_handler(logs, TEST_LOG), VKEY_OPERATION)
         tiles = tile_handler(logs, prefix, TEST_LOG)
         host.front("GET", f"{prefix}tile/", "public", tiles, TILE_OPERATION, prefix=True)
+    _witness(host)
     decide = decision_handler(host.get(Bearer), decisions)
     host.front("POST", "/api/consent/decision", "service", decide, DECISION_OPERATION)
 
@@ -85,6 +102,8 @@ def include(host: Host) -> None:
     host.job("consent.sweep", settings.expiry_every.total_seconds(), sweep)
     if not database.single_writer:
         host.job("ledger.sequence", SEQUENCE_EVERY, logs.sequence)
+    if witnesses.policy is not None:
+        host.job("ledger.witnesses", settings.witness_every.total_seconds(), witnesses.gather)
     host.problems(
         errors.UnknownAgreement,
         errors.UnknownConsent,
@@ -94,3 +113,29 @@ def include(host: Host) -> None:
         errors.BadConsent,
         errors.ReceiptNotReady,
     )
+
+
+def _witnesses(host: Host, logs: Logs) -> Witnesses:
+    """Who cosigns our ledger, by the policy file."""
+    settings: ConsentSettings = host.settings.consent
+    path = settings.witness_policy
+    try:
+        policy = None if path is None else parse_policy(path.read_bytes())
+        seconds = settings.witness_timeout.total_seconds()
+        return Witnesses(host.db, logs, policy, fetcher=host.get(Fetcher), timeout=seconds)
+    except BadLog as bad:
+        raise Invalid(f"The witness policy {path} does not hold: {bad}") from bad
+
+
+def _witness(host: Host) -> None:
+    """We as a witness of other logs. Without configured logs every origin is unknown here."""
+    settings: ConsentSettings = host.settings.consent
+    name = settings.witness_name or f"{urlsplit(host.issuer).netloc}/witness"
+    try:
+        witness = Witness(host.db, host.clock, host.get(KeyRing), name=name, vkeys=settings.witness_logs)
+    except BadLog as bad:
+        raise Invalid(f"A verifier key in witness_logs does not hold: {bad}") from bad
+    host.provide(Witness, witness)
+    host.on_start(witness.start)
+    host.front("POST", "/witness/add-checkpoint", "public", add_checkpoint_handler(witness), ADD_CHECKPOINT_OPERATION)
+    host.front("GET", "/witness/", "public", witness_handler(witness), WITNESS_OPERATION, prefix=True)

@@ -26,7 +26,7 @@ from keys.envelope import TOPIC, Sealer
 from keys.errors import BadToken
 from keys.hashing import derive
 from keys.lifecycle import State, verifies
-from keys.notes import LogSigner
+from keys.notes import LogSigner, WitnessSigner
 from keys.signing import PublicKey, Signer, from_bytes, header
 from kit.clock import Clock, Millis
 from kit.db import Database, Session
@@ -211,3 +211,13 @@ class KeyRing:
             seed = derive(self._secret, f"log/{origin}")
             signer = self._logs[origin] = LogSigner(origin, Ed25519PrivateKey.from_private_bytes(seed))
         return signer
+
+    def witness_signer(self, name: str) -> WitnessSigner:
+        """The Ed25519 key of this city as a witness of other logs, derived from the witness's name.
+
+        It is no log's key: an Ed25519 cosigner has a key of its own (c2sp.org/tlog-cosignature).
+        """
+        if self._secret is None:
+            raise RuntimeError("keys are not loaded yet: start the host first")
+        seed = derive(self._secret, f"witness/{name}")
+        return WitnessSigner(name, Ed25519PrivateKey.from_private_bytes(seed))

@@ -5,13 +5,14 @@ Every function takes a Core connection first and reads only what a published che
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Select, func, select
 
 from kit.db import Quick
 from kit.tlog.errors import BadLog
-from kit.tlog.merkle import RightEdge, node_hash, prove_inclusion, subtrees
+from kit.tlog.merkle import RightEdge, node_hash, prove_consistency, prove_inclusion, subtrees
 from kit.tlog.proof import format_proof
 from kit.tlog.tables import leaves, nodes
 from kit.tlog.tiles import HEIGHT, WIDTH, Tile, encode_bundle
@@ -109,12 +110,21 @@ def inclusion_proof(connection: Connection, log: str, index: int, size: int) -> 
     return prove_inclusion(index, size, Subtrees(connection, log))
 
 
-def proof_text(connection: Connection, log: str, leaf_id: str) -> str | None:
-    """The tlog-proof of a leaf under the newest checkpoint; None while the leaf waits."""
+def consistency_proof(connection: Connection, log: str, older: int, newer: int) -> list[bytes]:
+    """Proof that the tree of size `newer` begins with the tree of size `older`."""
+    return prove_consistency(older, newer, Subtrees(connection, log)) if older < newer else []
+
+
+def proof_text(
+    connection: Connection, log: str, leaf_id: str, *, vouch: Callable[[int, Published], Published] | None = None
+) -> str | None:
+    """The tlog-proof of a leaf under the newest checkpoint, or the one `vouch` prefers; None while the leaf waits."""
     index = index_of(connection, leaf_id)
     published = latest(connection, log)
     if index is None or published is None or index >= published.size:
         return None
+    if vouch is not None:
+        published = vouch(index, published)
     return format_proof(index, inclusion_proof(connection, log, index, published.size), published.note)
 
 

@@ -1,6 +1,9 @@
-"""The log's three tables. Rows are only ever added; on PostgreSQL a leaf's index is filled in once."""
+"""The log's tables. Rows are only ever added; on PostgreSQL a leaf's index is filled in once.
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, Table
+What a witness remembers of other logs is the exception: one row for each, replaced by compare and swap.
+"""
+
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, Table, Text
 
 from kit.db import metadata
 
@@ -38,4 +41,27 @@ checkpoints = Table(
     Column("note", LargeBinary, nullable=False),
     sqlite_with_rowid=False,
     comment="Every checkpoint ever published, with our signature",
+)
+
+cosignatures = Table(
+    "kit_log_cosignature",
+    metadata,
+    Column("log", String(32), primary_key=True),
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("witness", String(400), primary_key=True),
+    Column("time", BigInteger, nullable=False),
+    Column("line", Text, nullable=False),
+    sqlite_with_rowid=False,
+    comment="Verified cosignatures on our checkpoints; witness is its verifier key's text, time is in seconds",
+)
+
+witnessed = Table(
+    "kit_witness_log",
+    metadata,
+    Column("origin", String(400), primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("root", LargeBinary, nullable=False),
+    Column("note", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+    comment="Other logs that we witness: the latest tree cosigned. Replaced in one statement that compares the old one",
 )

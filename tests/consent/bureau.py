@@ -33,6 +33,7 @@ from keys.settings import KeysSettings
 from kit.audit import AuditEntry, AuditTrail, entries, seal_pending
 from kit.clock import FrozenClock
 from kit.db import Database, Session
+from kit.fetch import Fetcher
 from kit.front import FrontTable
 from kit.host import ANONYMOUS, Actor, Host
 from kit.tlog import reading
@@ -244,14 +245,17 @@ class Bureau:
 
 
 @asynccontextmanager
-async def open_bureau(db: Database, clock: FrozenClock, *, load_tests: bool = False) -> AsyncIterator[Bureau]:
+async def open_bureau(
+    db: Database, clock: FrozenClock, *, load_tests: bool = False, **consent: Any
+) -> AsyncIterator[Bureau]:
     """Compose keys, identity and consent over a started database, with one approved agreement."""
     settings = SimpleNamespace(
         keys=KeysSettings(root_key=SecretStr(new_text())),
         identity=IdentitySettings(),
-        consent=ConsentSettings(ledger_add_for_tests=load_tests),
+        consent=ConsentSettings(ledger_add_for_tests=load_tests, **consent),
     )
     host = Host(db, clock, settings, ISSUER)
+    host.provide(Fetcher, Fetcher())
     trail = AuditTrail(db, clock)
     parts = (("keys", keys_wiring.include), ("identity", identity_wiring.include), ("consent", consent_wiring.include))
     for package, include in parts:

@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,10 @@ import pytest
 from kit.tlog.proof import parse_proof, verify_proof
 from tests.kit.tlog_support import TestKey
 from tests.support.log_directory import served, write_log
-from tests.support.server import Served
+from tests.support.peers import needs
+from tests.support.server import CITY_ENVIRON, Served
 from tests.support.source import ROOT
-from tests.support.witness import Stand
+from tests.support.witness import Stand, go_witness
 
 KEY = TestKey("city.example/log")
 ENTRIES = [b"entry %d" % n for n in range(300)]
@@ -296,3 +298,41 @@ def test_verify_states_the_quorum_and_refuses_a_wrong_cosignature(log: Path, tmp
     assert (done.returncode, told(done)["check"]) == (1, "cosignature")
     done = ledger("verify", "--url", copy, "--vkey", KEY.vkey)  # nobody asked for that witness: unknown to us
     assert done.returncode == 0
+
+
+@needs("go")
+def test_a_served_ledger_is_cosigned_by_a_witness_of_other_make(tmp_path: Path) -> None:
+    """The real command with a policy file: cosignatures appear under the same text, `verify --quorum` is content."""
+    data, policy = tmp_path / "data", tmp_path / "policy"
+    server = Served(data).start()
+    vkey = httpx2.get(f"{server.url}/ledger/vkey").text.strip()
+    bare = httpx2.get(f"{server.url}/ledger/checkpoint").text
+    server.stop()
+    with go_witness("w.example/one", vkey) as (witness, url):
+        policy.write_text(f"log {vkey}\nwitness one {witness} {url}\nquorum one\n")
+        settings = {"SEKISHO_CONSENT__WITNESS_POLICY": str(policy), "SEKISHO_CONSENT__WITNESS_EVERY": "PT0.2S"}
+        server = Served(data, environ=CITY_ENVIRON | settings).start()
+        try:
+            ends = time.monotonic() + 20
+            while (note := httpx2.get(f"{server.url}/ledger/checkpoint").text) == bare and time.monotonic() < ends:
+                time.sleep(0.1)
+            assert note.startswith(bare)
+            done = ledger("verify", "--url", f"{server.url}/ledger", "--policy", policy, "--quorum", "--json")
+            assert done.returncode == 0, done.stderr
+            assert (told(done)["quorum"], told(done)["cosigned"][0]["witness"]) == (True, "w.example/one")
+        finally:
+            server.stop()
+
+
+def test_a_policy_that_does_not_hold_ends_serve_in_one_line(tmp_path: Path) -> None:
+    policy = tmp_path / "policy"
+    policy.write_text("quorum nobody\n")
+    environ = {key: value for key, value in os.environ.items() if not key.startswith("SEKISHO_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "portal", "serve", "--data", tmp_path / "data", "--port", "0"],
+        cwd=ROOT, env=environ | {"SEKISHO_CONSENT__WITNESS_POLICY": str(policy)}, capture_output=True, text=True,
+        timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "line 1: nobody is not defined above" in done.stderr
+    assert "Traceback" not in done.stderr
