@@ -8,6 +8,7 @@ that is not in the database (NIST SP 800-63B section 3.1.1.2), after Unicode nor
 
 import asyncio
 import contextlib
+import hashlib
 import hmac
 import os
 import re
@@ -45,6 +46,30 @@ def same(a: str | bytes, b: str | bytes) -> bool:
     return hmac.compare_digest(left, right)
 
 
+class Keyed:
+    """HMAC-SHA-256 (RFC 2104 section 2) under one key, whose two blocks are hashed once.
+
+    A request digests up to ten values. `hmac.digest` gives up the interpreter each time, and a copy of the library's
+    object costs four times as much as the hashing; the tests hold this against both and against RFC 4231.
+    """
+
+    __slots__ = ("_inner", "_outer")
+
+    def __init__(self, key: bytes) -> None:
+        block = hashlib.sha256(key).digest() if len(key) > 64 else key
+        block = block.ljust(64, b"\0")
+        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
+        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+
+    def __call__(self, message: bytes) -> bytes:
+        """The 32 bytes of the code."""
+        inner = self._inner.copy()
+        inner.update(message)
+        outer = self._outer.copy()
+        outer.update(inner.digest())
+        return outer.digest()
+
+
 class TokenHasher:
     """Keyed digests of what must be recognised but not stored. The label says what for."""
 
@@ -52,7 +77,7 @@ class TokenHasher:
 
     def __init__(self, secret: bytes | None = None) -> None:
         self._secret = secret
-        self._keys: dict[str, hmac.HMAC] = {}
+        self._keys: dict[str, Keyed] = {}
 
     def __repr__(self) -> str:
         return "TokenHasher()"
@@ -70,17 +95,14 @@ class TokenHasher:
         keyed = self._keys.get(label)
         if keyed is None:
             keyed = self._derive(label)
-        # A copy of the keyed state: half the cost of hmac.digest, which also gives up the interpreter each time.
-        keyed = keyed.copy()
-        keyed.update(value.encode())
-        return keyed.digest()
+        return keyed(value.encode())
 
-    def _derive(self, label: str) -> hmac.HMAC:
+    def _derive(self, label: str) -> Keyed:
         if self._secret is None:
             raise RuntimeError("keys are not loaded yet: start the host first")
         if not _LABEL.fullmatch(label) or len(self._keys) >= _MAX_LABELS:
             raise ValueError("a label is a short constant of lower-case letters, digits, dots and hyphens")
-        keyed = self._keys[label] = hmac.new(derive(self._secret, f"digest/{label}"), digestmod="sha256")
+        keyed = self._keys[label] = Keyed(derive(self._secret, f"digest/{label}"))
         return keyed
 
 

@@ -1,6 +1,7 @@
 """Keyed digests with separate labels; passwords behind a bounded pool."""
 
 import asyncio
+import hmac
 import pickle
 import threading
 
@@ -10,7 +11,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keys.hashing import Passwords, TokenHasher, derive, same
+from keys.hashing import Keyed, Passwords, TokenHasher, derive, same
 from kit.problems import Unavailable
 
 pytestmark = pytest.mark.anyio
@@ -158,3 +159,27 @@ def test_secrets_are_not_shown_or_pickled() -> None:
     assert repr(Passwords(SECRET)) == "Passwords()"
     with pytest.raises(TypeError):
         pickle.dumps(TokenHasher(SECRET))
+
+
+@pytest.mark.parametrize(
+    ("key", "message", "expected"),
+    [
+        (b"\x0b" * 20, b"Hi There", "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"),
+        (b"Jefe", b"what do ya want for nothing?", "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"),
+        (b"\xaa" * 20, b"\xdd" * 50, "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe"),
+        (
+            b"\xaa" * 131, b"Test Using Larger Than Block-Size Key - Hash Key First",
+            "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54",
+        ),
+    ],
+)  # fmt: skip
+def test_the_keyed_digest_is_hmac_sha_256(key: bytes, message: bytes, expected: str) -> None:
+    """RFC 4231 sections 4.2, 4.3, 4.4 and 4.7."""
+    keyed = Keyed(key)
+    assert keyed(message).hex() == expected
+    assert keyed(message).hex() == expected  # its state is not used up
+
+
+@given(st.binary(max_size=200), st.binary(max_size=400))
+def test_the_keyed_digest_equals_the_library_s(key: bytes, message: bytes) -> None:
+    assert Keyed(key)(message) == hmac.digest(key, message, "sha256")
