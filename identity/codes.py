@@ -42,6 +42,8 @@ class Authorized:
     acr: str
     amr: tuple[str, ...]
     dpop_jkt: str | None
+    userinfo_claims: tuple[str, ...] = ()
+    id_token_claims: tuple[str, ...] = ()
 
     def pack(self) -> str:
         """As JSON text, for a row."""
@@ -51,8 +53,8 @@ class Authorized:
 def unpack(text: str) -> Authorized:
     """Read what `pack` wrote."""
     raw: dict[str, Any] = orjson.loads(text)
-    for name in ("scopes", "details", "resources", "amr"):
-        raw[name] = tuple(raw[name])
+    for name in ("scopes", "details", "resources", "amr", "userinfo_claims", "id_token_claims"):
+        raw[name] = tuple(raw.get(name, ()))
     return Authorized(**raw)
 
 

@@ -21,6 +21,7 @@ from sqlmodel import SQLModel
 from identity import clients, codes, grants
 from identity.clients import Client
 from identity.errors import UnknownInteraction
+from identity.oauth.answers import Answers
 from identity.oauth.errors import (
     AccessDenied,
     InvalidRequestUri,
@@ -28,6 +29,7 @@ from identity.oauth.errors import (
     LoginRequired,
     OAuthError,
     UnauthorizedClient,
+    UnmetAuthentication,
 )
 from identity.oauth.hints import opened, sealed
 from identity.oauth.request import AuthorizationRequest, unpack
@@ -64,6 +66,11 @@ class Interaction:
     def scopes(self) -> tuple[str, ...]:
         """The scopes asked for."""
         return self.request.scopes
+
+    @property
+    def learns(self) -> tuple[str, ...]:
+        """The scopes asked for, and each claim that none of them covers as `claim:<name>`."""
+        return self.request.remembered
 
     @property
     def details(self) -> list[dict[str, Any]]:
@@ -115,9 +122,9 @@ class Interactions:
     """The state machine, with what it needs to issue codes."""
 
     def __init__(
-        self, issuer: str, settings: IdentitySettings, hasher: TokenHasher, sealer: Sealer, clock: Clock
+        self, settings: IdentitySettings, hasher: TokenHasher, sealer: Sealer, clock: Clock, answers: Answers
     ) -> None:
-        self._issuer = issuer
+        self._answers = answers
         self._settings = settings
         self._hasher = hasher
         self._sealer = sealer
@@ -216,6 +223,8 @@ class Interactions:
             if request.hinted_subject not in (None, pairwise(self._hasher, account_id, client.sector)):
                 # OpenID Connect Core section 3.1.2.1: id_token_hint names somebody else.
                 raise LoginRequired("somebody else signed in than id_token_hint names")
+            if request.unmet(acr):
+                raise UnmetAuthentication("acr: the level was not reached")
             if not set(scopes) <= set(request.scopes):
                 raise InvalidScope("more scopes were granted than asked for")
             if details and not client.may_use_data:
@@ -236,7 +245,7 @@ class Interactions:
             place,
             account_id=account_id,
             client_id=client.id,
-            scopes=scopes,
+            scopes=(*scopes, *request.remembered[len(request.scopes) :]),
             details=details,
             consent_ids=consent_ids,
             actor=actor,
@@ -255,7 +264,7 @@ class Interactions:
             scopes=scopes,
             details=details,
         )
-        return request.answered(self._issuer, code=code)
+        return self._answers.url(request, code=code)
 
     def refuse(
         self,
@@ -299,6 +308,8 @@ class Interactions:
             acr=acr,
             amr=tuple(amr),
             dpop_jkt=request.dpop_jkt,
+            userinfo_claims=request.userinfo_claims,
+            id_token_claims=request.id_token_claims,
         )
         return codes.issue(
             connection,
@@ -327,7 +338,7 @@ class Interactions:
             detail={"client": interaction.client_id, "error": error.code},
             outcome=error.code,
         )
-        return interaction.request.answered(self._issuer, **error.body())
+        return self._answers.url(interaction.request, **error.body())
 
     def _close(self, connection: Connection, interaction: Interaction, to: Status, account_id: str | None) -> None:
         # The page may be sent twice at once: only one of them closes the interaction (invariant I7).
@@ -346,7 +357,7 @@ def needs_page(request: AuthorizationRequest, client: Client | None, remembered:
         return True
     if client is not None and client.first_party and "offline_access" not in request.scopes:
         return False
-    return remembered is None or not set(request.scopes) <= set(remembered.scopes)
+    return remembered is None or not set(request.remembered) <= set(remembered.scopes)
 
 
 def _par_open(connection: Connection, par: bytes) -> bool:

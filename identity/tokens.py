@@ -11,7 +11,7 @@ token that once was good can raise the alarm of reuse; the row of its family hol
 import hashlib
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,9 @@ from kit.ids import new_id
 
 _REFRESH = re.compile(r"skr_([0-9a-z]{26})\.([0-9]{1,9})\.[A-Za-z0-9_-]{43}\.([A-Za-z0-9_-]{22})", re.ASCII)
 _HALF = {"EdDSA": hashlib.sha512, "ES256": hashlib.sha256, "RS256": hashlib.sha256, "PS256": hashlib.sha256}
+
+
+_NOTHING: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,8 @@ class Tokens:
             claims["auth_time"] = authorized.auth_at // 1000
             claims["acr"] = authorized.acr
             claims["amr"] = authorized.amr
+            if authorized.userinfo_claims:
+                claims["claims"] = {"userinfo": authorized.userinfo_claims}  # asked for one by one
             if authorized.details:
                 claims["authorization_details"] = authorized.details
         if jkt is not None:
@@ -108,12 +113,14 @@ class Tokens:
         access_token: str,
         now: Millis,
         with_nonce: bool,
+        told: Mapping[str, Any] = _NOTHING,
     ) -> str:
         """A signed ID token (OpenID Connect Core sections 2 and 3.1.3.6); at refresh without nonce (section 12.2)."""
         alg = client.id_token_alg or self._default_alg
         issued_at = now // 1000
         half = _HALF[alg](access_token.encode()).digest()
         claims: dict[str, Any] = {
+            **told,
             "iss": self.issuer,
             "sub": self.subject(account_id, client.sector),
             "aud": client.id,

@@ -11,6 +11,7 @@ from identity.enrolment_routes import enrolment_router
 from identity.enrolments import Enrolments
 from identity.interaction import Interactions
 from identity.oauth import endpoints, housekeeping, metadata
+from identity.oauth.answers import Answers
 from identity.oauth.authorize import Authorize
 from identity.oauth.client_auth import ClientAuth
 from identity.oauth.details import DetailTypes
@@ -19,11 +20,14 @@ from identity.oauth.grants.authorization_code import AuthorizationCode
 from identity.oauth.grants.client_credentials import ClientCredentials
 from identity.oauth.grants.refresh_token import RefreshToken
 from identity.oauth.introspection import Introspection
-from identity.oauth.pages import ErrorPage
+from identity.oauth.pages import ErrorPage, FormPost
 from identity.oauth.par import PushedRequests
 from identity.oauth.registration import ClientRegistration
+from identity.oauth.request_objects import RequestObjects
 from identity.oauth.revocation import Revocation
 from identity.oauth.token import TokenEndpoint
+from identity.oidc.hints import IdTokenHints
+from identity.oidc.id_token_claims import IdTokenClaims
 from identity.oidc.userinfo import UserInfo
 from identity.remote_keys import RemoteKeys
 from identity.routes import operator_router
@@ -52,12 +56,13 @@ def include(host: Host) -> None:
 
     clients = Clients(db, hasher, clock, settings)
     types = DetailTypes()
-    interactions = Interactions(issuer, settings, hasher, sealer, clock)
+    page, form = ErrorPage(), FormPost()
+    answers = Answers(issuer, sealer, ring, clients, clock, form, page)
+    interactions = Interactions(settings, hasher, sealer, clock, answers)
     tokens = Tokens(issuer, settings, ring, hasher, ID_TOKEN_ALGS[0])
     dpop = Dpop(issuer, settings, hasher)
     access_tokens = AccessTokens(issuer, db, ring, clients, clock)
     bearer = Bearer(issuer, access_tokens, dpop, db, clock)
-    page = ErrorPage()
     host.provide(Clients, clients)
     host.provide(DetailTypes, types)
     host.provide(Interactions, interactions)
@@ -65,11 +70,14 @@ def include(host: Host) -> None:
     host.provide(AccessTokens, access_tokens)
     host.provide(Bearer, bearer)
     host.provide(ErrorPage, page)
+    host.provide(FormPost, form)
 
     remote = RemoteKeys(host.get(Fetcher), clock)
     client_keys = ClientKeys(remote)
+    hints = IdTokenHints(issuer, ring)
+    objects = RequestObjects(issuer, client_keys, host.get(Fetcher), clock)
     auth = ClientAuth(issuer, settings, clients, client_keys, hasher, db, clock)
-    pushed = PushedRequests(settings, db, clock, hasher, sealer, auth, dpop, types, host.get(Crowd))
+    pushed = PushedRequests(settings, db, clock, hasher, sealer, auth, objects, hints, dpop, types, host.get(Crowd))
     authorize = Authorize(
         issuer,
         db,
@@ -77,19 +85,22 @@ def include(host: Host) -> None:
         clients,
         host.get(Sessions),
         interactions,
+        answers,
+        objects,
         pushed,
         types,
         tokens,
-        ring,
+        hints,
         page,
         host.get(Crowd),
     )
+    told = IdTokenClaims(db, sealer)
     token = TokenEndpoint(
         auth,
         dpop,
         {
-            "authorization_code": AuthorizationCode(db, clock, settings, hasher, tokens),
-            "refresh_token": RefreshToken(db, clock, settings, tokens),
+            "authorization_code": AuthorizationCode(db, clock, settings, hasher, tokens, told),
+            "refresh_token": RefreshToken(db, clock, settings, tokens, told),
             "client_credentials": ClientCredentials(db, clock, settings, tokens),
         },
         ring,
@@ -123,8 +134,9 @@ def include(host: Host) -> None:
         pushed=pushed,
         introspection=Introspection(auth, access_tokens, tokens, db, clock),
         revocation=Revocation(settings, auth, tokens, ring, db, clock),
-        userinfo=UserInfo(bearer, clients, tokens, sealer, db),
+        userinfo=UserInfo(bearer, clients, tokens, sealer, db, ring),
         registration=registration,
+        answers=answers,
         document=metadata.handler(document),
     )
     host.routes("operator", operator_router(db, clock, clients, host.get(Fetcher)))

@@ -20,11 +20,13 @@ import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-import httpcore2
 from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    import httpcore2
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -125,45 +127,13 @@ def judge(url: str, allow: AllowList) -> SplitResult:
     return parts
 
 
-class _Pinned(httpcore2.AsyncNetworkBackend):
-    """Connects to the address that was judged, and to no other."""
-
-    def __init__(self, allow: AllowList) -> None:
-        self._allow = allow
-        self._real = httpcore2.AnyIOBackend()
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore2.AsyncNetworkStream:
-        """Look the name up, judge every answer, take the first."""
-        found = await self.look_up(host, port)
-        if not found:
-            raise FetchRefused("address", f"{host} has no address")
-        if not self._allow.has_name(host):
-            for address in found:
-                # One private answer among public ones is how a name server lies: refuse the whole name.
-                if not is_public(address) and not self._allow.has_address(address):
-                    raise FetchRefused("address", f"{host} leads to {address}, which is not public")
-        return await self._real.connect_tcp(
-            str(found[0]), port, timeout=timeout, local_address=local_address, socket_options=socket_options
-        )
-
-    async def look_up(self, host: str, port: int) -> list[Address]:
-        """Every address of a name."""
-        try:
-            answers = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except OSError as error:
-            raise FetchRefused("address", f"{host} can't be looked up") from error
-        return [ipaddress.ip_address(str(answer[4][0]).partition("%")[0]) for answer in answers]
-
-    async def sleep(self, seconds: float) -> None:
-        """Between tries; there are none."""
-        await asyncio.sleep(seconds)
+async def look_up(host: str, port: int) -> list[Address]:
+    """Every address of a name; raises FetchRefused."""
+    try:
+        answers = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise FetchRefused("address", f"{host} can't be looked up") from error
+    return [ipaddress.ip_address(str(answer[4][0]).partition("%")[0]) for answer in answers]
 
 
 class Fetcher:
@@ -172,7 +142,7 @@ class Fetcher:
     def __init__(self, settings: OutgoingSettings | None = None) -> None:
         self._settings = settings or OutgoingSettings()
         self._allow = AllowList(self._settings.allow)
-        self._pinned = _Pinned(self._allow)
+        self.look_up = look_up
         self._tls: ssl.SSLContext | None = None
         self._gate = asyncio.Semaphore(_AT_ONCE)
 
@@ -198,6 +168,8 @@ class Fetcher:
         return await self._fetch("POST", url, {"content-type": content_type, **(headers or {})}, body, limit)
 
     async def _fetch(self, method: str, url: str, headers: dict[str, str], body: bytes, limit: int) -> Fetched:
+        import httpcore2  # a start that fetches nothing does without
+
         try:
             async with asyncio.timeout(self._settings.seconds), self._gate:
                 return await self._follow(method, url, headers, body, limit)
@@ -220,6 +192,8 @@ class Fetcher:
     async def _once(
         self, method: str, parts: SplitResult, headers: dict[str, str], body: bytes, limit: int
     ) -> tuple[Fetched, str | None]:
+        import httpcore2
+
         url = parts._replace(fragment="").geturl()
         sent = {"host": parts.netloc, "user-agent": "sekisho", "accept-encoding": "identity", **headers}
         if method != "GET":
@@ -227,7 +201,7 @@ class Fetcher:
         async with (
             httpcore2.AsyncConnectionPool(
                 ssl_context=self._trust() if parts.scheme == "https" else None,
-                network_backend=self._pinned,
+                network_backend=self._backend(),
                 max_connections=1,
                 max_keepalive_connections=0,
             ) as pool,
@@ -247,6 +221,33 @@ class Fetcher:
             return Fetched(response.status, b"".join(chunks), content_type), target.decode(
                 "latin-1"
             ) if target else None
+
+    async def _address(self, host: str, port: int) -> Address:
+        """Look the name up once, judge every answer, take the first."""
+        found = await self.look_up(host, port)
+        if not found:
+            raise FetchRefused("address", f"{host} has no address")
+        if not self._allow.has_name(host):
+            for address in found:
+                # One private answer among public ones is how a name server lies: refuse the whole name.
+                if not is_public(address) and not self._allow.has_address(address):
+                    raise FetchRefused("address", f"{host} leads to {address}, which is not public")
+        return found[0]
+
+    def _backend(self) -> "httpcore2.AsyncNetworkBackend":
+        """Connects to the address that was judged, and to no other."""
+        import httpcore2
+
+        real, choose = httpcore2.AnyIOBackend(), self._address
+
+        class Pinned(httpcore2.AsyncNetworkBackend):
+            async def connect_tcp(self, host: str, port: int, *args: Any, **options: Any) -> Any:
+                return await real.connect_tcp(str(await choose(host, port)), port, *args, **options)
+
+            async def sleep(self, seconds: float) -> None:
+                await asyncio.sleep(seconds)
+
+        return Pinned()
 
     def _trust(self) -> ssl.SSLContext:
         if self._tls is None:

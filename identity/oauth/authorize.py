@@ -1,14 +1,14 @@
 """The authorization endpoint: from a browser's request to a code, a page, or an error in the right place.
 
-1. read the parameters, strictly; 2. prove the client; 3. prove the address (until here errors are pages, RFC 6749
-section 4.1.2.1); 4. the checks of `oauth.checks`, or the pushed request; 5. who is signed in; 6. is a page needed;
-7. the code. From 4 on errors go to the client, with `state` and `iss` (RFC 9207).
+1. read the parameters, strictly; 2. prove the client, and read the signed object if the request is one; 3. prove the
+address (until here errors are pages, RFC 6749 section 4.1.2.1); 4. the checks of `oauth.checks`, or the pushed request;
+5. who is signed in; 6. is a page needed; 7. the code. From 4 on errors go to the client, with `state` and `iss` (RFC
+9207), in the way it asked to be answered (`oauth.answers`).
 
 One write does 6 and 7, so that a revoked grant never yields a code.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
 from urllib.parse import urlencode
 
 from sqlalchemy import Connection
@@ -17,6 +17,7 @@ from identity import grants
 from identity.clients import Client, Clients
 from identity.crowd import Crowd
 from identity.interaction import Interactions, needs_page
+from identity.oauth.answers import Answers
 from identity.oauth.checks import check_redirect_uri, check_request
 from identity.oauth.details import DetailTypes
 from identity.oauth.errors import (
@@ -26,15 +27,16 @@ from identity.oauth.errors import (
     OAuthError,
     TemporarilyUnavailable,
     UnauthorizedClient,
+    UnmetAuthentication,
 )
 from identity.oauth.pages import ErrorPage
 from identity.oauth.par import PREFIX, PushedRequests
 from identity.oauth.parameters import Parameters, read_form, read_query, require
-from identity.oauth.request import AuthorizationRequest, narrowed
+from identity.oauth.request import MODES, AuthorizationRequest, narrowed
+from identity.oauth.request_objects import RequestObjects
+from identity.oidc.hints import IdTokenHints
 from identity.sessions import BrowserSession, Sessions
 from identity.tokens import Tokens
-from keys.errors import BadToken
-from keys.ring import KeyRing
 from kit.clock import Clock
 from kit.db import Database
 from kit.front import NO_STORE, Call, Reply
@@ -47,8 +49,19 @@ class _Asked:
     """A request whose client and address are proved: errors may be redirected from here on."""
 
     client: Client
+    parameters: Parameters  # those that count
+    signed: bool
     answerable: AuthorizationRequest  # only what an error answer needs, or the whole pushed request
     pushed: bytes | None
+
+
+class _ToldError(Exception):
+    """A refusal that may go to a proved address, although the request itself could not be read."""
+
+    def __init__(self, answerable: AuthorizationRequest, error: OAuthError) -> None:
+        super().__init__(error.description)
+        self.answerable = answerable
+        self.error = error
 
 
 class Authorize:
@@ -62,10 +75,12 @@ class Authorize:
         clients: Clients,
         sessions: Sessions,
         interactions: Interactions,
+        answers: Answers,
+        objects: RequestObjects,
         pushed: PushedRequests,
         types: DetailTypes,
         tokens: Tokens,
-        ring: KeyRing,
+        hints: IdTokenHints,
         page: ErrorPage,
         crowd: Crowd,
     ) -> None:
@@ -75,10 +90,12 @@ class Authorize:
         self._clients = clients
         self._sessions = sessions
         self._interactions = interactions
+        self._answers = answers
+        self._objects = objects
         self._pushed = pushed
         self._types = types
         self._tokens = tokens
-        self._ring = ring
+        self._hints = hints
         self._page = page
         self._crowd = crowd
         self._cookie = b"__Host-sekisho" if issuer.startswith("https:") else b"sekisho-local"
@@ -92,11 +109,13 @@ class Authorize:
             asked = await self._prove(parameters)
         except OAuthError as error:
             return self._page.render(call, error)
+        except _ToldError as told:
+            return _redirect(self._answers.url(told.answerable, **told.error.body()))
         try:
-            request = await self._check(parameters, asked)
+            request = await self._check(asked)
             return _redirect(await self._decide(call, asked, request))
         except OAuthError as error:
-            return _redirect(asked.answerable.answered(self._issuer, **error.body()))
+            return _redirect(self._answers.url(asked.answerable, **error.body()))
 
     async def post(self, call: Call) -> Reply:
         """POST /oauth/authorize (OpenID Connect Core section 3.1.2.1).
@@ -121,34 +140,38 @@ class Authorize:
             pushed, request = await self._pushed.find(request_uri, client)
             if request.redirect_uri not in client.redirect_uris:  # changed since it was pushed
                 raise InvalidRequest("redirect_uri is not registered for this client")
-            return _Asked(client, request, pushed)
-        redirect_uri = check_redirect_uri(parameters, client)
-        state = parameters.get("state", "")[:2048] or None
-        return _Asked(client, AuthorizationRequest(client.id, redirect_uri, "", state=state), None)
+            return _Asked(client, parameters, client.require_signed_request, request, pushed)
+        signed = "request" in parameters or "request_uri" in parameters
+        if signed:
+            try:
+                parameters = await self._objects.resolve(parameters, client)
+            except OAuthError as error:
+                try:
+                    # What stands beside a bad object proves nothing but the address, which is the client's own.
+                    answerable = _answerable(parameters, client)
+                except OAuthError:
+                    raise error from None
+                raise _ToldError(answerable, error) from error
+        return _Asked(client, parameters, signed, _answerable(parameters, client), None)
 
-    async def _check(self, parameters: Parameters, asked: _Asked) -> AuthorizationRequest:
+    async def _check(self, asked: _Asked) -> AuthorizationRequest:
         if asked.pushed is not None:
             return asked.answerable  # RFC 9126 section 4: what was pushed counts, and nothing beside it
-        if asked.client.require_par:
+        parameters, client = asked.parameters, asked.client
+        if client.require_par:
             raise InvalidRequest("this client must push its authorization requests")  # RFC 9126 section 5
-        request = check_request(parameters, asked.client, asked.answerable.redirect_uri)
-        hint = parameters.get("id_token_hint")
-        if hint is not None:
-            request = replace(request, hinted_subject=self._read_hint(hint))
+        if client.require_signed_request and not asked.signed:
+            raise InvalidRequest("this client must send its requests signed")  # RFC 9101 section 10.5
+        request = check_request(parameters, client, asked.answerable.redirect_uri)
+        request = self._hints.read(parameters, request)
         details = self._types.read(parameters.get("authorization_details"))
         if details:
-            request = narrowed(request, await self._database.read(self._types.check, asked.client, details))
+            request = narrowed(request, await self._database.read(self._types.check, client, details))
         return request
 
-    def _read_hint(self, hint: str) -> str:
-        """The subject of an ID token of ours; it may have expired (OpenID Connect Core section 3.1.2.1)."""
-        try:
-            claims: dict[str, Any] = self._ring.verify_jwt(hint, typ="JWT")
-        except BadToken as error:
-            raise InvalidRequest("id_token_hint is not an ID token of this issuer") from error
-        return str(claims.get("sub", ""))
-
     async def _decide(self, call: Call, asked: _Asked, request: AuthorizationRequest) -> str:
+        if not request.reachable:
+            raise UnmetAuthentication("acr: no level of those is known here")
         session = await self._sessions.find(read_cookie(call, self._cookie))
         now = self._clock.ms()
         sign_in = request.needs_sign_in(
@@ -162,6 +185,8 @@ class Authorize:
             request, sign_in = replace(request, prompt=(*request.prompt, "login")), True
         if sign_in or session is None:
             if "none" in request.prompt:
+                if session is not None and request.unmet(session.acr):
+                    raise UnmetAuthentication("acr: the level was not reached")
                 raise LoginRequired("nobody suitable is signed in")
             if session is None and self._crowd.wait(call.source):  # a stranger's request becomes a row for a day
                 raise TemporarilyUnavailable("too many requests from this network; try again in a moment")
@@ -184,13 +209,13 @@ class Authorize:
             if "none" in request.prompt:
                 raise ConsentRequired("the resident has to be asked")
             return self._open(connection, request, pushed)
-        if remembered is None or not set(request.scopes) <= set(remembered.scopes):
+        if remembered is None or not set(request.remembered) <= set(remembered.scopes):
             # The city's own service: the grant is recorded all the same, so that it can be seen and revoked.
             remembered = grants.give(
                 connection,
                 account_id=session.account_id,
                 client_id=client.id,
-                scopes=request.scopes,
+                scopes=request.remembered,
                 actor=session.actor(),
                 now=self._clock.ms(),
             )
@@ -206,7 +231,16 @@ class Authorize:
             amr=session.amr,
             scopes=request.scopes,
         )
-        return request.answered(self._issuer, code=code)
+        return self._answers.url(request, code=code)
+
+
+def _answerable(parameters: Parameters, client: Client) -> AuthorizationRequest:
+    """What an error answer needs: a proved address, the state, the way the client wants it."""
+    redirect_uri = check_redirect_uri(parameters, client)
+    state = parameters.get("state", "")[:2048] or None
+    mode = parameters.get("response_mode", "query")
+    mode = {"jwt": "query.jwt"}.get(mode, mode if mode in MODES else "query")
+    return AuthorizationRequest(client.id, redirect_uri, "", state=state, response_mode=mode)
 
 
 def read_cookie(call: Call, name: bytes) -> str | None:

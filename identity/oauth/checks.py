@@ -1,7 +1,7 @@
 """The checks of an authorization request, in the order they are made.
 
-RFC 6749 section 4.1.1 and 4.1.2.1, OpenID Connect Core section 3.1.2.1 and 3.1.2.2, RFC 7636, RFC 8707, RFC 9101,
-RFC 9126, RFC 9396, RFC 9449 section 10. Pure: each check reads the parameters and the client, raises an OAuthError or
+RFC 6749 section 4.1.1 and 4.1.2.1, OpenID Connect Core section 3.1.2.1, 3.1.2.2 and 5.5, RFC 7636, RFC 8707, RFC 9126,
+ RFC 9396, RFC 9449 section 10. Pure: each check reads the parameters and the client, raises an OAuthError or
 returns the fields of the request it has proved. The same list serves /oauth/authorize and /oauth/par.
 """
 
@@ -16,13 +16,12 @@ from identity.oauth.errors import (
     InvalidScope,
     InvalidTarget,
     RegistrationNotSupported,
-    RequestNotSupported,
-    RequestUriNotSupported,
     UnauthorizedClient,
     UnsupportedResponseType,
 )
 from identity.oauth.parameters import Parameters, read_scopes, read_seconds, require
-from identity.oauth.request import AuthorizationRequest
+from identity.oauth.request import MODES, AuthorizationRequest
+from identity.oidc import claims
 from identity.registration import STANDARD_SCOPES
 
 PROMPTS = frozenset({"none", "login", "consent", "select_account"})
@@ -49,12 +48,8 @@ def check_redirect_uri(parameters: Parameters, client: Client) -> str:
     return asked
 
 
-def refuse_request_objects(parameters: Parameters, _: Client) -> Fields:
-    """OpenID Connect Core section 6 and 7.2.1: what we do not support is refused by its own name."""
-    if "request" in parameters:
-        raise RequestNotSupported("request is not supported; use pushed authorization requests")
-    if "request_uri" in parameters:
-        raise RequestUriNotSupported("request_uri is only supported for pushed authorization requests")
+def refuse_registration(parameters: Parameters, _: Client) -> Fields:
+    """OpenID Connect Core section 7.2.1: what we do not support is refused by its own name."""
     if "registration" in parameters:
         raise RegistrationNotSupported("registration is not supported")
     return {}
@@ -70,10 +65,11 @@ def check_response_type(parameters: Parameters, client: Client) -> Fields:
 
 
 def check_response_mode(parameters: Parameters, _: Client) -> Fields:
-    """The answer goes into the query; a mode we would silently ignore is refused."""
-    if parameters.get("response_mode", "query") != "query":
-        raise InvalidRequest("response_mode must be query")
-    return {}
+    """A mode we would silently ignore is refused; `jwt` means the query for a code (JARM section 2.3.4)."""
+    mode = parameters.get("response_mode", "query")
+    if mode not in MODES:
+        raise InvalidRequest(f"response_mode must be one of {', '.join(MODES)}")
+    return {"response_mode": "query.jwt" if mode == "jwt" else mode}
 
 
 def read_challenge(parameters: Parameters, client: Client) -> Fields:
@@ -93,22 +89,33 @@ def check_scope(parameters: Parameters, client: Client) -> Fields:
     return {"scopes": scopes}
 
 
-def check_prompt(parameters: Parameters, _: Client) -> Fields:
-    """OpenID Connect Core section 3.1.2.1: `none` stands alone."""
+def check_prompt(parameters: Parameters, client: Client) -> Fields:
+    """OpenID Connect Core section 3.1.2.1: `none` stands alone; a registered age holds where none is asked for."""
     prompt = tuple(parameters["prompt"].split()) if "prompt" in parameters else ()
     if not set(prompt) <= PROMPTS:
         raise InvalidRequest("prompt holds an unknown value")
     if "none" in prompt and len(prompt) > 1:
         raise InvalidRequest("prompt=none can't be combined")
-    return {"prompt": prompt, "max_age": read_seconds(parameters, "max_age")}
+    asked = read_seconds(parameters, "max_age")
+    return {"prompt": prompt, "max_age": client.default_max_age if asked is None else asked}
 
 
-def read_wishes(parameters: Parameters, _: Client) -> Fields:
-    """What the client would like: languages, levels, a name to fill in. Wishes never fail a request."""
+def read_wishes(parameters: Parameters, client: Client) -> Fields:
+    """What the client would like: languages, levels, a name to fill in. Wishes never fail a request.
+
+    A level asked for as an essential claim is no wish (OpenID Connect Core section 5.5.1.1).
+    """
+    wanted = claims.read(parameters.get("claims"))
+    asked = tuple(parameters["acr_values"].split()[:10]) if "acr_values" in parameters else ()
+    levels = () if wanted.acr_essential else wanted.acr_values
     return {
+        "userinfo_claims": wanted.userinfo,
+        "id_token_claims": wanted.id_token,
+        "essential_acr": wanted.acr_values if wanted.acr_essential else (),
+        "acr_values": (*asked, *levels) or client.default_acr_values,
+        "hinted_subject": wanted.subject,
         "login_hint": parameters.get("login_hint", "")[:200] or None,
         "ui_locales": tuple(parameters["ui_locales"].split()[:10]) if "ui_locales" in parameters else (),
-        "acr_values": tuple(parameters["acr_values"].split()[:10]) if "acr_values" in parameters else (),
     }
 
 
@@ -138,7 +145,7 @@ def check_dpop_jkt(parameters: Parameters, _: Client) -> Fields:
 
 
 CHECKS: tuple[Check, ...] = (
-    refuse_request_objects,
+    refuse_registration,
     check_response_type,
     check_response_mode,
     read_challenge,

@@ -5,11 +5,14 @@ Forms are parsed by hand, so their schemas are written by hand too.
 
 from typing import Any
 
+from identity.oauth.answers import PATH as ANSWER_PATH
+from identity.oauth.answers import Answers
 from identity.oauth.authorize import Authorize
 from identity.oauth.introspection import Introspection
 from identity.oauth.par import PushedRequests
 from identity.oauth.registration import PATH as REGISTER_PATH
 from identity.oauth.registration import ClientRegistration
+from identity.oauth.request import MODES
 from identity.oauth.revocation import Revocation
 from identity.oauth.token import TokenEndpoint
 from identity.oidc.userinfo import UserInfo
@@ -31,6 +34,7 @@ _AUTH = {
 }
 _ASKED = {
     "response_type": {"type": "string", "enum": ["code"]},
+    "response_mode": {"type": "string", "enum": list(MODES)},
     "redirect_uri": {"type": "string"},
     "scope": {"type": "string"},
     "state": {"type": "string"},
@@ -46,6 +50,8 @@ _ASKED = {
     "id_token_hint": {"type": "string"},
     "ui_locales": {"type": "string"},
     "acr_values": {"type": "string"},
+    "claims": {"type": "string", "description": "JSON object (OpenID Connect Core section 5.5)"},
+    "request": {"type": "string", "description": "The request as a signed JWT (RFC 9101); the rest is then ignored"},
 }
 
 
@@ -194,6 +200,20 @@ AUTHORIZE: Operation = {
     ],
     "responses": _REDIRECTS,
 }
+ANSWER: Operation = {
+    "operationId": "identity_answer",
+    "tags": ["oauth"],
+    "summary": "Way station of an answer that is signed or goes by a form (for browsers)",
+    "parameters": [{"name": "t", "in": "query", "required": True, "schema": {"type": "string"}}],
+    "responses": {
+        "200": {
+            "description": "A form that sends itself to the client",
+            "content": {"text/html": {"schema": {"type": "string"}}},
+        },
+        "303": {"description": "To the client, with `response` (JARM)"},
+        "400": {"description": "No such answer, or too old", "content": {"text/html": {"schema": {"type": "string"}}}},
+    },
+}
 AUTHORIZE_POST: Operation = {
     "operationId": "identity_authorize_post",
     "tags": ["oauth"],
@@ -304,6 +324,7 @@ def register(
     revocation: Revocation,
     userinfo: UserInfo,
     registration: ClientRegistration,
+    answers: Answers,
     document: Handler,
 ) -> None:
     """Put the rows into the front table. The callers prove themselves here, so the audience is `public`."""
@@ -313,6 +334,7 @@ def register(
     host.front("GET", "/.well-known/oauth-authorization-server", "public", document, server)
     host.front("GET", "/oauth/authorize", "public", authorize.get, AUTHORIZE)
     host.front("POST", "/oauth/authorize", "public", authorize.post, AUTHORIZE_POST)
+    host.front("GET", ANSWER_PATH, "public", answers.endpoint, ANSWER)
     host.front("POST", "/oauth/token", "public", token.endpoint, TOKEN)
     host.front("POST", "/oauth/par", "public", pushed.endpoint, PAR)
     host.front("POST", "/oauth/introspect", "public", introspection.endpoint, INTROSPECT)

@@ -130,16 +130,10 @@ class InvalidRequestUri(OAuthError):
     code, status, spec = "invalid_request_uri", 400, "OpenID Connect Core s.3.1.2.6, RFC 9126 s.2.2"
 
 
-class RequestNotSupported(OAuthError):
-    """`request` is not supported here."""
+class InvalidRequestObject(OAuthError):
+    """The request object does not verify, or says what it must not."""
 
-    code, status, spec = "request_not_supported", 400, "OpenID Connect Core s.3.1.2.6"
-
-
-class RequestUriNotSupported(OAuthError):
-    """A `request_uri` that is not one of ours is not fetched."""
-
-    code, status, spec = "request_uri_not_supported", 400, "OpenID Connect Core s.3.1.2.6"
+    code, status, spec = "invalid_request_object", 400, "OpenID Connect Core s.3.1.2.6, RFC 9101 s.7"
 
 
 class RegistrationNotSupported(OAuthError):
@@ -158,6 +152,12 @@ class ConsentRequired(OAuthError):
     """prompt=none, and the resident has to be asked."""
 
     code, status, spec = "consent_required", 400, "OpenID Connect Core s.3.1.2.6"
+
+
+class UnmetAuthentication(OAuthError):
+    """The client can't do without a level of authentication that was not reached."""
+
+    code, status, spec = "unmet_authentication_requirements", 400, "Unmet Authentication Requirements 1.0 s.2"
 
 
 class InvalidRedirectUri(OAuthError):
@@ -205,11 +205,11 @@ ROWS: tuple[type[OAuthError], ...] = (
     UseDpopNonce,
     InvalidAuthorizationDetails,
     InvalidRequestUri,
-    RequestNotSupported,
-    RequestUriNotSupported,
+    InvalidRequestObject,
     RegistrationNotSupported,
     LoginRequired,
     ConsentRequired,
+    UnmetAuthentication,
     InvalidRedirectUri,
     InvalidMetadata,
     InvalidSoftwareStatement,

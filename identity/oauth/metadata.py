@@ -1,7 +1,8 @@
 """What this server can do, for machines.
 
-OpenID Connect Discovery 1.0 section 3, RFC 8414 section 2, RFC 9126 section 5, RFC 9207 section 3, RFC 9396 section 10,
-RFC 9449 section 5.1. Built once, served as bytes; the tests judge it with Authlib's `OpenIDProviderMetadata`.
+OpenID Connect Discovery 1.0 section 3, RFC 8414 section 2, RFC 9101 section 10.5, JARM section 4, RFC 9126 section 5,
+RFC 9207 section 3, RFC 9396 section 10, RFC 9449 section 5.1. Built once, served as bytes; the tests judge it with
+Authlib's `OpenIDProviderMetadata`.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,6 +12,7 @@ import orjson
 
 from identity.levels import ORDER
 from identity.oauth.dpop import ALGS as DPOP_ALGS
+from identity.oauth.request import MODES
 from identity.registration import ASSERTION_ALGS, STANDARD_SCOPES
 from kit.front import JSON, Call, Reply
 
@@ -34,7 +36,7 @@ def build(
         **({"registration_endpoint": f"{issuer}/oauth/register"} if registration else {}),
         "scopes_supported": list(STANDARD_SCOPES),
         "response_types_supported": ["code"],
-        "response_modes_supported": ["query"],
+        "response_modes_supported": list(MODES),
         "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
         "subject_types_supported": ["pairwise", "public"],
         "acr_values_supported": list(ORDER),
@@ -56,9 +58,14 @@ def build(
             "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid", "name",
             "name#ja-Kana-JP", "gender", "birthdate", "locale", "email", "email_verified", "address",
         ],
-        "claims_parameter_supported": False,
-        "request_parameter_supported": False,
-        "request_uri_parameter_supported": False,
+        "claims_parameter_supported": True,
+        "request_parameter_supported": True,
+        "request_uri_parameter_supported": True,
+        "require_request_uri_registration": True,
+        "request_object_signing_alg_values_supported": list(ASSERTION_ALGS),
+        "require_signed_request_object": False,
+        "userinfo_signing_alg_values_supported": list(id_token_algs),
+        "authorization_signing_alg_values_supported": list(id_token_algs),
         "ui_locales_supported": ["ja", "en"],
         "service_documentation": f"{issuer}/docs",
     }  # fmt: skip

@@ -18,6 +18,8 @@ from identity.oauth.grants.shared import note_issued
 from identity.oauth.hints import opened, sealed
 from identity.oauth.parameters import read_form
 from identity.oauth.request import AuthorizationRequest, bound, narrowed, unpack
+from identity.oauth.request_objects import RequestObjects
+from identity.oidc.hints import IdTokenHints
 from identity.settings import IdentitySettings
 from keys.envelope import Sealer
 from keys.hashing import TokenHasher
@@ -46,6 +48,8 @@ class PushedRequests:
         hasher: TokenHasher,
         sealer: Sealer,
         auth: ClientAuth,
+        objects: RequestObjects,
+        hints: IdTokenHints,
         dpop: Dpop,
         types: DetailTypes,
         crowd: Crowd,
@@ -56,6 +60,8 @@ class PushedRequests:
         self._hasher = hasher
         self._sealer = sealer
         self._auth = auth
+        self._objects = objects
+        self._hints = hints
         self._dpop = dpop
         self._types = types
         self._crowd = crowd
@@ -72,8 +78,12 @@ class PushedRequests:
             raise InvalidRequest("request_uri can't be pushed")  # section 2.1 step 2
         if form.get("client_id", client.id) != client.id:
             raise InvalidRequest("client_id differs from the authenticated client")
+        if "request" in form:
+            form = await self._objects.resolve(form, client)  # section 3: what is signed counts, and nothing beside it
+        elif client.require_signed_request:
+            raise InvalidRequest("this client must send its requests signed")  # RFC 9101 section 10.5
         request = check_request(form, client, check_redirect_uri(form, client))
-        request = await self._bind(call, request)
+        request = await self._bind(call, self._hints.read(form, request))
         details = self._types.read(form.get("authorization_details"))
         if details:
             request = narrowed(request, await self._database.read(self._types.check, client, details))

@@ -10,7 +10,11 @@ from urllib.parse import urlencode
 import orjson
 
 from identity.levels import ORDER, satisfies_any
+from identity.oidc.claims import marks
 from kit.clock import SECOND, Millis
+
+#: How an answer may travel. Never in a fragment: no token is ever in an answer.
+MODES = ("query", "form_post", "jwt", "query.jwt", "form_post.jwt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,15 @@ class AuthorizationRequest:
     resources: tuple[str, ...] = ()
     dpop_jkt: str | None = None
     hinted_subject: str | None = None
+    response_mode: str = "query"
+    userinfo_claims: tuple[str, ...] = ()
+    id_token_claims: tuple[str, ...] = ()
+    essential_acr: tuple[str, ...] = ()
+
+    @property
+    def remembered(self) -> tuple[str, ...]:
+        """What a grant must hold to answer this without a page: scopes, and claims that no scope covers."""
+        return (*self.scopes, *marks(frozenset(self.scopes), (*self.userinfo_claims, *self.id_token_claims)))
 
     def pack(self) -> str:
         """As JSON text, for a row."""
@@ -49,26 +62,37 @@ class AuthorizationRequest:
             return False
         if "login" in self.prompt or "select_account" in self.prompt:
             return True
-        if self.max_age is not None and now - auth_at > self.max_age * SECOND:
-            return True
-        wanted = [value for value in self.acr_values if value in ORDER]
-        return bool(wanted) and not satisfies_any(acr, wanted)
+        if self.max_age is not None and (self.max_age == 0 or now - auth_at > self.max_age * SECOND):
+            return True  # section 3.1.2.1: max_age=0 means the same as prompt=login
+        wanted = [value for value in (*self.essential_acr, *self.acr_values) if value in ORDER]
+        return self.unmet(acr) or (bool(wanted) and not satisfies_any(acr, wanted))
 
-    def answered(self, issuer: str, **values: str) -> str:
-        """The redirect back to the client, with `state` and `iss` (RFC 6749 section 4.1.2, RFC 9207 section 2)."""
-        if self.state is not None:
-            values["state"] = self.state
-        values["iss"] = issuer
-        mark = "&" if "?" in self.redirect_uri else "?"
-        return f"{self.redirect_uri}{mark}{urlencode(values)}"
+    def unmet(self, acr: str) -> bool:
+        """Whether a level the client can't do without is missing (OpenID Connect Core section 5.5.1.1)."""
+        return bool(self.essential_acr) and not satisfies_any(acr, self.essential_acr)
+
+    @property
+    def reachable(self) -> bool:
+        """Whether signing in again could bring the level the client can't do without."""
+        return not self.essential_acr or any(value in ORDER for value in self.essential_acr)
+
+    def answer(self, issuer: str, values: dict[str, str]) -> dict[str, str]:
+        """The parameters of an answer, with `state` and `iss` (RFC 6749 section 4.1.2, RFC 9207 section 2)."""
+        return {**values, **({} if self.state is None else {"state": self.state}), "iss": issuer}
 
 
 def unpack(text: str) -> AuthorizationRequest:
     """Read what `pack` wrote."""
     raw: dict[str, Any] = orjson.loads(text)
-    for name in ("scopes", "details", "prompt", "ui_locales", "acr_values", "resources"):
-        raw[name] = tuple(raw[name])
+    for name in ("scopes", "details", "prompt", "ui_locales", "acr_values", "resources",
+                 "userinfo_claims", "id_token_claims", "essential_acr"):  # fmt: skip
+        raw[name] = tuple(raw.get(name, ()))
     return AuthorizationRequest(**raw)
+
+
+def with_query(uri: str, values: dict[str, str]) -> str:
+    """A registered address with parameters added to its query (RFC 6749 section 3.1.2)."""
+    return f"{uri}{'&' if '?' in uri else '?'}{urlencode(values)}"
 
 
 def narrowed(request: AuthorizationRequest, details: list[dict[str, Any]]) -> AuthorizationRequest:

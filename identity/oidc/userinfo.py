@@ -1,7 +1,8 @@
 """The userinfo endpoint.
 
-OpenID Connect Core section 5.3: claims about the resident, by the scopes of the access token (section 5.4). `sub` is
-the client's own, the same as in its ID tokens. Only what the resident has told us is said: an absent claim is left out.
+OpenID Connect Core section 5.3: claims about the resident, by the scopes of the access token (section 5.4) and those
+asked for one by one (section 5.5); signed where the client registered so. `sub` is the client's own, the same as in its
+ID tokens. Only what the resident has told us is said: an absent claim is left out.
 Which claims were told to whom stands in the audit trail before they are (invariant I4).
 """
 
@@ -14,11 +15,13 @@ from identity.accounts import Profile
 from identity.bearer import Access, Bearer
 from identity.clients import Clients
 from identity.errors import TokenRefused
+from identity.oidc import claims
 from identity.tokens import Tokens
 from keys.envelope import Sealer
+from keys.ring import KeyRing
 from kit import audit
 from kit.db import Database
-from kit.front import Call, Reply, reply_json
+from kit.front import NO_STORE, Call, Reply, reply_json
 
 _ANYBODY = ((b"access-control-allow-origin", b"*"),)
 
@@ -26,12 +29,15 @@ _ANYBODY = ((b"access-control-allow-origin", b"*"),)
 class UserInfo:
     """Handles GET and POST /oauth/userinfo."""
 
-    def __init__(self, bearer: Bearer, clients: Clients, tokens: Tokens, sealer: Sealer, database: Database) -> None:
+    def __init__(
+        self, bearer: Bearer, clients: Clients, tokens: Tokens, sealer: Sealer, database: Database, ring: KeyRing
+    ) -> None:
         self._bearer = bearer
         self._clients = clients
         self._tokens = tokens
         self._sealer = sealer
         self._database = database
+        self._ring = ring
 
     async def endpoint(self, call: Call) -> Reply:
         """The claims as JSON; the token by Authorization header, or in the body of a POST (RFC 6750 section 2.2)."""
@@ -40,32 +46,28 @@ class UserInfo:
         client = await self._clients.get(access.client_id)
         if access.account_id is None or client is None:
             raise TokenRefused("This token does not speak for a resident.")
-        claims: dict[str, Any] = {"sub": self._tokens.subject(access.account_id, client.sector)}
-        if access.scopes & {"profile", "email", "address"}:
+        said: dict[str, Any] = {"sub": self._tokens.subject(access.account_id, client.sector)}
+        names = claims.names_of(access.scopes) | frozenset(access.claims.get("claims", {}).get("userinfo", ()))
+        if names:
             profile = await self._database.read(accounts.profile, self._sealer, access.account_id)
-            told = claims_for(profile, access.scopes)
+            told = claims.told(profile, names)
             if told:
                 await self._database.write_core(_record, access, sorted(told))
-            claims.update(told)
-        return reply_json(200, claims, headers=_ANYBODY)
+            said.update(told)
+        if client.userinfo_alg is None:
+            return reply_json(200, said, headers=_ANYBODY)
+        # Section 5.3.2: signed, it says from whom and for whom.
+        await self._ring.refresh()
+        token = self._ring.sign_jwt(
+            {**said, "iss": self._tokens.issuer, "aud": client.id}, typ="JWT", alg=client.userinfo_alg
+        )
+        return Reply(200, token.encode(), [(b"content-type", b"application/jwt"), NO_STORE, *_ANYBODY])
 
 
 def claims_for(profile: Profile, scopes: frozenset[str]) -> dict[str, Any]:
-    """The claims of the granted scopes (section 5.4). Pure."""
-    said: dict[str, Any] = {}
-    if "profile" in scopes:
-        said |= {
-            "name": profile.name,
-            "name#ja-Kana-JP": profile.name_kana,
-            "gender": profile.gender,
-            "birthdate": profile.birthdate,
-            "locale": profile.locale,
-        }
-    if "email" in scopes and profile.email:
-        said |= {"email": profile.email, "email_verified": False}
-    if "address" in scopes and profile.address:
-        said["address"] = {"formatted": profile.address}
-    return {name: value for name, value in said.items() if value is not None and value != ""}
+    """The claims of the granted scopes, individual ones (`claim:…`) among them (section 5.4). Pure."""
+    single = {scope.removeprefix("claim:") for scope in scopes if scope.startswith("claim:")}
+    return claims.told(profile, claims.names_of(scopes) | single)
 
 
 def _record(connection: Connection, access: Access, told: list[str]) -> None:

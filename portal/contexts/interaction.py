@@ -163,6 +163,15 @@ _ASK = Ask(
 )
 
 
+@dataclass(frozen=True)
+class FormPost:
+    """The form that carries an answer to the service."""
+
+    client: str
+    action: str
+    fields: tuple[tuple[str, str], ...]
+
+
 def samples() -> list[Sample]:
     """One ask, a changed one, two at once with long names, and the plain sign-ins."""
     one = Consent(
@@ -212,6 +221,12 @@ def samples() -> list[Sample]:
             "interaction/scopes.html",
             "openid",
             Scopes("/interaction/int_03", "浜田 みどり", "市バスの定期券", "", (), False),
+            viewer="resident",
+        ),
+        Sample(
+            "interaction/form_post.html",
+            "answer",
+            FormPost("みなと診療所の健康ノート", "https://clinic.example/cb", (("code", "skc_1"), ("state", "x"))),
             viewer="resident",
         ),
     ]

@@ -25,7 +25,7 @@ from identity import accounts, clients, members
 from identity.clients import Client
 from identity.interaction import Interaction, Interactions
 from identity.oauth.errors import OAuthError
-from identity.oauth.pages import ErrorPage
+from identity.oauth.pages import AnswerForm, ErrorPage, FormPost
 from identity.oidc.userinfo import claims_for
 from identity.sessions import BrowserSession
 from infobank import views
@@ -40,6 +40,7 @@ from kit.problems import Conflict, Malformed, NotFound
 from portal import i18n
 from portal.contexts.base import ErrorPage as ErrorPageContext
 from portal.contexts.interaction import Ask, CategoryRow, Consent, Earlier, ScopeRow, Scopes
+from portal.contexts.interaction import FormPost as FormPostContext
 from portal.i18n import N_, _
 from portal.pages.mydata import CAREFUL, headline
 from portal.visits import pages, sign_in_address, visit_of
@@ -293,6 +294,7 @@ def router(host: Host) -> APIRouter:
     routes = pages(host)
     interactions, sealer, catalogue = host.get(Interactions), host.get(Sealer), host.get(Catalogue)
     host.get(ErrorPage).render = _oauth_error_page
+    host.get(FormPost).render = _form_post
 
     def look(
         session: Session, interaction_id: str, account_id: str, lang: str, action: str
@@ -301,7 +303,7 @@ def router(host: Host) -> APIRouter:
         client = _client(session, interaction)
         profile = accounts.profile(session, sealer, account_id)
         now = host.clock.ms()
-        learns = learns_of(profile, interaction.scopes)
+        learns = learns_of(profile, interaction.learns)
         keeps = "offline_access" in interaction.scopes
         elements = elements_of(session, interaction, account_id, now=now)
         if not elements:
@@ -421,6 +423,18 @@ def _require_resident(interaction: Interaction, browser: BrowserSession) -> None
 def _see_other(target: str) -> Response:
     headers = {"cache-control": "no-store", "referrer-policy": "no-referrer"}
     return RedirectResponse(target, status_code=303, headers=headers)
+
+
+def _form_post(call: Call, form: AnswerForm) -> Reply:
+    """An answer that goes to the service by a form (OAuth 2.0 Form Post Response Mode)."""
+    request = Request(call.scope)
+    visit = visit_of(request)
+    name = form.name_ja if visit.language.code == "ja" else form.name_en
+    page = render(request, "interaction/form_post.html", FormPostContext(name, form.action, form.fields))
+    # The service may look where the form came from (its own guard against forged requests): our origin, no more.
+    headers = page_headers((origin_of(form.action),)) | {"referrer-policy": "origin"}
+    said = [(header.encode(), value.encode("latin-1")) for header, value in headers.items()]
+    return Reply(200, bytes(page.body), [(b"content-type", b"text/html; charset=utf-8"), *said])
 
 
 def _oauth_error_page(call: Call, error: OAuthError) -> Reply:

@@ -41,7 +41,7 @@ from portal.contexts import signin as pages_of
 from portal.i18n import N_
 from portal.typed_dates import read_birthdate
 from portal.visits import Visit, pages, session_cookie, visit_of
-from portal.web import NOTICE_COOKIE, Form, local_path, notice, read_form, redirect, render
+from portal.web import NOTICE_COOKIE, Form, local_path, notice, origin_of, read_form, redirect, render
 from portal.web import _body as read_body
 
 SIGNED_OUT = notice("signin.out", N_("You are signed out. This browser does not know you any more."))
@@ -163,6 +163,30 @@ class Doors:
         hint = interaction.login_hint or ""
         return pages_of.Waiting(service, learns, bool(interaction.details)), hint[:200]
 
+    async def leads_to(self, next_path: str) -> tuple[str, ...]:
+        """The origin of the service that waits behind `next`, for the page's policy.
+
+        A remembered service is answered without a page, and Chromium applies `form-action` along the redirects from
+        our form to it.
+        """
+        match = _INTERACTION.fullmatch(next_path)
+        if match is None:
+            return ()
+        try:
+            interaction = await self.host.db.read(self.host.get(Interactions).get, match[1])
+        except UnknownInteraction:
+            return ()
+        return (origin_of(interaction.redirect_uri),)
+
+    async def half_way_to(self, request: Request) -> tuple[str, ...]:
+        """The same for a sign-in whose second factor is missing."""
+
+        def read(session: Session) -> str:
+            found = self.attempts.find(session, self.attempt(request), "sign-in")
+            return found.notes.decode() if found is not None else ""
+
+        return await self.leads_to(await self.host.db.read(read))
+
     async def started(self, request: Request) -> tuple[Waiting, Started] | None:
         """The sign-up this browser is in the middle of."""
 
@@ -242,7 +266,8 @@ def router(host: Host) -> Any:
             passkeys=doors.passkeys.available,
             waiting=waiting,
         )
-        response = render(request, "signin/sign_in.html", page, status=status)
+        leads_to = await doors.leads_to(next_path)
+        response = render(request, "signin/sign_in.html", page, status=status, form_action=leads_to)
         if seconds:
             response.headers["retry-after"] = str(seconds)
         return response
@@ -284,7 +309,7 @@ def router(host: Host) -> Any:
     async def second_page(request: Request, kind: CodeKind) -> Response:
         if not await doors.credentials.waiting_for_code(doors.attempt(request)):
             return begin_again(request)
-        return _second(request, kind, "", 0, 5, 200)
+        return _second(request, kind, "", 0, 5, 200, await doors.half_way_to(request))
 
     async def second_post(request: Request, kind: CodeKind) -> Response:
         form = await read_form(request)
@@ -296,12 +321,14 @@ def router(host: Host) -> Any:
         if isinstance(found, outcome.Expired):
             return begin_again(request)
         if isinstance(found, outcome.Throttled):
-            response = _second(request, kind, "throttled", found.seconds, 0, 429)
+            leads_to = await doors.half_way_to(request)
+            response = _second(request, kind, "throttled", found.seconds, 0, 429, leads_to)
             response.headers["retry-after"] = str(found.seconds)
             return response
         if not found.tries_left:
             return begin_again(request)
-        return _second(request, kind, "refused", 0, found.tries_left, 422)
+        leads_to = await doors.half_way_to(request)
+        return _second(request, kind, "refused", 0, found.tries_left, 422, leads_to)
 
     @routes.get("/sign-in/code")
     async def code(request: Request) -> Response:
@@ -483,10 +510,21 @@ def router(host: Host) -> Any:
     return routes
 
 
-def _second(request: Request, kind: CodeKind, problem: str, seconds: int, tries_left: int, status: int) -> Response:
-    if kind == "totp":
-        return render(request, "signin/code.html", pages_of.Code(problem, seconds, tries_left), status=status)
-    return render(request, "signin/recovery.html", pages_of.Recovery(problem, seconds, tries_left), status=status)
+def _second(
+    request: Request,
+    kind: CodeKind,
+    problem: str,
+    seconds: int,
+    tries_left: int,
+    status: int,
+    leads_to: tuple[str, ...],
+) -> Response:
+    template, page = (
+        ("signin/code.html", pages_of.Code(problem, seconds, tries_left))
+        if kind == "totp"
+        else ("signin/recovery.html", pages_of.Recovery(problem, seconds, tries_left))
+    )
+    return render(request, template, page, status=status, form_action=leads_to)
 
 
 # -- reading the forms

@@ -81,7 +81,7 @@ async def test_a_client_that_must_push_may_not_come_without(party: Party) -> Non
         ({"scope": "openid admin"}, "invalid_scope"),
         ({"code_challenge": None}, "invalid_request"),
         ({"response_type": "token"}, "unsupported_response_type"),
-        ({"request": "x"}, "request_not_supported"),
+        ({"request": "x"}, "invalid_request_object"),
         ({"client_id": "cli_other"}, "invalid_request"),
         ({"authorization_details": '[{"type":"nope"}]'}, "invalid_authorization_details"),
     ],

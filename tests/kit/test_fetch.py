@@ -87,7 +87,7 @@ async def test_one_private_address_among_public_ones_refuses_the_name(
         looked.append(host)
         return [ipaddress.ip_address("203.0.114.7"), ipaddress.ip_address("127.0.0.1")]
 
-    monkeypatch.setattr(going._pinned, "look_up", look_up)
+    monkeypatch.setattr(going, "look_up", look_up)
     assert await refused(going.get("https://rebinding.example/jwks")) == "address"
     assert looked == ["rebinding.example"]
     assert site.asked == []
@@ -102,7 +102,7 @@ async def test_the_name_is_looked_up_once_and_the_connection_goes_to_that_addres
     async def look_up(host: str, port: int) -> list[object]:
         return list(next(answers))
 
-    monkeypatch.setattr(going._pinned, "look_up", look_up)
+    monkeypatch.setattr(going, "look_up", look_up)
     assert (await going.get(f"http://partner.lan:{site.port}/jwks")).status == 200
     assert f"host: partner.lan:{site.port}".encode() in site.asked[0].lower()
 

@@ -54,6 +54,15 @@ async def test_policy_lets_the_form_lead_to_the_client_and_nowhere_else(home: Ho
     assert page.headers["content-security-policy"].endswith("form-action 'self' https://clinic.example")
 
 
+async def test_the_sign_in_page_lets_its_form_lead_to_the_service_that_waits(home: Household) -> None:
+    """A remembered service is answered without a page: the browser goes from the sign-in form straight to it."""
+    page = await home.ask()
+    waiting = await home.http.get("/sign-in", params={"next": page, "again": "1"})
+    assert waiting.headers["content-security-policy"].endswith("form-action 'self' https://clinic.example")
+    alone = await home.http.get("/sign-in", params={"next": "/home"})
+    assert alone.headers["content-security-policy"].endswith("form-action 'self'")
+
+
 async def test_agreeing_gives_the_consent_and_the_code_in_one_go(home: Household) -> None:
     page = await home.ask()
     answer = await home.answer(page, {"answer": "agree", "category": ["mobility"]})

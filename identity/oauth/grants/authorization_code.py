@@ -24,6 +24,7 @@ from identity.oauth.grants.shared import (
     require_binding,
 )
 from identity.oauth.parameters import Parameters, require
+from identity.oidc.id_token_claims import IdTokenClaims
 from identity.settings import IdentitySettings
 from identity.tokens import Tokens, new_jti
 from keys.hashing import TokenHasher, same
@@ -48,13 +49,20 @@ class AuthorizationCode:
     """Handles grant_type=authorization_code."""
 
     def __init__(
-        self, database: Database, clock: Clock, settings: IdentitySettings, hasher: TokenHasher, tokens: Tokens
+        self,
+        database: Database,
+        clock: Clock,
+        settings: IdentitySettings,
+        hasher: TokenHasher,
+        tokens: Tokens,
+        claims: IdTokenClaims,
     ) -> None:
         self._database = database
         self._clock = clock
         self._settings = settings
         self._hasher = hasher
         self._tokens = tokens
+        self._claims = claims
 
     async def handle(self, form: Parameters, client: Client, proved: Proved | None) -> dict[str, Any]:
         """Tokens for a code; answered once its use is durable."""
@@ -65,7 +73,8 @@ class AuthorizationCode:
         )
         if isinstance(result, Replayed):
             raise InvalidGrant("the code was used already; everything issued from it has been revoked")
-        return answer(self._tokens, self._settings, client, result, proved=proved, now=now, first=True)
+        told = await self._claims.tell(client, result)
+        return answer(self._tokens, self._settings, client, result, proved=proved, now=now, first=True, told=told)
 
     def _exchange(
         self,

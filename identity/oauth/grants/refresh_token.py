@@ -22,6 +22,7 @@ from identity.oauth.grants.shared import (
     require_binding,
 )
 from identity.oauth.parameters import Parameters, read_scopes, require
+from identity.oidc.id_token_claims import IdTokenClaims
 from identity.settings import IdentitySettings
 from identity.tokens import Refresh, Tokens, new_jti
 from keys.hashing import same
@@ -44,11 +45,14 @@ _ROTATE = Quick(
 class RefreshToken:
     """Handles grant_type=refresh_token."""
 
-    def __init__(self, database: Database, clock: Clock, settings: IdentitySettings, tokens: Tokens) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, settings: IdentitySettings, tokens: Tokens, claims: IdTokenClaims
+    ) -> None:
         self._database = database
         self._clock = clock
         self._settings = settings
         self._tokens = tokens
+        self._claims = claims
 
     async def handle(self, form: Parameters, client: Client, proved: Proved | None) -> dict[str, Any]:
         """Fresh tokens for a refresh token; answered once the rotation is durable."""
@@ -60,7 +64,8 @@ class RefreshToken:
         result = await self._database.write_core(self._rotate, presented, form, client, proved, now)
         if isinstance(result, Replayed):
             raise InvalidGrant("the refresh token was used already; everything issued with it has been revoked")
-        return answer(self._tokens, self._settings, client, result, proved=proved, now=now, first=False)
+        told = await self._claims.tell(client, result)
+        return answer(self._tokens, self._settings, client, result, proved=proved, now=now, first=False, told=told)
 
     def _rotate(
         self,

@@ -1,6 +1,6 @@
 """What the grants share: the audience of a token, its compact row, the body of the answer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,8 @@ from identity.settings import IdentitySettings
 from identity.tokens import Tokens
 from kit.clock import SECOND, Millis
 from kit.db import Tx, tx_of
+
+NOTHING: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ def answer(
     proved: Proved | None,
     now: Millis,
     first: bool,
+    told: Mapping[str, Any] = NOTHING,
 ) -> dict[str, Any]:
     """Sign and say (RFC 6749 section 5.1, OpenID Connect Core section 3.1.3.3, RFC 9396 section 7)."""
     authorized = exchanged.authorized
@@ -105,6 +108,7 @@ def answer(
             access_token=access_token,
             now=now,
             with_nonce=first,
+            told=told,
         )
     if authorized.details:
         body["authorization_details"] = authorized.details

@@ -1,0 +1,101 @@
+"""How an answer reaches the client: in the query, by a form, or signed.
+
+OAuth 2.0 Multiple Response Types section 2.1, OAuth 2.0 Form Post Response Mode, JARM (JWT Secured Authorization
+Response Mode) sections 2 and 3. An answer in the query is a redirect at once. Any other goes by way of a GET of ours,
+/oauth/answer: signing and a page don't belong inside the write that decides, and the pages that end at a client need
+know nothing of modes. What is on its way there is sealed and good for a minute.
+"""
+
+from typing import Any
+
+import orjson
+
+from identity.clients import Client, Clients
+from identity.oauth.errors import InvalidRequest, OAuthError
+from identity.oauth.pages import AnswerForm, ErrorPage, FormPost
+from identity.oauth.request import AuthorizationRequest, with_query
+from keys.envelope import Sealer
+from keys.errors import SealBroken
+from keys.ring import KeyRing
+from kit.clock import MINUTE, SECOND, Clock
+from kit.encoding import b64url, b64url_decode
+from kit.front import NO_STORE, Call, Reply
+
+PATH = "/oauth/answer"
+LIFE = MINUTE
+_CONTEXT = "identity|answer|ticket"
+_MAX = 16_384
+
+
+class Answers:
+    """Makes the address a browser is sent to at the end, and serves the way station."""
+
+    def __init__(
+        self,
+        issuer: str,
+        sealer: Sealer,
+        ring: KeyRing,
+        clients: Clients,
+        clock: Clock,
+        form: FormPost,
+        page: ErrorPage,
+    ) -> None:
+        self._issuer = issuer
+        self._sealer = sealer
+        self._ring = ring
+        self._clients = clients
+        self._clock = clock
+        self._form = form
+        self._page = page
+
+    def url(self, request: AuthorizationRequest, **values: str) -> str:
+        """Where the browser goes with the answer to a request."""
+        answer = request.answer(self._issuer, values)
+        if request.response_mode == "query":
+            return with_query(request.redirect_uri, answer)
+        ticket = {
+            "client": request.client_id,
+            "to": request.redirect_uri,
+            "mode": request.response_mode,
+            "answer": answer,
+            "until": self._clock.ms() + LIFE,
+        }
+        sealed = self._sealer.system().seal(_CONTEXT, orjson.dumps(ticket))
+        return f"{self._issuer}{PATH}?t={b64url(sealed)}"
+
+    async def endpoint(self, call: Call) -> Reply:
+        """GET /oauth/answer."""
+        try:
+            ticket = self._open(call.query)
+            client = await self._clients.get(ticket["client"])
+            if client is None or not client.usable:
+                raise InvalidRequest("the client is not registered any more")
+            fields: dict[str, str] = ticket["answer"]
+            if ticket["mode"].endswith("jwt"):
+                fields = {"response": await self._signed(client, fields)}
+        except OAuthError as error:
+            return self._page.render(call, error)
+        if ticket["mode"].startswith("form_post"):
+            form = AnswerForm(client.name_ja, client.name_en, ticket["to"], tuple(fields.items()))
+            return self._form.render(call, form)
+        location = with_query(ticket["to"], fields)
+        return Reply(303, b"", [(b"location", location.encode("ascii")), NO_STORE])
+
+    def _open(self, query: str) -> dict[str, Any]:
+        name, _, value = query.partition("=")
+        if name != "t" or len(value) > _MAX:
+            raise InvalidRequest("there is no answer here")
+        try:
+            ticket = orjson.loads(self._sealer.system().open(_CONTEXT, b64url_decode(value)))
+        except (SealBroken, ValueError) as error:
+            raise InvalidRequest("there is no answer here") from error
+        if ticket["until"] <= self._clock.ms():
+            raise InvalidRequest("this answer is too old; start again at the service")
+        return dict(ticket)
+
+    async def _signed(self, client: Client, answer: dict[str, str]) -> str:
+        """JARM section 2.1: issuer, audience, a short life, and the answer."""
+        await self._ring.refresh()
+        expires_at = (self._clock.ms() + LIFE) // SECOND
+        claims = {**answer, "iss": self._issuer, "aud": client.id, "exp": expires_at}
+        return self._ring.sign_jwt(claims, typ="JWT", alg=client.authorization_alg)

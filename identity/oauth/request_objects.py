@@ -1,0 +1,54 @@
+"""Finding and verifying the object behind `request` or `request_uri`.
+
+OpenID Connect Core sections 6.1 and 6.2, RFC 9101 sections 5 and 6. By value, or by reference to an address that the
+client registered (section 10.4: an open `request_uri` would let anybody make us call anywhere), fetched guarded.
+"""
+
+from identity.client_keys import ClientKeys
+from identity.clients import Client
+from identity.oauth import jar
+from identity.oauth.errors import InvalidRequest, InvalidRequestObject, InvalidRequestUri
+from identity.oauth.parameters import Parameters
+from keys.errors import BadToken
+from kit.clock import Clock
+from kit.fetch import Fetcher, FetchRefused
+
+_MAX_OBJECT = 16_384
+
+
+class RequestObjects:
+    """Resolves request objects to the parameters they hold."""
+
+    def __init__(self, issuer: str, keys: ClientKeys, fetcher: Fetcher, clock: Clock) -> None:
+        self._issuer = issuer
+        self._keys = keys
+        self._fetcher = fetcher
+        self._clock = clock
+
+    async def resolve(self, parameters: Parameters, client: Client) -> Parameters:
+        """The parameters that count; raises InvalidRequestObject, InvalidRequestUri or InvalidRequest."""
+        if "request" in parameters and "request_uri" in parameters:
+            raise InvalidRequest("send request or request_uri, not both")  # RFC 9101 section 5
+        token = parameters.get("request")
+        if token is None:
+            token = await self._fetch(parameters["request_uri"], client)
+        typ = jar.type_of(token)
+        try:
+            _, claims = await self._keys.verify(client, token, algs=client.request_algs, typ=typ)
+        except BadToken as error:
+            raise InvalidRequestObject("the request object does not verify", private=error.private) from error
+        jar.check_claims(claims, client_id=client.id, issuer=self._issuer, now=self._clock.ms())
+        return jar.parameters_of(claims, client.id)
+
+    async def _fetch(self, uri: str, client: Client) -> str:
+        if uri not in client.request_uris:
+            raise InvalidRequestUri("request_uri is not registered for this client")
+        try:
+            answer = await self._fetcher.get(
+                uri, limit=_MAX_OBJECT, accept="application/oauth-authz-req+jwt, application/jwt"
+            )
+        except FetchRefused as error:
+            raise InvalidRequestUri("request_uri could not be fetched", private=str(error)) from error
+        if answer.status != 200:
+            raise InvalidRequestUri("request_uri could not be fetched", private=f"status {answer.status}")
+        return answer.body.decode("ascii", "replace").strip()

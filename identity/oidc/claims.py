@@ -1,0 +1,103 @@
+"""Claims about a resident: which a scope asks for, which the `claims` parameter asks for one by one.
+
+OpenID Connect Core sections 5.1, 5.4, 5.5 and 5.5.1. What is not known here is left out, essential or not (section
+5.5.1: not an error); `acr` and `sub` alone can fail a request. Pure.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from identity.accounts import Profile
+from identity.oauth.errors import InvalidRequest
+
+MAX_BYTES = 8192
+OF_SCOPE: dict[str, tuple[str, ...]] = {
+    "profile": ("name", "name#ja-Kana-JP", "gender", "birthdate", "locale"),
+    "email": ("email", "email_verified"),
+    "address": ("address",),
+}
+KNOWN = frozenset(name for names in OF_SCOPE.values() for name in names)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The `claims` parameter, as far as it means something here."""
+
+    userinfo: tuple[str, ...] = ()
+    id_token: tuple[str, ...] = ()
+    subject: str | None = None
+    acr_values: tuple[str, ...] = ()
+    acr_essential: bool = False
+
+
+def read(text: str | None) -> Wanted:
+    """Parse the parameter (section 5.5); raises InvalidRequest."""
+    if text is None:
+        return Wanted()
+    if len(text) > MAX_BYTES:
+        raise InvalidRequest("claims is too large")
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        raise InvalidRequest("claims is not JSON") from None
+    if not isinstance(value, dict):
+        raise InvalidRequest("claims must be a JSON object")
+    userinfo, id_token = _member(value, "userinfo"), _member(value, "id_token")
+    acr = id_token.get("acr") or {}
+    return Wanted(
+        userinfo=tuple(sorted(KNOWN & userinfo.keys())),
+        id_token=tuple(sorted(KNOWN & id_token.keys())),
+        subject=_subject(userinfo, id_token),
+        acr_values=_values(acr),
+        acr_essential=acr.get("essential") is True,
+    )
+
+
+def names_of(scopes: frozenset[str]) -> frozenset[str]:
+    """The claims that scopes ask for (section 5.4)."""
+    return frozenset(name for scope in scopes for name in OF_SCOPE.get(scope, ()))
+
+
+def marks(scopes: frozenset[str], names: tuple[str, ...]) -> tuple[str, ...]:
+    """How a grant remembers claims that no scope of it covers: `claim:<name>`."""
+    return tuple(f"claim:{name}" for name in sorted(set(names) - names_of(scopes)))
+
+
+def told(profile: Profile, names: frozenset[str]) -> dict[str, Any]:
+    """The values of claims; only what the resident has told us is said (section 5.3.2: absent ones are left out)."""
+    said: dict[str, Any] = {
+        "name": profile.name,
+        "name#ja-Kana-JP": profile.name_kana,
+        "gender": profile.gender,
+        "birthdate": profile.birthdate,
+        "locale": profile.locale,
+        "email": profile.email,
+        "email_verified": False if profile.email else None,
+        "address": {"formatted": profile.address} if profile.address else None,
+    }
+    return {name: value for name, value in said.items() if name in names and value is not None and value != ""}
+
+
+def _member(value: dict[str, Any], name: str) -> dict[str, dict[str, Any]]:
+    member = value.get(name)
+    if member is None:
+        return {}
+    if not isinstance(member, dict) or not all(one is None or isinstance(one, dict) for one in member.values()):
+        raise InvalidRequest(f"{name} of claims must be an object of null or objects")
+    return {claim: asked or {} for claim, asked in member.items()}
+
+
+def _subject(*members: dict[str, dict[str, Any]]) -> str | None:
+    """Section 5.5.1: a certain `sub` is asked for, and nobody else will do."""
+    for member in members:
+        value = member.get("sub", {}).get("value")
+        if value is not None:
+            return str(value)
+    return None
+
+
+def _values(asked: dict[str, Any]) -> tuple[str, ...]:
+    values = asked["values"] if isinstance(asked.get("values"), list) else [asked.get("value")]
+    return tuple(str(value)[:200] for value in values[:10] if value is not None)

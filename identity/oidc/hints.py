@@ -1,0 +1,42 @@
+"""`id_token_hint`: the client says whom it means by an ID token of ours.
+
+OpenID Connect Core section 3.1.2.1. It may have expired; it must be ours. Whoever else is signed in is asked to sign in
+as that person, and nobody else gets a code for the request.
+"""
+
+from dataclasses import replace
+
+from identity.oauth.errors import InvalidRequest
+from identity.oauth.parameters import Parameters
+from identity.oauth.request import AuthorizationRequest
+from keys.errors import BadToken
+from keys.ring import KeyRing
+
+
+class IdTokenHints:
+    """Reads hints."""
+
+    def __init__(self, issuer: str, ring: KeyRing) -> None:
+        self._issuer = issuer
+        self._ring = ring
+
+    def read(self, parameters: Parameters, request: AuthorizationRequest) -> AuthorizationRequest:
+        """The request with the person it is about; raises InvalidRequest."""
+        hint = parameters.get("id_token_hint")
+        if hint is None:
+            return request
+        subject = self.subject(hint)
+        if request.hinted_subject not in (None, subject):
+            raise InvalidRequest("id_token_hint and claims name two people")
+        return replace(request, hinted_subject=subject)
+
+    def subject(self, hint: str) -> str:
+        """The subject of an ID token of ours."""
+        try:
+            claims = self._ring.verify_jwt(hint, typ="JWT")
+        except BadToken as error:
+            raise InvalidRequest("id_token_hint is not an ID token of this issuer") from error
+        subject = claims.get("sub")
+        if not isinstance(subject, str) or "aud" not in claims or claims.get("iss") != self._issuer:
+            raise InvalidRequest("id_token_hint is not an ID token of this issuer")
+        return subject
