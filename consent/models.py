@@ -4,8 +4,10 @@ A resident appears as an opaque account id only. What an event says (type, time,
 its leaf in the ledger are sealed under the resident's data key: with the key destroyed nobody can link a leaf any more.
 """
 
-from sqlalchemy import BigInteger, Column, Index, LargeBinary, Text, text
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, Text
 from sqlmodel import Field, SQLModel
+
+from kit.db import unique_where
 
 
 class Agreement(SQLModel, table=True):
@@ -46,14 +48,7 @@ class Record(SQLModel, table=True):
         Index("ix_consent_record_account_member", "account_id", "member_id"),
         Index("ix_consent_record_state_until", "state", "until_at"),
         # One standing consent for each agreement: two would make withdrawal ambiguous.
-        Index(
-            "uq_consent_record_standing",
-            "account_id",
-            "agreement_id",
-            unique=True,
-            sqlite_where=text("state = 'given'"),
-            postgresql_where=text("state = 'given'"),
-        ),
+        unique_where("uq_consent_record_standing", "account_id", "agreement_id", where="state = 'given'"),
     )
 
     id: str = Field(primary_key=True, max_length=40)

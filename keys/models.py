@@ -4,11 +4,12 @@ ciphertext.
 `wrapped` is null once a key is destroyed: the row stays as the record that there was one.
 """
 
-from sqlalchemy import JSON, BigInteger, Index, LargeBinary, String, text
+from sqlalchemy import JSON, BigInteger, LargeBinary, String
 from sqlmodel import Field, SQLModel
 
 from kit.clock import Millis
 from kit.db import metadata as _metadata  # the naming rules must be set before the first table
+from kit.db import unique_where
 
 assert _metadata is SQLModel.metadata
 
@@ -28,15 +29,7 @@ class Kek(SQLModel, table=True):
     """A key-encryption key, or the secret that digests are derived from, wrapped by the root key."""
 
     __tablename__ = "keys_kek"
-    __table_args__ = (
-        Index(
-            "uq_keys_kek_active",
-            "purpose",
-            unique=True,
-            sqlite_where=text("state = 'active'"),
-            postgresql_where=text("state = 'active'"),
-        ),
-    )
+    __table_args__ = (unique_where("uq_keys_kek_active", "purpose", where="state = 'active'"),)
 
     id: str = Field(primary_key=True, sa_type=String(32))
     purpose: str = Field(sa_type=String(16), description="data or derive")
@@ -64,16 +57,7 @@ class SigningKey(SQLModel, table=True):
     """One signing key of one algorithm's set; the private half is sealed, and gone once the key retires."""
 
     __tablename__ = "keys_signing_key"
-    __table_args__ = (
-        Index(
-            "uq_keys_signing_key_one",
-            "alg",
-            "state",
-            unique=True,
-            sqlite_where=text("state in ('next', 'active')"),
-            postgresql_where=text("state in ('next', 'active')"),
-        ),
-    )
+    __table_args__ = (unique_where("uq_keys_signing_key_one", "alg", "state", where="state in ('next', 'active')"),)
 
     kid: str = Field(primary_key=True, sa_type=String(64), description="RFC 7638 thumbprint")
     alg: str = Field(sa_type=String(16))

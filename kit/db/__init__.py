@@ -13,7 +13,7 @@ its own writes back; a refusal that must leave a trace is returned. Acknowledged
 from kit.db.cache import CheckedCache
 from kit.db.hall import Database, FlushHook, FlushResult, Session, Tx, tx_of
 from kit.db.quick import Quick
-from kit.db.tables import counters, metadata
+from kit.db.tables import counters, for_postgresql, metadata, unique_where
 
 __all__ = [
     "CheckedCache",
@@ -24,9 +24,11 @@ __all__ = [
     "Session",
     "Tx",
     "counters",
+    "for_postgresql",
     "metadata",
     "open_database",
     "tx_of",
+    "unique_where",
 ]
 
 

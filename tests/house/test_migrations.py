@@ -8,7 +8,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 import portal.tables  # noqa: F401 - fills the metadata
-from kit.db import metadata
+from kit.db import for_postgresql, metadata
 from portal import migrations
 
 
@@ -19,6 +19,8 @@ def _ours(_thing: Any, name: str | None, kind: str, _reflected: bool, _other: An
 def test_the_history_from_nothing_makes_what_the_models_say(database_url: str) -> None:
     migrations.upgrade(database_url)
     engine = sa.create_engine(database_url)
+    if engine.dialect.name == "postgresql":
+        for_postgresql(metadata)
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "include_object": _ours})
         differences = compare_metadata(context, metadata)
