@@ -36,9 +36,9 @@ def for_postgresql(tables: MetaData) -> None:
 
 
 @event.listens_for(metadata, "before_create")
-def _before_create(tables: MetaData, connection: Connection, **_: Any) -> None:
+def _before_create(target: MetaData, connection: Connection, **_: Any) -> None:
     if connection.dialect.name == "postgresql":
-        for_postgresql(tables)
+        for_postgresql(target)
 
 
 counters = Table(
