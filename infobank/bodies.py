@@ -117,8 +117,11 @@ class UsageAnswer(Answer):
     receiverName: str = Field(examples=["湊浜交通株式会社"])  # noqa: N815
     receiverSystem: str = Field(description="Its client", examples=["minatohama-transit"])  # noqa: N815
     purpose: str = Field(examples=["ImproveTransportMobility"])
-    consent: str = Field(examples=["con_01kaq3b1m5w6v7x8y9z0a1b2c3"])
-    agreementRevision: str = Field(examples=["rev_01kaq2b1m5w6v7x8y9z0a1b2c3"])  # noqa: N815
+    consent: str | None = Field(
+        description="None for a sign-in that shared no records", examples=["con_01kaq3b1m5w6v7x8y9z0a1b2c3"]
+    )
+    agreementRevision: str | None = Field(examples=["rev_01kaq2b1m5w6v7x8y9z0a1b2c3"])  # noqa: N815
+    claims: list[str] = Field(description="What of the profile was told at a sign-in", examples=[[]])
     categories: list[CategoryCount]
     withheld: list[CategoryReason]
 

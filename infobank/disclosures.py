@@ -1,20 +1,38 @@
 """The disclosure history: who got what, when, why, under which consent.
 
 The resident's view of what APPI articles 29 and 30 ask to be recorded, and what article 33 paragraph 5 lets the
-resident see. The exported shape keeps the field names of Estonia's data tracker (`findUsage`: logtime, action,
-receiverCode, receiverName, receiverSystem; newest first) and adds what it lacks: the consent and the purpose.
+resident see. What a service was told of the profile at sign-in is a disclosure too (`claims`): identity keeps those,
+and here they stand among the others. The exported shape keeps the field names of Estonia's data tracker (`findUsage`:
+logtime, action, receiverCode, receiverName, receiverSystem; newest first) and adds what it lacks: the consent, the
+purpose and the claims.
 """
 
+import heapq
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from identity import members
+from identity import clients, grants, members
+from identity.oidc import told
+from identity.oidc.told import Told
 from infobank import store
+from infobank.catalogue import Label
 from infobank.errors import RecordNotFound
 from infobank.store import Place
 from kit.clock import Millis, iso
 from kit.db import Session
+
+PROFILE = "profile"  # stands for the claims of a sign-in where a filter names a category
+SIGN_IN = "IdentityAuthentication"  # DPV term
+_CLAIMS = {
+    "name": Label("お名前", "name"),
+    "name#ja-Kana-JP": Label("お名前の読み", "reading of the name"),
+    "gender": Label("性別", "gender"),
+    "birthdate": Label("生年月日", "date of birth"),
+    "locale": Label("使う言葉", "language"),
+    "email": Label("メールアドレス", "e-mail address"),
+    "address": Label("住所", "address"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +51,8 @@ class Disclosure:
     counts: tuple[tuple[str, int], ...]  # (category, records), in the order provided
     item_ids: tuple[str, ...]
     withheld: tuple[tuple[str, str], ...]  # (category, reason)
+    claims: tuple[str, ...] = ()  # told at a sign-in: names of the claims; then there are no records
+    recipient: "Recipient | None" = None  # of a client that belongs to no member
 
     @property
     def categories(self) -> tuple[str, ...]:
@@ -72,6 +92,11 @@ def history(
     offset: int = 0,
 ) -> tuple[Disclosure, ...]:
     """The disclosures of a resident, newest first."""
+    signed_in: tuple[Disclosure, ...] = ()
+    if category in (None, PROFILE) and consent_id is None:  # a consent is about records, never about the profile
+        signed_in = _signed_in(place, account_id, since=since, until=until, member_id=member_id)
+    if category == PROFILE:
+        return signed_in[offset : offset + limit]
     rows = store.disclosures(
         place,
         account_id,
@@ -80,10 +105,23 @@ def history(
         member_id=member_id,
         consent_id=consent_id,
         category=category,
-        limit=limit,
-        offset=offset,
+        limit=offset + limit if signed_in else limit,
+        offset=0 if signed_in else offset,
     )
-    return tuple(_disclosure(row) for row in rows)
+    provided = tuple(_disclosure(row) for row in rows)
+    if not signed_in:
+        return provided
+    both = heapq.merge(provided, signed_in, key=lambda each: (each.at, each.id), reverse=True)
+    return tuple(both)[offset : offset + limit]
+
+
+def times(place: Place, account_id: str, *, since: Millis, until: Millis) -> list[tuple[Millis, str, str]]:
+    """(at, recipient, consent or "") of a resident's disclosures, oldest first: for strips and counts."""
+    provided = store.disclosure_times(place, account_id, since=since, until=until)
+    told_at = [
+        (each.at, each.member_id, each.consent_id) for each in _signed_in(place, account_id, since=since, until=until)
+    ]
+    return sorted(provided + told_at)
 
 
 def get(place: Place, account_id: str, disclosure_id: str) -> Disclosure:
@@ -92,6 +130,12 @@ def get(place: Place, account_id: str, disclosure_id: str) -> Disclosure:
     if row is None:
         raise RecordNotFound("There is no such disclosure of yours.")
     return _disclosure(row)
+
+
+def without_member(place: Place, account_id: str) -> dict[str, Recipient]:
+    """Services of no member that were told about this resident, by id."""
+    told_to = _signed_in(place, account_id, since=None, until=None)
+    return {each.member_id: each.recipient for each in told_to if each.recipient is not None}
 
 
 def recipients(session: Session) -> dict[str, Recipient]:
@@ -107,7 +151,7 @@ def recipients(session: Session) -> dict[str, Recipient]:
 
 def usage(disclosure: Disclosure, names: Mapping[str, Recipient], *, lang: str = "ja") -> dict[str, Any]:
     """One line of the exported history."""
-    recipient = names.get(disclosure.member_id)
+    recipient = disclosure.recipient or names.get(disclosure.member_id)
     return {
         "id": disclosure.id,
         "logtime": iso(disclosure.at),
@@ -116,11 +160,18 @@ def usage(disclosure: Disclosure, names: Mapping[str, Recipient], *, lang: str =
         "receiverName": recipient.name(lang) if recipient else disclosure.member_id,
         "receiverSystem": disclosure.client_id,
         "purpose": disclosure.purpose,
-        "consent": disclosure.consent_id,
-        "agreementRevision": disclosure.revision_id,
+        "consent": disclosure.consent_id or None,
+        "agreementRevision": disclosure.revision_id or None,
+        "claims": list(disclosure.claims),
         "categories": [{"category": category, "records": count} for category, count in disclosure.counts],
         "withheld": [{"category": category, "reason": reason} for category, reason in disclosure.withheld],
     }
+
+
+def claims_in_words(claims: tuple[str, ...], lang: str) -> list[str]:
+    """The claims of a profile, as a resident calls them. What only qualifies another claim is left out."""
+    known = [label.of(lang) for claim, label in _CLAIMS.items() if claim in claims]
+    return known + [claim for claim in claims if claim not in _CLAIMS and claim != "email_verified"]
 
 
 def affected(
@@ -128,6 +179,53 @@ def affected(
 ) -> dict[str, int]:
     """Residents whose data these members got in a time, with how many disclosures: the desk's blast radius."""
     return store.accounts_disclosed_to(place, member_ids=member_ids, since=since, until=until, categories=categories)
+
+
+def _signed_in(
+    place: Place,
+    account_id: str,
+    *,
+    since: Millis | None,
+    until: Millis | None,
+    member_id: str | None = None,
+) -> tuple[Disclosure, ...]:
+    """What services were told at sign-ins, newest first."""
+    connection = store.connection_of(place)
+    found = told.history(connection, account_id, since=since, until=until)
+    given = {one.grant_id for one in found if one.grant_id}
+    consents = {grant: next(iter(grants.consents_of(connection, grant)), "") for grant in given}
+    services = {client: clients.find(connection, client) for client in {one.client_id for one in found}}
+    seen = []
+    for one in found:
+        service = services[one.client_id]
+        owner = service.member_id if service else None
+        recipient = None
+        if owner is None:
+            names = (service.name_ja, service.name_en) if service else (one.client_id, one.client_id)
+            recipient = Recipient(one.client_id, *names, service.status if service else "unknown")
+        entry = _told(one, owner or one.client_id, consents.get(one.grant_id or "", ""), recipient)
+        if member_id in (None, entry.member_id):
+            seen.append(entry)
+    return tuple(seen)
+
+
+def _told(one: Told, recipient_id: str, consent_id: str, recipient: Recipient | None) -> Disclosure:
+    return Disclosure(
+        id=one.id,
+        at=one.at,
+        member_id=recipient_id,
+        client_id=one.client_id,
+        consent_id=consent_id,
+        revision_id="",
+        grant_id=one.grant_id,
+        purpose=SIGN_IN,
+        action="sign-in",
+        counts=(),
+        item_ids=(),
+        withheld=(),
+        claims=one.claims,
+        recipient=recipient,
+    )
 
 
 def _disclosure(row: Mapping[str, Any]) -> Disclosure:

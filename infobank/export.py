@@ -171,6 +171,7 @@ _WORDS = {
         "このファイルはあなたの手元にだけあります。大切に保管してください。",
         "data": "わたしのデータ",
         "who": "だれが使ったか",
+        "sign-in": "サインインのため",
         "none": "まだありません。",
         "source": "出どころ：",
         "self": "あなた",
@@ -185,6 +186,7 @@ _WORDS = {
         "intro": "This is everything the information bank holds about you. Nobody else has this file. Keep it safe.",
         "data": "My data",
         "who": "Who used it",
+        "sign-in": "To sign you in",
         "none": "Nothing yet.",
         "source": "from ",
         "self": "You",
@@ -230,13 +232,14 @@ def _page(
     else:
         parts.append("<ol>")
         for entry in known.history:
-            recipient = known.names.get(entry.member_id)
+            recipient = entry.recipient or known.names.get(entry.member_id)
             joined = "、" if lang == "ja" else ", "
             what = joined.join(
                 f"{catalogue.get(name).label.of(lang) if name in catalogue else name} ({_count(count, lang)})"
                 for name, count in entry.counts
-            )
+            ) or joined.join(disclosures.claims_in_words(entry.claims, lang))
             purpose = PURPOSES[entry.purpose].label(lang) if entry.purpose in PURPOSES else entry.purpose
+            purpose = words["sign-in"] if entry.purpose == disclosures.SIGN_IN else purpose
             name = recipient.name(lang) if recipient else entry.member_id
             parts.append(
                 f"<li><strong>{_day(entry.at, lang)}</strong> {escape(name)}<br>{escape(what)}<br>"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from consent import records
 from identity import accounts, grants
-from infobank import store
+from infobank import disclosures, store
 from infobank.catalogue import Label
 from infobank.settings import InfobankSettings
 from keys.envelope import Sealer
@@ -58,7 +58,7 @@ def preview(session: Session, *, account_id: str, settings: InfobankSettings, no
     return Preview(
         records=sum(count for count, _latest, _arrived in counts.values()),
         grants=len(grants.list_for(session, account_id)),
-        disclosures=len(times),
+        disclosures=len(disclosures.times(session, account_id, since=store.FAR_PAST, until=store.FAR_FUTURE)),
         complete_at=now + settings.key_backup_days * DAY,
         kept=kept_after(settings, last_disclosure=last, now=now),
     )

@@ -166,8 +166,9 @@ class UseLine:
     at: int
     sentence: str
     why: str
-    consent_href: str
+    consent_href: str  # "" for a sign-in that shared no records
     withdraw_href: str  # "" when the consent is over
+    grant_id: str  # of a sign-in that can be stopped; else ""
     withheld: str
 
 
@@ -501,6 +502,16 @@ def _who() -> list[Sample]:
         "/consents/con_1",
         "/consents/con_1/withdraw",
         "",
+        "",
+    )
+    signed_in = replace(
+        line,
+        id="aud_1",
+        sentence="サインインのとき、湊浜市立図書館に、あなたのお名前とメールアドレスを伝えました。",
+        why="サインインのため",
+        consent_href="",
+        withdraw_href="",
+        grant_id="grt_1",
     )
     other = replace(
         line,
@@ -533,7 +544,7 @@ def _who() -> list[Sample]:
         ),
         heat=heat,
         recipients=bars,
-        days=(UseDay(NOW, (line, other)), UseDay(NOW - DAY, (replace(line, id="dis_3"),))),
+        days=(UseDay(NOW, (line, other, signed_in)), UseDay(NOW - DAY, (replace(line, id="dis_3"),))),
         newer="",
         older="/who?page=2",
         export_href="/who/export",

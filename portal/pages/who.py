@@ -12,18 +12,22 @@ from starlette.responses import Response
 
 from consent import records
 from consent.purposes import PURPOSES
+from identity import grants
 from infobank import disclosures, views
 from infobank.catalogue import Catalogue
+from infobank.disclosures import PROFILE, SIGN_IN, claims_in_words
 from kit.clock import DAY, Millis, iso
 from kit.db import Session
 from kit.host import Host
+from kit.problems import NotFound
 from portal import charts, i18n
 from portal.contexts.resident import FilterGroup, UseDay, UseLine, Who
 from portal.i18n import N_, _, ngettext
 from portal.pages.interaction import inside
 from portal.visits import pages, require_session
-from portal.web import page_headers, render
+from portal.web import notice, page_headers, read_form, redirect, render
 
+STOPPED = notice("who.stopped", N_("Stopped, at once. If you use that service again, it has to ask you first."))
 PAGE = 60
 HEAT_DAYS = 91
 SPANS = {"quarter": (HEAT_DAYS, N_("13 weeks")), "year": (365, N_("a year")), "all": (36500, N_("all"))}
@@ -93,7 +97,8 @@ class Seen:
     more: bool
     heat: tuple[views.DayCount, ...]
     recipients: tuple[views.RecipientCount, ...]
-    standing: frozenset[str]
+    standing: frozenset[str]  # consents
+    grants: frozenset[str]  # what services may still ask
 
 
 def gather(session: Session, catalogue: Catalogue, account_id: str, chosen: Chosen, *, now: Millis) -> Seen:
@@ -118,6 +123,7 @@ def gather(session: Session, catalogue: Catalogue, account_id: str, chosen: Chos
         heat=views.heat(session, account_id, now=now, days=HEAT_DAYS),
         recipients=views.by_recipient(session, account_id, since=since, until=until),
         standing=frozenset(r.id for r in records.list_for(session, account_id, now=now) if r.stands),
+        grants=frozenset(grant.id for grant in grants.list_for(session, account_id)),
     )
 
 
@@ -137,6 +143,9 @@ def _first(days: Sequence[views.Day], limit: int) -> tuple[tuple[views.Day, ...]
 
 def sentence(entry: views.Entry, lang: str) -> str:
     """One disclosure told in one sentence."""
+    if entry.disclosure.claims:
+        told = i18n.current().join(claims_in_words(entry.disclosure.claims, lang))
+        return _("When you signed in, %(who)s was told your %(what)s.", who=entry.recipient.name(lang), what=told)
     names = {category.id: inside(category.label.of(lang), lang) for category in entry.categories}
     given = [(names.get(category, category), count) for category, count in entry.disclosure.counts if count]
     who = entry.recipient.name(lang)
@@ -158,16 +167,18 @@ def _withheld(entry: views.Entry, catalogue: Catalogue, lang: str) -> str:
     return (" " if lang == "en" else "").join(words)
 
 
-def _line(entry: views.Entry, catalogue: Catalogue, standing: frozenset[str], lang: str) -> UseLine:
-    consent = entry.disclosure.consent_id
+def _line(entry: views.Entry, catalogue: Catalogue, seen: Seen, lang: str) -> UseLine:
+    consent, grant = entry.disclosure.consent_id, entry.disclosure.grant_id or ""
     term = PURPOSES.get(entry.disclosure.purpose)
+    why = _("To sign you in") if entry.disclosure.purpose == SIGN_IN else entry.disclosure.purpose
     return UseLine(
         id=entry.disclosure.id,
         at=entry.disclosure.at,
         sentence=sentence(entry, lang),
-        why=term.label(lang) if term else entry.disclosure.purpose,
-        consent_href=f"/consents/{consent}",
-        withdraw_href=f"/consents/{consent}/withdraw" if consent in standing else "",
+        why=term.label(lang) if term else why,
+        consent_href=f"/consents/{consent}" if consent else "",
+        withdraw_href=f"/consents/{consent}/withdraw" if consent in seen.standing else "",
+        grant_id=grant if not consent and grant in seen.grants else "",
         withheld=_withheld(entry, catalogue, lang),
     )
 
@@ -198,6 +209,8 @@ def _filters(chosen: Chosen, seen: Seen, catalogue: Catalogue, lang: str) -> tup
         ]
         groups.append(FilterGroup(_("Used by"), tuple(options)))
     shown = {category.id for day in seen.days for entry in day.entries for category in entry.categories}
+    if chosen.category == PROFILE or any(entry.disclosure.claims for day in seen.days for entry in day.entries):
+        shown.add(PROFILE)
     if len(shown) > 1 or chosen.category:
         options = [(chosen.href(category=""), _("all"), not chosen.category)]
         options += [
@@ -205,6 +218,8 @@ def _filters(chosen: Chosen, seen: Seen, catalogue: Catalogue, lang: str) -> tup
             for each in catalogue
             if each.id in shown or each.id == chosen.category
         ]
+        if PROFILE in shown:
+            options.append((chosen.href(category=PROFILE), _("Your profile"), chosen.category == PROFILE))
         groups.append(FilterGroup(_("Data"), tuple(options)))
     if chosen.consent:
         groups.append(
@@ -254,7 +269,7 @@ def compose(chosen: Chosen, seen: Seen, catalogue: Catalogue, lang: str) -> Who:
         days=tuple(
             UseDay(
                 views.day_start(day.day),
-                tuple(_line(entry, catalogue, seen.standing, lang) for entry in day.entries),
+                tuple(_line(entry, catalogue, seen, lang) for entry in day.entries),
             )
             for day in seen.days
         ),
@@ -275,6 +290,21 @@ def router(host: Host) -> APIRouter:
         chosen = read_filters(request)
         seen = await host.db.read(gather, catalogue, account, chosen, now=host.clock.ms())
         return render(request, "resident/who.html", compose(chosen, seen, catalogue, i18n.current().code))
+
+    @routes.post("/who/stop")
+    async def stop(request: Request) -> Response:
+        """End what a service may ask about the profile; for records, the consent is withdrawn instead."""
+        browser = require_session(request)
+        form = await read_form(request)
+
+        def end(session: Session) -> None:
+            grant = grants.find(session, form.one("grant"))
+            if grant is None or grant.account_id != browser.account_id:
+                raise NotFound("There is no such permission of yours.")
+            grants.revoke(session, grant.id, actor=browser.actor(), now=host.clock.ms())
+
+        await host.db.write(end)
+        return redirect(request, "/who", notice=STOPPED)
 
     @routes.get("/who/export")
     async def export(request: Request) -> Response:

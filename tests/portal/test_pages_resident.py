@@ -230,6 +230,98 @@ async def test_use_is_told_in_one_sentence_with_its_consent_and_a_way_to_stop_it
     assert export.json()[0]["receiverCode"] == home.party.client.member_id
 
 
+async def _signed_in_with_profile(home: Household) -> str:
+    """The resident went on to the service, and it asked who that is: the access token."""
+    page = await home.ask(authorization_details=None, scope="openid profile email")
+    _, query = location(await home.answer(page, {"answer": "agree"}))
+    token = str((await home.party.exchange(query["code"])).json()["access_token"])
+    told = await home.http.get("/oauth/userinfo", headers={"authorization": f"Bearer {token}"})
+    assert told.status_code == 200, told.text
+    assert "name" in told.json()
+    return token
+
+
+async def test_what_a_service_was_told_at_sign_in_stands_in_the_history(home: Household) -> None:
+    """Invariant I4 speaks of every disclosure: who, what, when and why, and a way to stop it; never the value."""
+    await _signed_in_with_profile(home)
+    page = (await home.get("/who")).text
+    assert "サインインのとき、湊浜診療所に、あなたのお名前" in page
+    assert "サインインのため" in page
+    assert PROFILE.name not in page
+    english = (await home.get("/who", lang="en")).text
+    assert "When you signed in, Minato-hama Clinic was told your name" in english
+    for path in ("/who?category=profile", f"/who?who={home.party.client.member_id}", "/who?day=2026-11-18"):
+        assert "サインインのとき" in (await home.get(path)).text, path
+    for path in ("/who?category=mobility", "/who?who=mem_none", "/who?day=2026-11-17", "/who?consent=con_x"):
+        assert "サインインのとき" not in (await home.get(path)).text, path
+    assert "あなたのデータは1回使われました" in (await home.get("/home")).text
+
+
+async def test_what_was_told_at_sign_in_is_taken_home_too(home: Household) -> None:
+    await _signed_in_with_profile(home)
+    api = await home.http.get(
+        "/api/bank/my/disclosures",
+        headers={"cookie": f"sekisho-local={home.party.cookie}", "accept": "application/json"},
+    )
+    (mine,) = (await home.get("/who/export")).json()
+    assert mine == api.json()["disclosures"][0]
+    assert mine["receiverCode"] == home.party.client.member_id
+    assert (mine["purpose"], mine["action"]) == ("IdentityAuthentication", "sign-in")
+    assert "name" in mine["claims"]
+    assert (mine["consent"], mine["categories"]) == (None, [])
+    archive = zipfile.ZipFile(io.BytesIO((await home.get("/leave/export")).content))
+    assert json.loads(archive.read("disclosures.json")) == [mine]
+    assert "お名前" in archive.read("index.html").decode()
+    assert "reading of the name" in archive.read("index.en.html").decode()
+
+
+async def test_tellings_and_fetches_are_one_list_in_their_order(home: Household) -> None:
+    await _fetched(home)
+    advance(home.building, 60)
+    await sign_in(home.party)
+    await _signed_in_with_profile(home)
+    advance(home.building, 60)
+    await sign_in(home.party)
+    await _fetched(home)
+    found = (await home.get("/who/export")).json()
+    assert [one["action"] for one in found] == ["read", "sign-in", "read"]
+    assert found == sorted(found, key=lambda one: one["logtime"], reverse=True)
+    cookie = {"cookie": f"sekisho-local={home.party.cookie}", "accept": "application/json"}
+    pages: list[dict[str, Any]] = []
+    offset: int | None = 0
+    while offset is not None:
+        part = (await home.http.get(f"/api/bank/my/disclosures?limit=1&offset={offset}", headers=cookie)).json()
+        pages += part["disclosures"]
+        offset = part["next"]
+    assert pages == found
+
+
+async def test_a_sign_in_that_is_stopped_tells_nothing_more(home: Household) -> None:
+    token = await _signed_in_with_profile(home)
+    page = (await home.get("/who")).text
+    grant = re.search(r'name="grant" value="([^"]+)"', page)
+    assert grant is not None
+    assert _notice(await home.post("/who/stop", {"grant": grant[1]})) == "who.stopped"
+    refused = await home.http.get("/oauth/userinfo", headers={"authorization": f"Bearer {token}"})
+    assert refused.status_code == 401
+    after = (await home.get("/who")).text
+    assert "サインインのとき" in after, "what was told stays told"
+    assert 'name="grant"' not in after
+
+
+async def test_nobody_sees_or_stops_what_was_told_about_another(
+    app: Building, client: httpx2.AsyncClient, home: Household
+) -> None:
+    token = await _signed_in_with_profile(home)
+    found = re.search(r'name="grant" value="([^"]+)"', (await home.get("/who")).text)
+    assert found is not None
+    other = await settle(app, client)
+    assert "サインインのとき" not in (await other.get("/who")).text
+    assert (await other.post("/who/stop", {"grant": found[1]})).status_code == 404
+    again = await home.http.get("/oauth/userinfo", headers={"authorization": f"Bearer {token}"})
+    assert again.status_code == 200
+
+
 async def test_withdrawal_says_its_effect_first_and_acts_before_the_page_answers(home: Household) -> None:
     consent, token = await _fetched(home)
     asked = (await home.get(f"/consents/{consent}/withdraw")).text
