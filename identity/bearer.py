@@ -1,6 +1,7 @@
 """Access tokens at the door of every API of ours: who calls, under which grant, as of now.
 
-RFC 9068 section 4 (validation), RFC 6750 (bearer), RFC 9449 section 7 (DPoP). A verdict is kept by the token's hash and
+RFC 9068 section 4 (validation), RFC 6750 (bearer), RFC 9449 section 7 (DPoP), RFC 8705 section 3 (certificates). A
+verdict is kept by the token's hash and
 compared with the change counter "tokens" on every use (invariant I5): withdrawal, revocation and suspension touch that
 topic, so what is refused is refused in every process before the call that refused it is answered.
 """
@@ -17,6 +18,7 @@ from identity.clients import Clients
 from identity.errors import AmbiguousToken, ProofRefused, TokenRefused, TokenRequired, TokenTooNarrow
 from identity.oauth.dpop import ALGS, Dpop
 from identity.oauth.errors import OAuthError
+from identity.oauth.mtls import certificate_of
 from keys.errors import BadToken
 from keys.hashing import same
 from keys.ring import KeyRing
@@ -58,6 +60,7 @@ class Access:
     claims: Mapping[str, Any]
     jti: str
     jkt: str | None
+    x5t: str | None
     expires_at: Millis
 
     def require(self, scope: str) -> None:
@@ -138,6 +141,7 @@ class AccessTokens:
             claims=claims,
             jti=claims["jti"],
             jkt=claims.get("cnf", {}).get("jkt"),
+            x5t=claims.get("cnf", {}).get("x5t#S256"),
             expires_at=claims["exp"] * SECOND,
         )
 
@@ -172,6 +176,8 @@ class Bearer:
             raise _refused(scheme, "The access token is expired, revoked or not ours. Get a new one.")
         if (audience or self._issuer) not in access.audience:
             raise _refused(scheme, "The access token was issued for another audience.")
+        if access.x5t is not None:
+            _check_certificate(call, scheme, access.x5t)
         if access.jkt is not None or scheme == "DPoP":
             await self._check_proof(call, headers, scheme, token, access)
         if scope is not None:
@@ -203,6 +209,15 @@ class Bearer:
             raise _refused("DPoP", "The proof was made with another key than the token is bound to.")
         if not await self._database.write_core(once.claim, proved.once, proved.expires_at):
             raise _bad_proof("The DPoP proof was used already.")
+
+
+def _check_certificate(call: HasScope, scheme: str, x5t: str) -> None:
+    """RFC 8705 section 3: a token bound to a certificate is good on connections with that certificate only."""
+    certificate = certificate_of(call.scope)
+    if certificate is None or not same(certificate.x5t, x5t):
+        raise _refused(
+            scheme, "The access token is bound to a client certificate; call with that certificate, at its own port."
+        )
 
 
 def _alive(connection: Connection, jti: str, grant_id: str | None) -> tuple[bool, str | None]:

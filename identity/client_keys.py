@@ -6,7 +6,8 @@ from typing import Any
 from identity.clients import Client
 from identity.remote_keys import RemoteKeys
 from keys.errors import BadToken
-from keys.jose import verify_with_jwks
+from keys.hashing import same
+from keys.jose import thumbprint, verify_with_jwks
 
 
 class ClientKeys:
@@ -24,3 +25,17 @@ class ClientKeys:
         if client.jwks_uri is None:
             raise BadToken(private="this client registered no keys")
         return await self._remote.verify(client.jwks_uri, token, algs=algs, typ=typ)
+
+    async def has(self, client: Client, thumb: str) -> bool:
+        """Whether a key with this thumbprint (RFC 7638) is one of the client's."""
+        try:
+            jwks = client.jwks if client.jwks_uri is None else await self._remote.get(client.jwks_uri)
+        except BadToken:
+            return False
+        found = False
+        for key in (jwks or {}).get("keys", ()):
+            try:
+                found = found or same(thumbprint(key), thumb)
+            except BadToken:  # a kind we don't know, in a set somebody else keeps
+                continue
+        return found

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from identity.addresses import bad
+from identity.oauth.mtls import NAMES
 from identity.registration import STANDARD_SCOPES, Registration
 
 # What a client may say of itself, in the words we keep it in.
@@ -20,6 +21,7 @@ _SAME = (
     "jwks_uri", "subject_type", "sector_identifier_uri", "id_token_signed_response_alg",
     "userinfo_signed_response_alg", "authorization_signed_response_alg", "request_object_signing_alg",
     "require_signed_request_object", "request_uris", "dpop_bound_access_tokens",
+    "tls_client_certificate_bound_access_tokens", *NAMES,
     "require_pushed_authorization_requests", "default_max_age", "require_auth_time", "default_acr_values",
     "initiate_login_uri", "backchannel_logout_uri", "backchannel_logout_session_required", "frontchannel_logout_uri",
     "frontchannel_logout_session_required", "client_uri", "logo_uri", "policy_uri", "tos_uri", "contacts",

@@ -15,6 +15,7 @@ from sqlmodel import SQLModel, col, select
 from identity import members
 from identity.errors import UnknownClient
 from identity.models import ClientRow
+from identity.oauth.mtls import NAMES
 from identity.registration import ASSERTION_ALGS, Registration, check
 from identity.settings import IdentitySettings
 from identity.subjects import PUBLIC, sector_of
@@ -67,6 +68,8 @@ class Client:
     access_token_alg: Literal["EdDSA", "ES256"]
     sector: str
     dpop_bound: bool
+    certificate_bound: bool
+    certificate_name: tuple[str, str] | None
     require_par: bool
     require_pkce: bool
     require_signed_request: bool
@@ -357,6 +360,8 @@ def _client(found: Any) -> Client:
         access_token_alg=settings["access_token_signed_alg"],
         sector=_sector(settings, redirect_uris, found["id"]),
         dpop_bound=settings["dpop_bound_access_tokens"],
+        certificate_bound=settings.get("tls_client_certificate_bound_access_tokens", False),
+        certificate_name=next(((name, settings[name]) for name in NAMES if settings.get(name)), None),
         require_par=settings["require_pushed_authorization_requests"],
         require_pkce=method == "none" or settings.get("require_pkce") is not False,
         require_signed_request=settings.get("require_signed_request_object", False),

@@ -42,6 +42,7 @@ class Authorized:
     acr: str
     amr: tuple[str, ...]
     dpop_jkt: str | None
+    x5t: str | None = None
     userinfo_claims: tuple[str, ...] = ()
     id_token_claims: tuple[str, ...] = ()
 
@@ -58,9 +59,9 @@ def unpack(text: str) -> Authorized:
     return Authorized(**raw)
 
 
-def bound_to(authorized: Authorized, jkt: str | None) -> Authorized:
-    """The same, bound to the key that was proved at the exchange (RFC 9449 section 5)."""
-    return replace(authorized, dpop_jkt=jkt)
+def bound_to(authorized: Authorized, jkt: str | None, x5t: str | None) -> Authorized:
+    """The same, bound to what was proved at the exchange (RFC 9449 section 5, RFC 8705 section 4)."""
+    return replace(authorized, dpop_jkt=jkt, x5t=x5t)
 
 
 def issue(

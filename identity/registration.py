@@ -19,12 +19,20 @@ from identity.addresses import (
     check_same_origin,
     split,
 )
+from identity.oauth.mtls import NAMES, check_name
 from identity.public_keys import check_jwks
 from identity.subjects import sector_of
 
 STANDARD_SCOPES = ("openid", "profile", "email", "address", "phone", "offline_access")
 
-AuthMethod = Literal["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]
+AuthMethod = Literal[
+    "client_secret_basic",
+    "client_secret_post",
+    "private_key_jwt",
+    "tls_client_auth",
+    "self_signed_tls_client_auth",
+    "none",
+]
 GrantType = Literal["authorization_code", "refresh_token", "client_credentials"]
 TokenAlg = Literal["EdDSA", "ES256"]
 SigningAlg = Literal["EdDSA", "ES256", "PS256", "RS256"]  # never `none`, nothing symmetric
@@ -83,6 +91,12 @@ class Registration(BaseModel):
     request_uris: list[Uri] = Field(default_factory=list, max_length=20, description="What `request_uri` may name")
     access_token_signed_alg: TokenAlg = "EdDSA"
     dpop_bound_access_tokens: bool = False
+    tls_client_certificate_bound_access_tokens: bool = False
+    tls_client_auth_subject_dn: Short | None = Field(None, description="Subject of its certificate (RFC 4514)")
+    tls_client_auth_san_dns: Short | None = None
+    tls_client_auth_san_uri: Uri | None = None
+    tls_client_auth_san_ip: Short | None = None
+    tls_client_auth_san_email: Short | None = None
     require_pushed_authorization_requests: bool = False
     require_pkce: bool | None = Field(
         None, description="Absent: the server's default. Public clients must in any case; what is sent is enforced"
@@ -113,6 +127,7 @@ def check(registration: Registration) -> Registration:
     _check_keys(registration)
     _check_standard(registration)
     _check_addresses(registration)
+    _check_certificate(registration)
     method = registration.token_endpoint_auth_method
     uses_redirects = "authorization_code" in registration.grant_types
     if "refresh_token" in registration.grant_types and not uses_redirects:
@@ -139,12 +154,27 @@ def _check_keys(registration: Registration) -> None:
     if registration.jwks is not None and registration.jwks_uri is not None:
         raise bad("/jwks_uri", "Register jwks or jwks_uri, not both (RFC 7591 section 2).")
     signs = (
-        registration.token_endpoint_auth_method == "private_key_jwt"
+        registration.token_endpoint_auth_method in ("private_key_jwt", "self_signed_tls_client_auth")
         or registration.request_object_signing_alg is not None
         or registration.require_signed_request_object
     )
     if registration.jwks is not None or (signs and registration.jwks_uri is None):
         check_jwks(registration.jwks)
+
+
+def _check_certificate(registration: Registration) -> None:
+    """RFC 8705 section 2.1.2: exactly one name for the method that needs one, none for the others."""
+    given = {name: getattr(registration, name) for name in NAMES if getattr(registration, name) is not None}
+    if registration.token_endpoint_auth_method != "tls_client_auth":
+        if given:
+            raise bad(f"/{next(iter(given))}", "This goes with token_endpoint_auth_method tls_client_auth only.")
+        return
+    if len(given) != 1:
+        raise bad("/token_endpoint_auth_method", "tls_client_auth needs exactly one name of the certificate.")
+    for name, value in given.items():
+        problem = check_name(name, value)
+        if problem is not None:
+            raise bad(f"/{name}", f"{value[:60]} {problem}.")
 
 
 def _check_addresses(registration: Registration) -> None:

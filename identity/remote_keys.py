@@ -49,11 +49,7 @@ class RemoteKeys:
         self, uri: str, token: str, *, algs: Collection[str], typ: str | None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Header and claims of a JWT signed by a key of the set there; raises BadToken. No claim is checked."""
-        kept = self._sets.get(uri)
-        if kept is None:
-            if len(self._sets) >= _MOST:
-                self._sets.pop(next(iter(self._sets)))
-            kept = self._sets[uri] = _Set()
+        kept = self._of(uri)
         jwks = await self._now(uri, kept)
         try:
             return verify_with_jwks(token, jwks, algs=algs, typ=typ)
@@ -65,6 +61,18 @@ class RemoteKeys:
             if kept.fetched_at == before:
                 raise
             return verify_with_jwks(token, jwks, algs=algs, typ=typ)
+
+    async def get(self, uri: str) -> dict[str, Any]:
+        """The set there, at most a minute old; raises BadToken if it can't be had."""
+        return await self._now(uri, self._of(uri))
+
+    def _of(self, uri: str) -> _Set:
+        kept = self._sets.get(uri)
+        if kept is None:
+            if len(self._sets) >= _MOST:
+                self._sets.pop(next(iter(self._sets)))
+            kept = self._sets[uri] = _Set()
+        return kept
 
     async def _now(self, uri: str, kept: _Set, *, newer_than: Millis | None = None) -> dict[str, Any]:
         """The set, at most a minute old; fetched anew if it may be."""

@@ -21,6 +21,9 @@ class IdentitySettings(BaseModel):
     dpop_nonce: Literal["off", "required"] = Field(
         "off", description="Whether DPoP proofs at the token and pushed-request endpoints must carry our nonce"
     )
+    mtls_url: str | None = Field(
+        None, description="Origin where clients with certificates call, published as `mtls_endpoint_aliases` (RFC 8705)"
+    )
     assertion_seconds: int = Field(3600, ge=10, le=3600, description="How far ahead a client assertion may expire")
     registration: Literal["off", "token", "open"] = Field(
         "token",

@@ -17,6 +17,7 @@ from typing import Any
 
 from identity.clients import Client
 from identity.codes import Authorized
+from identity.oauth.holder import NOTHING, Holder
 from identity.settings import IdentitySettings
 from identity.subjects import pairwise, sector_of
 from keys.hashing import TokenHasher, same
@@ -72,7 +73,7 @@ class Tokens:
         audience: str,
         scopes: Sequence[str],
         now: Millis,
-        jkt: str | None,
+        holder: Holder,
         account_id: str | None = None,
         grant_id: str | None = None,
         authorized: Authorized | None = None,
@@ -100,8 +101,8 @@ class Tokens:
                 claims["claims"] = {"userinfo": authorized.userinfo_claims}  # asked for one by one
             if authorized.details:
                 claims["authorization_details"] = authorized.details
-        if jkt is not None:
-            claims["cnf"] = {"jkt": jkt}  # RFC 9449 section 6.1
+        if holder is not NOTHING:
+            claims["cnf"] = holder.cnf()
         return self._ring.sign_jwt(claims, typ="at+jwt", alg=client.access_token_alg)
 
     def id_token(

@@ -124,7 +124,11 @@ def include(host: Host) -> None:
 
     def document() -> dict[str, Any]:
         return metadata.build(
-            issuer, id_token_algs=ID_TOKEN_ALGS, detail_types=types.names, registration=settings.registration != "off"
+            issuer,
+            id_token_algs=ID_TOKEN_ALGS,
+            detail_types=types.names,
+            registration=settings.registration != "off",
+            mtls_url=settings.mtls_url,
         )
 
     endpoints.register(

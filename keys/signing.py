@@ -69,16 +69,21 @@ def _number(value: int, size: int | None = None) -> str:
 
 def public_jwk(private: PrivateKey, alg: str) -> dict[str, str]:
     """The public half as published (RFC 7517): members of the key, `kid`, `alg`, `use`."""
-    members: dict[str, str]
-    if isinstance(private, Ed25519PrivateKey):
-        members = {"kty": "OKP", "crv": "Ed25519", "x": b64url(private.public_key().public_bytes_raw())}
-    elif isinstance(private, ec.EllipticCurvePrivateKey):
-        point = private.public_key().public_numbers()
-        members = {"kty": "EC", "crv": "P-256", "x": _number(point.x, 32), "y": _number(point.y, 32)}
-    else:
-        numbers = private.public_key().public_numbers()
-        members = {"kty": "RSA", "n": _number(numbers.n), "e": _number(numbers.e)}
+    members = members_of(private.public_key())
     return {**members, "kid": thumbprint(members), "alg": alg, "use": "sig"}
+
+
+def members_of(public: object) -> dict[str, str]:
+    """The required members of a public key as JWK (RFC 7518 section 6, RFC 8037); ValueError for another kind."""
+    if isinstance(public, Ed25519PublicKey):
+        return {"kty": "OKP", "crv": "Ed25519", "x": b64url(public.public_bytes_raw())}
+    if isinstance(public, ec.EllipticCurvePublicKey) and isinstance(public.curve, ec.SECP256R1):
+        point = public.public_numbers()
+        return {"kty": "EC", "crv": "P-256", "x": _number(point.x, 32), "y": _number(point.y, 32)}
+    if isinstance(public, rsa.RSAPublicKey):
+        numbers = public.public_numbers()
+        return {"kty": "RSA", "n": _number(numbers.n), "e": _number(numbers.e)}
+    raise ValueError("not a kind of key that is used here")
 
 
 def private_jwk(private: PrivateKey, alg: str) -> dict[str, str]:

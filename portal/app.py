@@ -36,6 +36,7 @@ from portal.guards import guard
 from portal.jobs import JobRunner
 from portal.pages import console, desk, docs, interaction, landing, ledger, resident, safety, signin
 from portal.pages.errors import problem_page, wants_page
+from portal.proxied import ProxiedCertificates
 from portal.settings import Settings
 
 PACKAGES = (keys, identity, consent, infobank, cert)
@@ -126,7 +127,12 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Building:
 
     inner: ASGIApp = CsrfGuard(app, own_origin=settings.issuer, refuse=refuse)
     inner = Door(inner, secure=settings.secure, limit=max(BODY_LIMIT, settings.infobank.upload_limit + FORM_LIMIT))
-    seen = seen_through(settings.trusted_proxies) if settings.trusted_proxies else None
+    seen = None
+    if settings.trusted_proxies:
+        certificates = None
+        if settings.client_certificate_header:
+            certificates = ProxiedCertificates(settings.client_certificate_cas)
+        seen = seen_through(settings.trusted_proxies, certificates)
     front = FrontTable(host.rows, inner, security=security_headers(secure=settings.secure), seen=seen)
     return Building(host, settings, app, front, JobRunner(host))
 

@@ -94,8 +94,12 @@ class Unfinished(Exception):
     """An answer broke off in the middle; what happened is in the log."""
 
 
-def seen_through(proxies: Collection[str]) -> Callable[[Scope], Scope]:
+def seen_through(
+    proxies: Collection[str], certificates: Callable[[bytes], dict[str, Any] | None] | None = None
+) -> Callable[[Scope], Scope]:
     """Believe X-Forwarded-For and -Proto from these addresses only; from others they are ignored.
+
+    `certificates` reads a `Client-Cert` header (RFC 9440), where the proxies are trusted with that, too.
 
     Closes: a stranger choosing the address that throttling and the audit trail see.
     """
@@ -114,6 +118,10 @@ def seen_through(proxies: Collection[str]) -> Callable[[Scope], Scope]:
             scope = {**scope, "client": (chain[-1], 0)}
         if headers.get(b"x-forwarded-proto") == b"https":
             scope = {**scope, "scheme": "https"}
+        if certificates is not None:
+            sent = [value for name, value in scope["headers"] if name == b"client-cert"]
+            tls = certificates(sent[0]) if len(sent) == 1 else None  # two: the proxy let a stranger's pass
+            scope = {**scope, "extensions": {**scope.get("extensions", {}), "tls": tls}}
         return scope
 
     return seen

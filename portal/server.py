@@ -64,8 +64,8 @@ def configs(
                 building,
                 port=mtls_port,
                 http=TLSProtocol,
-                ssl_cert_reqs=ssl.CERT_OPTIONAL if mtls_ca else ssl.CERT_NONE,
-                ssl_ca_certs=str(mtls_ca) if mtls_ca else None,
+                ssl_cert_reqs=ssl.CERT_OPTIONAL,
+                ssl_ca_certs=str(mtls_ca),
                 **common,
                 **tls,
             )

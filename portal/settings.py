@@ -43,6 +43,14 @@ class Settings(BaseSettings):
     trusted_proxies: tuple[str, ...] = Field(
         (), description="Addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed"
     )
+    client_certificate_header: bool = Field(
+        False,
+        description="Whether those proxies end TLS for client certificates and send `Client-Cert` (RFC 9440); they "
+        "must remove that header from what strangers send",
+    )
+    client_certificate_cas: Path | None = Field(
+        None, description="CA certificates (PEM) that client certificates must come from; `--mtls-ca`"
+    )
     log_json: bool = Field(True, description="Logs as JSON lines; otherwise for reading at a terminal")
     waiting_calls: int = Field(4096, ge=16, description="Writes that may wait for the database; one more gets a 503")
     keys: KeysSettings = Field(default_factory=KeysSettings, description="Keys: lifetimes and where the root key is")

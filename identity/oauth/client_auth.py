@@ -16,6 +16,7 @@ from identity import client_secrets, once
 from identity.client_keys import ClientKeys
 from identity.clients import Client, Clients
 from identity.oauth.errors import InvalidClient, InvalidRequest
+from identity.oauth.mtls import METHODS, certificate_of, names_client, thumbprint_of
 from identity.oauth.parameters import Parameters
 from identity.settings import IdentitySettings
 from keys.errors import BadToken
@@ -72,8 +73,23 @@ class ClientAuth:
         if not client_id:
             raise InvalidClient("client authentication is missing", headers=_CHALLENGE)
         client = await self._clients.get(client_id)
+        if client is not None and client.auth_method in METHODS:
+            return await self._by_certificate(call, client)
         if client is None or not client.public or not client.usable:
             raise InvalidClient("client authentication failed")
+        return client
+
+    async def _by_certificate(self, call: Call, client: Client) -> Client:
+        """RFC 8705 section 2: the certificate of this connection is the credential, so client_id alone is sent."""
+        certificate = certificate_of(call.scope)
+        if certificate is None or not client.usable:
+            raise InvalidClient("client authentication failed: no client certificate came with this request")
+        if client.auth_method == "tls_client_auth":
+            fits = client.certificate_name is not None and names_client(certificate, *client.certificate_name)
+        else:
+            fits = await self._keys.has(client, thumbprint_of(certificate))
+        if not fits:
+            raise InvalidClient("client authentication failed: the client certificate is not this client's")
         return client
 
     async def _by_secret(self, client_id: str, secret: str, method: str) -> Client:
@@ -113,6 +129,8 @@ class ClientAuth:
         named = [audience] if isinstance(audience, str) else audience
         # An assertion that also names somebody else could be replayed there, or was meant for there.
         accepted = {self._issuer, self._issuer + path, self._issuer + "/oauth/token"}
+        if self._settings.mtls_url is not None:
+            accepted.add(self._settings.mtls_url + path)
         if not isinstance(named, list) or not named or not all(isinstance(a, str) and a in accepted for a in named):
             raise InvalidClient("aud of the assertion must be this issuer, and nobody else")
         expires_at = _moment(claims, "exp", required=True)

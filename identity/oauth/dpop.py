@@ -39,6 +39,7 @@ class Dpop:
 
     def __init__(self, issuer: str, settings: IdentitySettings, hasher: TokenHasher) -> None:
         self._issuer = issuer.rstrip("/")
+        self._alias = settings.mtls_url  # the same endpoints, where a client certificate is asked for
         self._settings = settings
         self._hasher = hasher
 
@@ -68,7 +69,8 @@ class Dpop:
         claims = proof.claims
         if claims["htm"] != method:  # step 8
             raise InvalidDpopProof("htm does not match the method of this request")
-        if _normal(claims["htu"]) != _normal(self._issuer + path):  # step 9
+        named = _normal(claims["htu"])  # step 9
+        if named != _normal(self._issuer + path) and (self._alias is None or named != _normal(self._alias + path)):
             raise InvalidDpopProof("htu does not match the address of this request")
         if nonce_required:  # step 10
             self._check_nonce(claims.get("nonce"), now)

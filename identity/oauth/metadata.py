@@ -1,8 +1,8 @@
 """What this server can do, for machines.
 
 OpenID Connect Discovery 1.0 section 3, RFC 8414 section 2, RFC 9101 section 10.5, JARM section 4, RFC 9126 section 5,
-RFC 9207 section 3, RFC 9396 section 10, RFC 9449 section 5.1. Built once, served as bytes; the tests judge it with
-Authlib's `OpenIDProviderMetadata`.
+RFC 8705 section 5, RFC 9207 section 3, RFC 9396 section 10, RFC 9449 section 5.1. Built once, served as
+bytes; the tests judge it with Authlib's `OpenIDProviderMetadata`.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -12,6 +12,7 @@ import orjson
 
 from identity.levels import ORDER
 from identity.oauth.dpop import ALGS as DPOP_ALGS
+from identity.oauth.mtls import METHODS as TLS_METHODS
 from identity.oauth.request import MODES
 from identity.registration import ASSERTION_ALGS, STANDARD_SCOPES
 from kit.front import JSON, Call, Reply
@@ -21,9 +22,15 @@ _ANYBODY = (b"access-control-allow-origin", b"*")
 
 
 def build(
-    issuer: str, *, id_token_algs: Sequence[str], detail_types: Sequence[str], registration: bool = True
+    issuer: str,
+    *,
+    id_token_algs: Sequence[str],
+    detail_types: Sequence[str],
+    registration: bool = True,
+    mtls_url: str | None = None,
 ) -> dict[str, Any]:
-    """The metadata document."""
+    """The metadata document. `mtls_url`: the origin where client certificates are asked for, if there is one."""
+    methods = [*_METHODS, *TLS_METHODS] if mtls_url else _METHODS
     return {
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/oauth/authorize",
@@ -41,11 +48,11 @@ def build(
         "subject_types_supported": ["pairwise", "public"],
         "acr_values_supported": list(ORDER),
         "id_token_signing_alg_values_supported": list(id_token_algs),
-        "token_endpoint_auth_methods_supported": [*_METHODS, "none"],
+        "token_endpoint_auth_methods_supported": [*methods, "none"],
         "token_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGS),
-        "introspection_endpoint_auth_methods_supported": _METHODS,
+        "introspection_endpoint_auth_methods_supported": methods,
         "introspection_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGS),
-        "revocation_endpoint_auth_methods_supported": [*_METHODS, "none"],
+        "revocation_endpoint_auth_methods_supported": [*methods, "none"],
         "revocation_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGS),
         "dpop_signing_alg_values_supported": list(DPOP_ALGS),
         "code_challenge_methods_supported": ["S256"],
@@ -66,9 +73,20 @@ def build(
         "require_signed_request_object": False,
         "userinfo_signing_alg_values_supported": list(id_token_algs),
         "authorization_signing_alg_values_supported": list(id_token_algs),
+        **(_aliases(mtls_url) if mtls_url else {}),
         "ui_locales_supported": ["ja", "en"],
         "service_documentation": f"{issuer}/docs",
     }  # fmt: skip
+
+
+def _aliases(mtls_url: str) -> dict[str, Any]:
+    """RFC 8705 sections 3.3 and 5: the same endpoints where the TLS listener asks for a certificate."""
+    paths = {
+        "token_endpoint": "token", "userinfo_endpoint": "userinfo", "introspection_endpoint": "introspect",
+        "revocation_endpoint": "revoke", "pushed_authorization_request_endpoint": "par",
+    }  # fmt: skip
+    aliases = {name: f"{mtls_url}/oauth/{path}" for name, path in paths.items()}
+    return {"tls_client_certificate_bound_access_tokens": True, "mtls_endpoint_aliases": aliases}
 
 
 def handler(make: Callable[[], dict[str, Any]]) -> Callable[[Call], Awaitable[Reply]]:

@@ -7,8 +7,10 @@ from typing import Any, Protocol
 
 from identity.clients import Client
 from identity.oauth.client_auth import ClientAuth
-from identity.oauth.dpop import Dpop, Proved
+from identity.oauth.dpop import Dpop
 from identity.oauth.errors import UnauthorizedClient, UnsupportedGrantType
+from identity.oauth.holder import NOTHING, Holder
+from identity.oauth.mtls import certificate_of
 from identity.oauth.parameters import Parameters, read_form, require
 from keys.ring import KeyRing
 from kit.clock import Clock
@@ -19,7 +21,7 @@ from kit.front import Call, Reply, reply_json
 class Grant(Protocol):
     """One grant type."""
 
-    async def handle(self, form: Parameters, client: Client, proved: Proved | None) -> dict[str, Any]:
+    async def handle(self, form: Parameters, client: Client, holder: Holder) -> dict[str, Any]:
         """The body of the answer, or an OAuthError."""
         ...
 
@@ -53,8 +55,16 @@ class TokenEndpoint:
             raise UnsupportedGrantType("grant_type is not supported")
         if kind not in client.grant_types:
             raise UnauthorizedClient("this client may not use this grant type")
-        proved = None
+        holder = NOTHING
+        if b"dpop" in call.headers or client.certificate_bound:
+            holder = await self._holder(call, client)
+        await self._ring.refresh()  # a key retired by another process signs nothing more here
+        return reply_json(200, await grant.handle(form, client, holder))
+
+    async def _holder(self, call: Call, client: Client) -> Holder:
+        jkt = None
         if b"dpop" in call.headers:
             proved = await self._dpop.prove(call, self._database, self._clock.ms())
-        await self._ring.refresh()  # a key retired by another process signs nothing more here
-        return reply_json(200, await grant.handle(form, client, proved))
+            jkt = proved.jkt if proved is not None else None
+        certificate = certificate_of(call.scope) if client.certificate_bound else None
+        return Holder(jkt, certificate.x5t if certificate is not None else None)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from uvicorn import Config
 
     from portal.app import Building
+    from portal.settings import Settings
 
 from portal.cli.common import HERE, Data, fail, load_settings, one_line, prepare, prepare_root_key, quick_start
 
@@ -24,6 +25,9 @@ def serve(
     tls_key: Annotated[Path | None, typer.Option(help="Its private key (PEM).")] = None,
     mtls_port: Annotated[
         int | None, typer.Option(help="A second TLS port, for devices with client certificates.")
+    ] = None,
+    mtls_ca: Annotated[
+        Path | None, typer.Option(help="CA certificates (PEM) that client certificates must come from.")
     ] = None,
 ) -> None:
     """Serve the city.
@@ -40,12 +44,16 @@ def serve(
         fail("--tls-cert and --tls-key go together; give both")
     if mtls_port is not None and tls_cert is None:
         fail("--mtls-port needs --tls-cert and --tls-key: client certificates exist only inside TLS")
+    if (mtls_port is None) != (mtls_ca is None):
+        fail("--mtls-port and --mtls-ca go together: a certificate nobody vouches for proves nothing; give both")
     with one_line(), quick_start() as opened:
         from kit.logs import configure
         from portal.app import create_app
         from portal.server import configs, exclusive, run, run_workers
 
         settings = load_settings(data, issuer=issuer or (None if port == 8080 else f"http://localhost:{port}"))
+        if mtls_port is not None and settings.identity.mtls_url is None:
+            settings = with_mtls_url(settings, mtls_port)
         configure(json=settings.log_json and not sys.stderr.isatty())
         if workers > 1 and settings.database_url is None:
             fail("one SQLite file has one writing process; set SEKISHO_DATABASE_URL to a PostgreSQL for --workers")
@@ -55,6 +63,7 @@ def serve(
             "tls_cert": tls_cert,
             "tls_key": tls_key,
             "mtls_port": mtls_port,
+            "mtls_ca": mtls_ca,
         }
         if workers > 1 and mtls_port is not None:
             fail("--mtls-port goes with one process; leave out --workers, or give devices a server of their own")
@@ -83,6 +92,16 @@ def serve(
             prepare(settings, create=True)
             building = create_app(settings)
             run(building, configs(building, **listen), on_open=opened)
+
+
+def with_mtls_url(settings: "Settings", port: int) -> "Settings":
+    """The settings, publishing the second port on the issuer's host (RFC 8705 section 5)."""
+    from urllib.parse import urlsplit
+
+    host = urlsplit(settings.issuer).hostname or "localhost"
+    named = f"[{host}]" if ":" in host else host
+    identity = settings.identity.model_copy(update={"mtls_url": f"https://{named}:{port}"})
+    return settings.model_copy(update={"identity": identity})
 
 
 def jobs(data: Data = HERE) -> None:

@@ -1,8 +1,9 @@
 """Serving: an address of one's own, TLS with a second port for client certificates, two processes on PostgreSQL, the
 jobs beside them, a clean end."""
 
-import datetime
+import json
 import os
+import shutil
 import signal
 import ssl
 import subprocess
@@ -16,33 +17,10 @@ from typing import Any
 import httpx2
 import psycopg
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from tests.support.certificates import Authority
 from tests.support.server import Served, free_port
 from tests.support.source import ROOT
-
-
-def certificate(folder: Path) -> tuple[Path, Path]:
-    """A self-signed certificate for localhost."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )  # fmt: skip
-    cert, private = folder / "cert.pem", folder / "key.pem"
-    cert.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    private.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return cert, private
 
 
 @contextmanager
@@ -80,20 +58,49 @@ def test_an_interrupt_ends_it_cleanly(server: Served) -> None:
     assert httpx2.get(f"{server.url}/ledger/checkpoint").status_code == 200
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not here")
 def test_it_serves_tls_and_a_second_port_for_client_certificates(tmp_path: Path) -> None:
-    cert, key = certificate(tmp_path)
+    """RFC 8705 with curl: the second port asks for a certificate of the given CA, and lets browsers in without."""
+    ca = Authority()
+    cert, key = ca.give("server", "localhost").write(tmp_path, "server")
+    cas, _ = ca.pair.write(tmp_path, "ca")
     port, second = free_port(), free_port()
-    trust = ssl.create_default_context(cafile=str(cert))
+    issuer = f"https://localhost:{port}"
+    trust = ssl.create_default_context(cafile=str(cas))
     options = [
-        "--port", str(port), "--mtls-port", str(second), "--data", str(tmp_path / "data"), "--tls-cert", str(cert),
-        "--tls-key", str(key), "--issuer", f"https://localhost:{port}",
+        "--port", str(port), "--mtls-port", str(second), "--mtls-ca", str(cas), "--data", str(tmp_path / "data"),
+        "--tls-cert", str(cert), "--tls-key", str(key), "--issuer", issuer,
     ]  # fmt: skip
-    with serving(*options, env={}, url=f"https://localhost:{port}", verify=trust):
-        found = httpx2.get(f"https://localhost:{port}/.well-known/openid-configuration", verify=trust)
-        assert found.json()["issuer"] == f"https://localhost:{port}"
+
+    def curl(name: str, url: str, *more: str) -> dict[str, Any]:
+        pair = ["--cert", str(tmp_path / f"{name}.pem"), "--key", str(tmp_path / f"{name}.key")] if name else []
+        done = subprocess.run(
+            ["curl", "-sS", "--max-time", "20", "--cacert", str(cas), *pair, *more, url], capture_output=True, text=True
+        )
+        return dict(json.loads(done.stdout)) if done.returncode == 0 else {"refused": done.stderr}
+
+    for name, pair in {"meter": ca.give("meter", "meter.example"), "other": ca.give("other", "other.example"),
+                       "strange": Authority("Strange").give("meter", "meter.example")}.items():  # fmt: skip
+        pair.write(tmp_path, name)
+    with serving(*options, env={"SEKISHO_IDENTITY__REGISTRATION": "open"}, url=issuer, verify=trust):
+        found = httpx2.get(f"{issuer}/.well-known/openid-configuration", verify=trust).json()
+        aliases = found["mtls_endpoint_aliases"]
+        assert aliases["token_endpoint"] == f"https://localhost:{second}/oauth/token"
         assert httpx2.get(f"https://localhost:{second}/healthz", verify=trust).status_code == 200
-        page = httpx2.get(f"https://localhost:{port}/sign-in", verify=trust)
-        assert "strict-transport-security" in page.headers
+        assert "strict-transport-security" in httpx2.get(f"{issuer}/sign-in", verify=trust).headers
+        wish = {
+            "client_name": "Meter", "redirect_uris": ["https://meter.example/cb"], "response_types": ["code"],
+            "token_endpoint_auth_method": "tls_client_auth", "tls_client_auth_san_dns": "meter.example",
+            "tls_client_certificate_bound_access_tokens": True,
+        }  # fmt: skip
+        made = httpx2.post(found["registration_endpoint"], json=wish, verify=trust)
+        assert made.status_code == 201, made.text
+        ask = ["-d", f"client_id={made.json()['client_id']}", "-d", "token=none"]
+        assert curl("meter", aliases["introspection_endpoint"], *ask) == {"active": False}
+        assert curl("other", aliases["introspection_endpoint"], *ask)["error"] == "invalid_client"
+        assert curl("", aliases["introspection_endpoint"], *ask)["error"] == "invalid_client"
+        assert curl("meter", f"{issuer}/oauth/introspect", *ask)["error"] == "invalid_client"
+        assert "refused" in curl("strange", aliases["introspection_endpoint"], *ask)  # in the handshake already
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="127.0.0.2 is an address of Linux's loopback only")

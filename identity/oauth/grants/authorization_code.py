@@ -13,7 +13,6 @@ from sqlalchemy import Connection
 from identity import chains, codes
 from identity.clients import Client
 from identity.oauth import pkce
-from identity.oauth.dpop import Proved
 from identity.oauth.errors import InvalidGrant
 from identity.oauth.grants.shared import (
     Exchanged,
@@ -23,11 +22,12 @@ from identity.oauth.grants.shared import (
     read_audience,
     require_binding,
 )
+from identity.oauth.holder import Holder
 from identity.oauth.parameters import Parameters, require
 from identity.oidc.id_token_claims import IdTokenClaims
 from identity.settings import IdentitySettings
 from identity.tokens import Tokens, new_jti
-from keys.hashing import TokenHasher, same
+from keys.hashing import TokenHasher
 from kit import audit
 from kit.clock import SECOND, Clock, Millis
 from kit.db import Database, Quick
@@ -64,17 +64,17 @@ class AuthorizationCode:
         self._tokens = tokens
         self._claims = claims
 
-    async def handle(self, form: Parameters, client: Client, proved: Proved | None) -> dict[str, Any]:
+    async def handle(self, form: Parameters, client: Client, holder: Holder) -> dict[str, Any]:
         """Tokens for a code; answered once its use is durable."""
         code = require(form, "code")
         now = self._clock.ms()
         result = await self._database.write_core(
-            self._exchange, self._hasher.digest("code", code), form, client, proved, now
+            self._exchange, self._hasher.digest("code", code), form, client, holder, now
         )
         if isinstance(result, Replayed):
             raise InvalidGrant("the code was used already; everything issued from it has been revoked")
         told = await self._claims.tell(client, result)
-        return answer(self._tokens, self._settings, client, result, proved=proved, now=now, first=True, told=told)
+        return answer(self._tokens, self._settings, client, result, holder=holder, now=now, first=True, told=told)
 
     def _exchange(
         self,
@@ -82,7 +82,7 @@ class AuthorizationCode:
         digest: bytes,
         form: Parameters,
         client: Client,
-        proved: Proved | None,
+        holder: Holder,
         now: Millis,
     ) -> Exchanged | Replayed:
         row = _FIND.one(connection, digest=digest)
@@ -100,13 +100,12 @@ class AuthorizationCode:
         if form.get("redirect_uri") != authorized.redirect_uri:
             raise InvalidGrant("redirect_uri differs from the authorization request")
         pkce.verify(form.get("code_verifier"), pkce.Challenge(authorized.challenge))
-        if authorized.dpop_jkt is not None and (proved is None or not same(proved.jkt, authorized.dpop_jkt)):
+        if authorized.dpop_jkt is not None and not holder.holds(authorized.dpop_jkt):
             raise InvalidGrant("the DPoP proof was made with another key than the code is bound to")
-        require_binding(client, proved)
+        require_binding(client, holder)
         audience = read_audience(form.get("resource"), authorized.resources, self._tokens.issuer)
         if _USE.run(connection, digest=digest, now=now) != 1:
             return self._replayed(connection, chain, grant_id, client, now)
-        jkt = proved.jkt if proved else None
         jti = new_jti(chain)
         note_issued(
             connection, jti, "access", client_id=client.id, grant_id=grant_id, now=now,
@@ -114,7 +113,7 @@ class AuthorizationCode:
         )  # fmt: skip
         refresh_token = None
         if "offline_access" in authorized.scopes and "refresh_token" in client.grant_types:
-            family = codes.bound_to(authorized, jkt)
+            family = codes.bound_to(authorized, holder.jkt, holder.x5t)
             refresh_token = self._begin_family(connection, chain, client.id, account_id, grant_id, family, now)
         return Exchanged(jti, account_id, grant_id, authorized, authorized.scopes, audience, refresh_token)
 

@@ -6,9 +6,9 @@ RFC 6749 section 4.4. No resident, no refresh token, no OpenID scopes.
 from typing import Any
 
 from identity.clients import Client
-from identity.oauth.dpop import Proved
 from identity.oauth.errors import InvalidScope, UnauthorizedClient
 from identity.oauth.grants.shared import note_issued, read_audience, require_binding
+from identity.oauth.holder import Holder
 from identity.oauth.parameters import Parameters, read_scopes
 from identity.registration import STANDARD_SCOPES
 from identity.settings import IdentitySettings
@@ -28,11 +28,11 @@ class ClientCredentials:
         self._settings = settings
         self._tokens = tokens
 
-    async def handle(self, form: Parameters, client: Client, proved: Proved | None) -> dict[str, Any]:
+    async def handle(self, form: Parameters, client: Client, holder: Holder) -> dict[str, Any]:
         """A token for the client itself; answered once its row is durable."""
         if client.public:
             raise UnauthorizedClient("a public client can't use client_credentials")  # section 4.4
-        require_binding(client, proved)
+        require_binding(client, holder)
         asked = read_scopes(form.get("scope"))
         for scope in asked:
             if scope in _PEOPLES or scope not in client.scopes:
@@ -43,12 +43,10 @@ class ClientCredentials:
         now = self._clock.ms()
         jti = new_jti()
         await self._database.append(_note, jti, client.id, now, self._settings.access_token_seconds)
-        token = self._tokens.access_token(
-            client, jti=jti, audience=audience, scopes=scopes, now=now, jkt=proved.jkt if proved else None
-        )
+        token = self._tokens.access_token(client, jti=jti, audience=audience, scopes=scopes, now=now, holder=holder)
         return {
             "access_token": token,
-            "token_type": "DPoP" if proved else "Bearer",
+            "token_type": holder.token_type,
             "expires_in": self._settings.access_token_seconds,
             "scope": " ".join(scopes),
         }

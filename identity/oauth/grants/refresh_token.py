@@ -11,7 +11,6 @@ from sqlalchemy import Connection
 
 from identity import chains, codes
 from identity.clients import Client
-from identity.oauth.dpop import Proved
 from identity.oauth.errors import InvalidDpopProof, InvalidGrant, InvalidScope
 from identity.oauth.grants.shared import (
     Exchanged,
@@ -21,6 +20,7 @@ from identity.oauth.grants.shared import (
     read_audience,
     require_binding,
 )
+from identity.oauth.holder import Holder
 from identity.oauth.parameters import Parameters, read_scopes, require
 from identity.oidc.id_token_claims import IdTokenClaims
 from identity.settings import IdentitySettings
@@ -54,18 +54,18 @@ class RefreshToken:
         self._tokens = tokens
         self._claims = claims
 
-    async def handle(self, form: Parameters, client: Client, proved: Proved | None) -> dict[str, Any]:
+    async def handle(self, form: Parameters, client: Client, holder: Holder) -> dict[str, Any]:
         """Fresh tokens for a refresh token; answered once the rotation is durable."""
         presented = self._tokens.read_refresh(require(form, "refresh_token"))
         if presented is None:
             raise InvalidGrant("the refresh token is unknown")
-        require_binding(client, proved)
+        require_binding(client, holder)
         now = self._clock.ms()
-        result = await self._database.write_core(self._rotate, presented, form, client, proved, now)
+        result = await self._database.write_core(self._rotate, presented, form, client, holder, now)
         if isinstance(result, Replayed):
             raise InvalidGrant("the refresh token was used already; everything issued with it has been revoked")
         told = await self._claims.tell(client, result)
-        return answer(self._tokens, self._settings, client, result, proved=proved, now=now, first=False, told=told)
+        return answer(self._tokens, self._settings, client, result, holder=holder, now=now, first=False, told=told)
 
     def _rotate(
         self,
@@ -73,7 +73,7 @@ class RefreshToken:
         presented: Refresh,
         form: Parameters,
         client: Client,
-        proved: Proved | None,
+        holder: Holder,
         now: Millis,
     ) -> Exchanged | Replayed:
         row = _FIND.one(connection, id=presented.family_id)
@@ -87,7 +87,7 @@ class RefreshToken:
         if expires_at <= now or ends_at <= now:
             raise InvalidGrant("the refresh token has expired")
         authorized = codes.unpack(request)
-        _check_binding(client, authorized, proved)
+        _check_binding(client, authorized, holder)
         asked = read_scopes(form.get("scope"))
         if not set(asked) <= set(authorized.scopes):
             raise InvalidScope("scope asks for more than was granted")  # section 6
@@ -128,10 +128,12 @@ class RefreshToken:
         return Replayed()
 
 
-def _check_binding(client: Client, authorized: codes.Authorized, proved: Proved | None) -> None:
-    if authorized.dpop_jkt is None:
-        return
-    if proved is None:
-        raise InvalidDpopProof("this refresh token is bound to a key; send a DPoP proof")
-    if client.public and not same(proved.jkt, authorized.dpop_jkt):
-        raise InvalidGrant("the DPoP proof was made with another key than the refresh token is bound to")
+def _check_binding(client: Client, authorized: codes.Authorized, holder: Holder) -> None:
+    if authorized.dpop_jkt is not None:
+        if holder.jkt is None:
+            raise InvalidDpopProof("this refresh token is bound to a key; send a DPoP proof")
+        if client.public and not holder.holds(authorized.dpop_jkt):
+            raise InvalidGrant("the DPoP proof was made with another key than the refresh token is bound to")
+    # RFC 8705 section 4: a public client's refresh token is bound to its certificate; others prove who they are anyway.
+    if client.public and authorized.x5t is not None and authorized.x5t != holder.x5t:
+        raise InvalidGrant("the refresh token is bound to another client certificate")

@@ -8,8 +8,8 @@ from sqlalchemy import Connection
 
 from identity.clients import Client
 from identity.codes import Authorized, issued_table
-from identity.oauth.dpop import Proved
-from identity.oauth.errors import InvalidDpopProof, InvalidTarget
+from identity.oauth.errors import InvalidDpopProof, InvalidRequest, InvalidTarget
+from identity.oauth.holder import Holder
 from identity.settings import IdentitySettings
 from identity.tokens import Tokens
 from kit.clock import SECOND, Millis
@@ -49,10 +49,12 @@ def read_audience(asked: str | None, allowed: Sequence[str], default: str) -> st
     return asked
 
 
-def require_binding(client: Client, proved: Proved | None) -> None:
-    """A client registered for bound tokens never gets a bearer token (RFC 9449 section 5.2)."""
-    if client.dpop_bound and proved is None:
+def require_binding(client: Client, holder: Holder) -> None:
+    """A client registered for bound tokens never gets a bearer token (RFC 9449 section 5.2, RFC 8705 section 3.4)."""
+    if client.dpop_bound and holder.jkt is None:
         raise InvalidDpopProof("this client must send a DPoP proof")
+    if client.certificate_bound and holder.x5t is None:
+        raise InvalidRequest("this client must use its client certificate, at the port that asks for one")
 
 
 def note_issued(
@@ -74,7 +76,7 @@ def answer(
     client: Client,
     exchanged: Exchanged,
     *,
-    proved: Proved | None,
+    holder: Holder,
     now: Millis,
     first: bool,
     told: Mapping[str, Any] = NOTHING,
@@ -87,14 +89,14 @@ def answer(
         audience=exchanged.audience,
         scopes=exchanged.scopes,
         now=now,
-        jkt=proved.jkt if proved else None,
+        holder=holder,
         account_id=exchanged.account_id,
         grant_id=exchanged.grant_id,
         authorized=authorized,
     )
     body: dict[str, Any] = {
         "access_token": access_token,
-        "token_type": "DPoP" if proved else "Bearer",
+        "token_type": holder.token_type,
         "expires_in": settings.access_token_seconds,
         "scope": " ".join(exchanged.scopes),
     }
