@@ -86,3 +86,12 @@ class Hold(SQLModel, table=True):
     member_id: str = Field(primary_key=True, max_length=40)
     since_at: int = Field(sa_type=BigInteger)
     reason: str = Field(max_length=80, description="A code or an incident id")
+
+
+class Dummy(SQLModel, table=True):
+    """A ledger entry that stands for nothing. Outside nobody can tell; inside, this row says so (invariant I2)."""
+
+    __tablename__ = "consent_dummy"
+
+    leaf_id: str = Field(primary_key=True, max_length=64)
+    at: int = Field(sa_type=BigInteger)

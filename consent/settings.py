@@ -45,3 +45,12 @@ class ConsentSettings(BaseModel):
     witness_logs: tuple[str, ...] = Field(
         default=(), description="Verifier keys of the other logs that we witness at /witness/add-checkpoint"
     )
+    audit_root_every: timedelta = Field(
+        default=timedelta(hours=1), description="How often the audit trail's newest hash goes into the ledger"
+    )
+    dummies_an_hour: int = Field(
+        default=0,
+        ge=0,
+        le=3600,
+        description="Ledger entries an hour, on average, that stand for nothing and hide how many consents there are",
+    )

@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from consent import errors, records
+from consent import dummies, errors, public_entries, records
 from consent.decision_routes import DECISION_OPERATION, decision_handler
 from consent.details import TYPE, DataUseChecker
 from consent.gate import Decisions
@@ -33,6 +33,7 @@ from identity.clients import Clients
 from identity.oauth.details import DetailTypes
 from keys.envelope import Sealer
 from keys.ring import KeyRing
+from kit.clock import SECOND
 from kit.fetch import Fetcher
 from kit.host import Host
 from kit.problems import Invalid
@@ -69,6 +70,8 @@ def include(host: Host) -> None:
         if settings.ledger_add_for_tests:
             logs.add(TEST_LOG, f"{origin}/test", ring.log_signer(f"{origin}/test"))
         await logs.start()
+        if database.trail is not None:
+            database.trail.echoes = public_entries.ECHOES
 
     host.on_start(open_logs)
 
@@ -102,6 +105,7 @@ def include(host: Host) -> None:
     host.job("consent.sweep", settings.expiry_every.total_seconds(), sweep)
     if not database.single_writer:
         host.job("ledger.sequence", SEQUENCE_EVERY, logs.sequence)
+    _anchors(host)
     if witnesses.policy is not None:
         host.job("ledger.witnesses", settings.witness_every.total_seconds(), witnesses.gather)
     host.problems(
@@ -113,6 +117,19 @@ def include(host: Host) -> None:
         errors.BadConsent,
         errors.ReceiptNotReady,
     )
+
+
+def _anchors(host: Host) -> None:
+    """The audit trail's hash into the ledger, and leaves that stand for nothing."""
+    settings: ConsentSettings = host.settings.consent
+    every = round(settings.audit_root_every.total_seconds() * SECOND)
+
+    async def anchor() -> None:
+        await host.db.write_core(public_entries.anchor, now=host.clock.ms(), every=every)
+
+    host.job("ledger.audit-root", min(60.0, every / SECOND), anchor)
+    if settings.dummies_an_hour:
+        host.job("ledger.dummies", 0.05, lambda: dummies.run(host.db, host.clock, settings.dummies_an_hour))
 
 
 def _witnesses(host: Host, logs: Logs) -> Witnesses:

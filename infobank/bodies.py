@@ -131,3 +131,16 @@ class HistoryAnswer(Answer):
 
     disclosures: list[UsageAnswer]
     next: int | None = Field(description="Send it as `offset` for the older ones")
+
+
+class EvidenceAnswer(Answer):
+    """What proves a disclosure to be in the ledger: hash, path and proof, checkable offline (infobank.anchoring)."""
+
+    format: str = Field(examples=["sekisho-disclosure-evidence/1"])
+    disclosure: dict[str, Any] = Field(examples=[{"id": "dis_01kaq3c9d5w6v7x8y9z0a1b2c3", "action": "read"}])
+    salt: str = Field(description="32 bytes, base64url", examples=["3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"])
+    place: int = Field(description="Its place in the batch", examples=[3])
+    path: list[str] = Field(description="Inclusion proof in the batch (RFC 9162 section 2.1.3)", examples=[[]])
+    batch: dict[str, Any] = Field(examples=[{"batch": "dcb_01kaq3c9d5w6v7x8y9z0a1b2c3", "size": 12}])
+    batch_salt: str = Field(examples=["3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"])
+    proof: str = Field(description="c2sp.org/tlog-proof", examples=["c2sp.org/tlog-proof@v1\nindex 42\n…"])

@@ -53,3 +53,30 @@ class Disclosure(SQLModel, table=True):
     item_ids: list[str] = Field(sa_column=Column(JSON, nullable=False))
     withheld: list[dict[str, Any]] = Field(sa_column=Column(JSON, nullable=False))
     request_id: str | None = Field(default=None, max_length=64)
+
+
+class DisclosureBatch(SQLModel, table=True):
+    """A batch of disclosures in the ledger. `marks` are their commitments, 32 bytes each, in the batch's order."""
+
+    __tablename__ = "infobank_disclosure_batch"
+    __table_args__ = (Index("ix_infobank_disclosure_batch_through", "through"),)
+
+    id: str = Field(primary_key=True, max_length=40)
+    at: int = Field(sa_type=BigInteger)
+    through: str = Field(max_length=40)  # the last disclosure in it
+    leaf_id: str = Field(max_length=64)
+    marks: bytes = Field(sa_type=LargeBinary)
+    sealed: bytes = Field(sa_type=LargeBinary)  # what opens the ledger's entry, under the system's key
+
+
+class DisclosureMark(SQLModel, table=True):
+    """Where a disclosure stands in its batch, and its salt under the resident's data key. Deleted when they leave."""
+
+    __tablename__ = "infobank_disclosure_mark"
+    __table_args__ = (Index("ix_infobank_disclosure_mark_resident", "account_id"),)
+
+    disclosure_id: str = Field(primary_key=True, max_length=40)
+    account_id: str = Field(max_length=40)
+    batch_id: str = Field(max_length=40)
+    place: int
+    sealed: bytes = Field(sa_type=LargeBinary)

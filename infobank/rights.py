@@ -5,18 +5,23 @@ the account; closing destroys the owner key, so that copies elsewhere, backups i
 still verifies: it holds salted commitments, and the salts were sealed under the key that is gone.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from consent import records
+from consent.ledger import commit, commitment, private_entry
 from identity import accounts, grants
-from infobank import disclosures, store
+from infobank import anchoring, disclosures, store
 from infobank.catalogue import Label
 from infobank.settings import InfobankSettings
 from keys.envelope import Sealer
 from kit import audit
-from kit.clock import DAY, Millis
+from kit.clock import DAY, Millis, iso
 from kit.db import Session
+from kit.encoding import b64url
 from kit.host import Actor
+from kit.tlog.log import append
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,24 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """What opens the ledger's entry about an erasure. Given to the person who left; we forget it."""
+
+    event: Mapping[str, str]
+    salt: bytes = field(repr=False)
+
+    def document(self) -> dict[str, Any]:
+        """As a file: with the ledger's public tiles, anyone can find and check the entry."""
+        entry = private_entry(commitment(self.salt, self.event))
+        return {
+            "format": "sekisho-erasure-evidence/1",
+            "event": dict(self.event),
+            "salt": b64url(self.salt),
+            "entry": b64url(entry),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Erased:
     """What leaving did."""
 
@@ -37,6 +60,7 @@ class Erased:
     grants: int
     complete_at: Millis  # when the last backup of the destroyed key is gone
     kept: tuple[Kept, ...]
+    evidence: Evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +103,8 @@ def erase(
     consents = tuple(records.forget(session, sealer, account_id=account_id, actor=actor, now=now))
     grants.revoke_for_account(session, account_id, actor=actor, now=now)  # those that rest on no consent
     deleted = store.delete_all(session, account_id)
+    anchoring.forget(session, account_id)
+    evidence = _log(session, account_id, now)
     audit.record(
         session,
         "infobank.account.erased",
@@ -93,7 +119,17 @@ def erase(
         grants=active,
         complete_at=now + settings.key_backup_days * DAY,
         kept=kept_after(settings, last_disclosure=times[-1][0] if times else None, now=now),
+        evidence=evidence,
     )
+
+
+def _log(session: Session, account_id: str, now: Millis) -> Evidence:
+    """The erasure's own ledger entry: private, of the one kind that consent events have, so that from outside nobody
+    can tell that somebody left. What opens it goes to the person and is kept nowhere."""
+    event = {"schema": "urn:sekisho:erasure:1", "type": "erased", "subject": account_id, "time": iso(now)}
+    envelope = commit(event)
+    append(session, envelope.entry)
+    return Evidence(event, envelope.salt)
 
 
 def kept_after(settings: InfobankSettings, *, last_disclosure: Millis | None, now: Millis) -> tuple[Kept, ...]:

@@ -10,13 +10,14 @@ import orjson
 from fastapi import APIRouter, Path, Query, Request, Response, status
 from fastapi.responses import StreamingResponse
 
-from infobank import disclosures, export, items, store, vault
+from infobank import anchoring, disclosures, export, items, store, vault
 from infobank.bodies import (
     CorrectionBody,
     CountAnswer,
     DepositAnswer,
     DepositBody,
     Deposited,
+    EvidenceAnswer,
     HistoryAnswer,
     OverviewAnswer,
     RecordAnswer,
@@ -211,6 +212,20 @@ def resident_router(
 
         found, more = await database.read(read)
         return HistoryAnswer(disclosures=[UsageAnswer(**one) for one in found], next=offset + limit if more else None)
+
+    @router.get(
+        "/disclosures/{disclosure_id}/evidence",
+        summary="Evidence that a use of my data is in the public ledger",
+        operation_id="my_disclosure_evidence",
+        responses=problems(*GUARDED, RecordNotFound, AccountClosed),
+    )
+    async def evidence(
+        request: Request,
+        disclosure_id: Annotated[str, Path(max_length=40, examples=["dis_01kaq3c9d5w6v7x8y9z0a1b2c3"])],
+    ) -> EvidenceAnswer:
+        resident = _resident(request)
+        found = await database.read(anchoring.evidence, sealer, account_id=resident.id, disclosure_id=disclosure_id)
+        return EvidenceAnswer(**found)
 
     @router.get(
         "/export",

@@ -28,3 +28,6 @@ class InfobankSettings(BaseModel):
         ge=0,
         description="After how many days backups of the key store are gone; told to a resident who leaves",
     )
+    disclosures_anchored_every: timedelta = Field(
+        default=timedelta(minutes=10), description="How often new disclosures go into the ledger, as one entry a batch"
+    )

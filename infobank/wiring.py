@@ -3,7 +3,7 @@
 from consent.receipts import Receipts
 from identity.bearer import Bearer
 from identity.clients import Clients
-from infobank import catalogue, documents, errors
+from infobank import anchoring, catalogue, documents, errors
 from infobank.catalogue import Catalogue
 from infobank.receipts import ReceiptFiles
 from infobank.routes import resident_router
@@ -36,6 +36,12 @@ def include(host: Host) -> None:
     host.front("POST", "/api/bank/records", "service", services.deposit, documents.DEPOSIT)
     host.front("GET", "/api/bank/categories", "public", services.categories, documents.CATEGORIES)
     host.routes("resident", resident_router(host.db, host.clock, sealer, known, settings, receipts.of))
+
+    async def anchor() -> None:
+        while await host.db.bulk(anchoring.anchor, sealer, now=host.clock.ms()) == anchoring.BATCH:
+            pass
+
+    host.job("infobank.anchor-disclosures", settings.disclosures_anchored_every.total_seconds(), anchor)
     host.problems(
         errors.UnknownCategory,
         errors.SchemaViolation,

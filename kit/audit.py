@@ -19,7 +19,7 @@ from sqlalchemy import BigInteger, Column, Connection, Index, LargeBinary, Strin
 
 from kit import context
 from kit.clock import Clock, Millis, iso
-from kit.db import Database, FlushResult, metadata, tx_of
+from kit.db import Database, FlushResult, Tx, metadata, tx_of
 from kit.encoding import canonical
 from kit.host import Actor, AuditFact
 from kit.ids import new_id
@@ -127,6 +127,8 @@ class AuditTrail:
         self._clock = clock
         self.seal = seal
         self.listener: Callable[[AuditFact], None] | None = None
+        # By action: what else an entry causes in its own transaction (the ledger's public entries).
+        self.echoes: Mapping[str, Callable[[Tx, Mapping[str, Any]], object]] = {}
         self._head: tuple[int, bytes] | None = None
         database.trail = self
         database.at_flush(audit_table, self._lay)
@@ -218,6 +220,9 @@ def record(
         raise RuntimeError("this database has no audit trail; make an AuditTrail for it at the roof")
     row = trail.row(action, actor, object, detail=detail, personal=personal, outcome=outcome)
     tx.append(audit_table, row)
+    echo = trail.echoes.get(action)
+    if echo is not None:
+        echo(tx, row)
 
 
 def read_head(connection: Connection) -> tuple[int, bytes]:

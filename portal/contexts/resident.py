@@ -347,10 +347,11 @@ class Erase:
 
 @dataclass(frozen=True)
 class Erased:
-    """resident/erased.html: good-bye."""
+    """resident/erased.html: good-bye. `evidence` is a file as a data address: we keep no copy to link to."""
 
     completion: int
     kept: tuple[KeptThing, ...]
+    evidence: str
 
 
 def samples() -> list[Sample]:
@@ -665,5 +666,5 @@ def _leave() -> list[Sample]:
             Erase(228, NOW + 35 * DAY, "「消す」と書いてください。"),
             viewer="resident",
         ),
-        Sample("resident/erased.html", "one", Erased(NOW + 35 * DAY, kept)),
+        Sample("resident/erased.html", "one", Erased(NOW + 35 * DAY, kept, "data:application/json;base64,e30=")),
     ]

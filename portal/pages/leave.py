@@ -3,6 +3,7 @@
 Erasing asks for a fresh sign-in and a written word; it is one write, after which the resident's key is gone.
 """
 
+from base64 import b64encode
 from dataclasses import dataclass, replace
 
 from fastapi import APIRouter
@@ -16,6 +17,7 @@ from infobank.receipts import ReceiptFiles
 from keys.envelope import Sealer
 from kit.clock import MINUTE, iso
 from kit.db import Session
+from kit.encoding import canonical
 from kit.host import Host
 from portal import i18n
 from portal.contexts.resident import Erase, Erased, KeptThing, Leave
@@ -106,7 +108,9 @@ def router(host: Host) -> APIRouter:
             actor=session.actor(),
             now=now,
         )
-        page = Erased(done.complete_at, kept_things(done.kept, i18n.current().code))
+        evidence = b64encode(canonical(done.evidence.document())).decode()
+        kept = kept_things(done.kept, i18n.current().code)
+        page = Erased(done.complete_at, kept, f"data:application/json;base64,{evidence}")
         request.state.visit = replace(visit_of(request), browser=None)  # nobody is signed in any more
         response = render(request, "resident/erased.html", page)
         response.delete_cookie(
