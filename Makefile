@@ -19,6 +19,8 @@ STAMP  := $(VENV)/.installed
 WORKERS ?= 2
 # What to test: `make test T=tests/consent` or `make test T="tests/kit -k hallway"`.
 T ?=
+# Where the demo listens: `make demo PORT=8081`. The environment's PORT, which means something else, is not asked.
+PORT := 8080
 
 .PHONY: help install demo test test-long check system openapi bench clean
 
@@ -28,7 +30,7 @@ help: ## List the targets
 install: $(STAMP) ## Install everything into .venv (instant when nothing changed)
 
 demo: $(STAMP) ## Serve the fictional city of Minato-hama on http://localhost:8080
-	@exec $(VENV)/bin/sekisho demo
+	@exec $(VENV)/bin/sekisho demo --port $(PORT)
 
 test: check system ## Everything that checks the project, but for the long runs
 	@started=$$(date +%s); \
