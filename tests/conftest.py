@@ -4,6 +4,8 @@
 real command in a process of its own. Asynchronous tests and fixtures run on anyio's asyncio backend, unmarked.
 """
 
+import asyncio
+import fcntl
 import logging
 import os
 import shutil
@@ -113,13 +115,26 @@ async def db(database_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture(scope="session")
 def empty_city(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data directory with a root key and every table, to be copied: making it takes longer than copying it."""
+    """A data directory with every table and the keys of a first start, to be copied: making them takes longer."""
     import portal.tables  # noqa: F401 - the metadata is whole from here on
+    from keys.ceremonies import KeyStore
     from keys.root import create_file
+    from keys.settings import KeysSettings
+    from kit.audit import AuditTrail
 
     data = tmp_path_factory.mktemp("empty-city")
-    make_tables(f"sqlite:///{data / 'sekisho.sqlite3'}")
+    url = f"sqlite:///{data / 'sekisho.sqlite3'}"
+    make_tables(url)
     create_file(data / "root.key")
+
+    async def make_keys() -> None:
+        database, clock = open_database(url), FrozenClock()
+        AuditTrail(database, clock)
+        await database.start()
+        await KeyStore(database, clock, KeysSettings(root_key_file=data / "root.key")).open()
+        await database.stop()
+
+    asyncio.run(make_keys())
     return data
 
 
@@ -157,15 +172,21 @@ async def client(app: "Building") -> AsyncIterator[Any]:
 
 @pytest.fixture(scope="session")
 def city(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data directory with the fictional city in it, seeded once a session; copy it before changing it."""
+    """A data directory with the fictional city in it, seeded once for all workers; copy it before changing it."""
     from tests.support.server import CITY_ENVIRON
 
-    data = tmp_path_factory.mktemp("city") / "data"
-    done = subprocess.run(
-        [sys.executable, "-m", "portal", "demo", "--data", data, "--seed-only"],
-        cwd=ROOT, capture_output=True, text=True, timeout=120, env=os.environ | CITY_ENVIRON,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
+    place = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # a worker's directory lies in the run's
+        place = place.parent
+    data = place / "city"
+    with (place / "city.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (data / "demo-made").exists():
+            done = subprocess.run(
+                [sys.executable, "-m", "portal", "demo", "--data", data, "--seed-only"],
+                cwd=ROOT, capture_output=True, text=True, timeout=120, env=os.environ | CITY_ENVIRON,
+            )  # fmt: skip
+            assert done.returncode == 0, done.stdout + done.stderr
     return data
 
 

@@ -170,7 +170,7 @@ def with_building(data: Path, work: Callable[["Building"], Awaitable[T]]) -> T:
         async with offline(settings) as building:
             return await work(building)
 
-    with one_line():
+    with one_line(), quick_start():
         return asyncio.run(go())
     raise AssertionError("unreachable")
 

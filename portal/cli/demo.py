@@ -68,6 +68,11 @@ def demo(
 
     Example: sekisho demo --port 8080 --data ./data
     """
+    with one_line():
+        if not seed_only and not _is_free(port):
+            fail(f"port {port} is in use; choose another with --port")
+        url = f"http://localhost:{port}"
+        settings = load_settings(data, issuer=url)
     with one_line(), quick_start() as opened:
         import asyncio
         import gc
@@ -76,10 +81,6 @@ def demo(
         from portal.app import create_app
         from portal.server import configs, exclusive, run
 
-        if not seed_only and not _is_free(port):
-            fail(f"port {port} is in use; choose another with --port")
-        url = f"http://localhost:{port}"
-        settings = load_settings(data, issuer=url)
         configure(json=False)
         file = settings.data / FILE
         with exclusive(settings.data):

@@ -1,6 +1,7 @@
 """`sekisho serve`, `sekisho jobs`, `sekisho migrate`."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -46,25 +47,12 @@ def serve(
         fail("--mtls-port needs --tls-cert and --tls-key: client certificates exist only inside TLS")
     if (mtls_port is None) != (mtls_ca is None):
         fail("--mtls-port and --mtls-ca go together: a certificate nobody vouches for proves nothing; give both")
-    with one_line(), quick_start() as opened:
-        from kit.logs import configure
-        from portal.app import create_app
-        from portal.server import configs, exclusive, run, run_workers
-
+    with one_line():
         settings = load_settings(data, issuer=issuer or (None if port == 8080 else f"http://localhost:{port}"))
         if mtls_port is not None and settings.identity.mtls_url is None:
             settings = with_mtls_url(settings, mtls_port)
-        configure(json=settings.log_json and not sys.stderr.isatty())
         if workers > 1 and settings.database_url is None:
             fail("one SQLite file has one writing process; set SEKISHO_DATABASE_URL to a PostgreSQL for --workers")
-        listen: dict[str, Any] = {
-            "host": host,
-            "port": port,
-            "tls_cert": tls_cert,
-            "tls_key": tls_key,
-            "mtls_port": mtls_port,
-            "mtls_ca": mtls_ca,
-        }
         if workers > 1 and mtls_port is not None:
             fail("--mtls-port goes with one process; leave out --workers, or give devices a server of their own")
         if not settings.secure:
@@ -73,25 +61,44 @@ def serve(
                 "an https --issuer.",
                 file=sys.stderr,
             )
-        if settings.database_url is not None and workers > 1:
-            prepare(settings, create=False)
+        listen: dict[str, Any] = {
+            "host": host,
+            "port": port,
+            "tls_cert": tls_cert,
+            "tls_key": tls_key,
+            "mtls_port": mtls_port,
+            "mtls_ca": mtls_ca,
+        }
+        with quick_start() as opened:
+            _serve(settings, workers, listen, opened)
 
-            def listeners(building: "Building") -> "list[Config]":
-                opened()
-                return configs(building, **listen)
 
-            code = run_workers(workers, lambda: create_app(settings), listeners)
-            raise typer.Exit(code)
-        if settings.database_url is not None:
-            prepare(settings, create=False)
-            building = create_app(settings)
-            run(building, configs(building, **listen), on_open=opened)
-            return
-        with exclusive(settings.data):
-            prepare_root_key(settings)
-            prepare(settings, create=True)
-            building = create_app(settings)
-            run(building, configs(building, **listen), on_open=opened)
+def _serve(settings: "Settings", workers: int, listen: dict[str, Any], opened: Callable[[], None]) -> None:
+    """Load the building and open its doors; a mistake in the options was told before this, at once."""
+    from kit.logs import configure
+    from portal.app import create_app
+    from portal.server import configs, exclusive, run, run_workers
+
+    configure(json=settings.log_json and not sys.stderr.isatty())
+
+    def listeners(building: "Building") -> "list[Config]":
+        if workers > 1:
+            opened()
+        return configs(building, **listen)
+
+    if workers > 1:
+        prepare(settings, create=False)
+        raise typer.Exit(run_workers(workers, lambda: create_app(settings), listeners))
+    if settings.database_url is not None:
+        prepare(settings, create=False)
+        building = create_app(settings)
+        run(building, listeners(building), on_open=opened)
+        return
+    with exclusive(settings.data):
+        prepare_root_key(settings)
+        prepare(settings, create=True)
+        building = create_app(settings)
+        run(building, listeners(building), on_open=opened)
 
 
 def with_mtls_url(settings: "Settings", port: int) -> "Settings":
