@@ -6,12 +6,14 @@ interaction and sends the browser to /interaction/{id}; the page calls, in this 
 1. `get` (in a read): the request, or UnknownInteraction;
 2. `needs_sign_in(interaction, session)`: send the person to /sign-in and come back;
 3. `resume` (in a write): a redirect if nothing needs to be asked (the remembered grant suffices), else None;
-4. show the page; then in ONE write, after `consent.records.give`, `approve`, or `refuse`: the redirect to the client.
+4. show the page; then in ONE write, after `consent.records.give`, `approve`, or `refuse`: the redirect to the client;
+   or `defer`: it waits on, and `deferred` finds it again.
 
 Every step that ends at the client returns the whole redirect URL (RFC 6749 section 4.1.2, RFC 9207).
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -265,6 +267,30 @@ class Interactions:
             details=details,
         )
         return self._answers.url(request, code=code)
+
+    def defer(self, place: Session | Connection, interaction_id: str, *, account_id: str, session_id: str) -> None:
+        """The resident will decide later: it stays open until its clock runs out. Raises UnknownInteraction."""
+        interaction = self.get(place, interaction_id)
+        _connection(place).execute(
+            update(_table).where(_table.c.id == interaction.id, _table.c.status == "open").values(account_id=account_id)
+        )
+        audit.record(
+            place,
+            "identity.authorization.deferred",
+            actor=Actor(kind="resident", id=account_id, session_id=session_id, client_id=interaction.client_id),
+            object=("interaction", interaction.id),
+            detail={"client": interaction.client_id},
+        )
+
+    def deferred(
+        self, place: Session | Connection, interaction_ids: Iterable[str], *, account_id: str
+    ) -> tuple[Interaction, ...]:
+        """Those of these interactions that are open still and were put off by this resident."""
+        found = []
+        for interaction_id in interaction_ids:
+            with suppress(UnknownInteraction):
+                found.append(self.get(place, interaction_id))
+        return tuple(each for each in found if each.account_id == account_id)
 
     def refuse(
         self,

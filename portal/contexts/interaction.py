@@ -81,6 +81,7 @@ class Consent:
     asks: tuple[Ask, ...]
     learns: tuple[ScopeRow, ...]
     keeps_access: bool
+    waits_until: int
     now: int
 
 
@@ -94,6 +95,7 @@ class Scopes:
     recipient: str
     learns: tuple[ScopeRow, ...]
     keeps_access: bool
+    waits_until: int
 
 
 _CHECKUP = CategoryRow(
@@ -181,6 +183,7 @@ def samples() -> list[Sample]:
         asks=(_ASK,),
         learns=(),
         keeps_access=False,
+        waits_until=NOW + 1_800_000,
         now=NOW,
     )
     long_name = "特定非営利活動法人湊浜市高齢者見守り地域包括支援ネットワーク推進協議会連合会"
@@ -214,13 +217,13 @@ def samples() -> list[Sample]:
         Sample(
             "interaction/scopes.html",
             "profile",
-            Scopes("/interaction/int_02", "浜田 みどり", "市バスの定期券", "湊浜交通", learns, True),
+            Scopes("/interaction/int_02", "浜田 みどり", "市バスの定期券", "湊浜交通", learns, True, NOW + 1_800_000),
             viewer="resident",
         ),
         Sample(
             "interaction/scopes.html",
             "openid",
-            Scopes("/interaction/int_03", "浜田 みどり", "市バスの定期券", "", (), False),
+            Scopes("/interaction/int_03", "浜田 みどり", "市バスの定期券", "", (), False, NOW + 1_800_000),
             viewer="resident",
         ),
         Sample(

@@ -38,6 +38,7 @@ class Home:
     person: str
     today: int
     letter: tuple[Sentence, ...]
+    questions: tuple[Sentence, ...]  # put off: they wait for an answer
     waiting: tuple[Sentence, ...]
     doors: tuple[Door, ...]
 
@@ -377,6 +378,13 @@ def _home() -> list[Sample]:
             ),
             Sentence("使われなかったデータもあります。健診結果はこのひと月、だれも見ていません。", "", ""),
         ),
+        questions=(
+            Sentence(
+                "「みなと診療所 けんしん便り」からの質問が、お答えを待っています。16:45までお待ちします。",
+                "/interaction/int_1",
+                "質問を見る",
+            ),
+        ),
         waiting=(
             Sentence(
                 "湊浜交通への同意は、12月1日に終わります。そのあとは使われません。", "/consents/con_1", "同意を見る"
@@ -387,6 +395,7 @@ def _home() -> list[Sample]:
     empty = replace(
         full,
         letter=(Sentence("この7日間に、あなたのデータを使った人はいません。", "", ""),),
+        questions=(),
         waiting=(),
     )
     return [

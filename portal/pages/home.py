@@ -1,5 +1,6 @@
 """Home: a short letter about what happened with your data lately, and four doors."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fastapi import APIRouter
@@ -7,7 +8,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from consent import agreements, records
-from identity import accounts
+from identity import accounts, clients
+from identity.interaction import Interaction, Interactions
 from infobank import views
 from infobank.catalogue import Catalogue
 from keys.envelope import Sealer
@@ -17,6 +19,7 @@ from kit.host import Host
 from portal import i18n
 from portal.contexts.resident import Door, Home, Sentence
 from portal.i18n import _, ngettext
+from portal.pages.interaction import waiting_ids
 from portal.visits import pages, require_session, visit_of
 from portal.web import render
 
@@ -34,6 +37,15 @@ class Ending:
 
 
 @dataclass(frozen=True)
+class Question:
+    """A request that the resident put off."""
+
+    interaction_id: str
+    service: str
+    until: Millis
+
+
+@dataclass(frozen=True)
 class Facts:
     """What the letter is made of."""
 
@@ -46,10 +58,21 @@ class Facts:
     newest_at: Millis | None
     standing: int
     endings: tuple[Ending, ...]
+    questions: tuple[Question, ...]
 
 
-def gather(session: Session, sealer: Sealer, catalogue: Catalogue, account_id: str, *, lang: str, now: Millis) -> Facts:
+def gather(
+    session: Session,
+    sealer: Sealer,
+    catalogue: Catalogue,
+    account_id: str,
+    put_off: Sequence[Interaction],
+    *,
+    lang: str,
+    now: Millis,
+) -> Facts:
     """Read what there is to tell."""
+    services = [(each, clients.find(session, each.client_id)) for each in put_off]
     areas = views.areas(session, sealer, catalogue, account_id)
     cards = [card for area in areas for card in area.cards if card.count]
     standing = [record for record in records.list_for(session, account_id, now=now) if record.stands]
@@ -70,6 +93,9 @@ def gather(session: Session, sealer: Sealer, catalogue: Catalogue, account_id: s
         newest_at=max((card.latest_at for card in cards if card.latest_at is not None), default=None),
         standing=len(standing),
         endings=endings,
+        questions=tuple(
+            Question(each.id, service.name(lang), each.expires_at) for each, service in services if service
+        ),
     )
 
 
@@ -110,6 +136,18 @@ def letter(facts: Facts, lang: str) -> Home:
         person=facts.name,
         today=facts.now,
         letter=tuple(lines),
+        questions=tuple(
+            Sentence(
+                _(
+                    "“%(service)s” asked you something. It waits until %(clock)s.",
+                    service=each.service,
+                    clock=language.clock(each.until),
+                ),
+                f"/interaction/{each.interaction_id}",
+                _("See the question"),
+            )
+            for each in facts.questions
+        ),
         waiting=waiting,
         doors=_doors(facts),
     )
@@ -143,7 +181,7 @@ def _doors(facts: Facts) -> tuple[Door, ...]:
 def router(host: Host) -> APIRouter:
     """/home."""
     routes = pages(host)
-    sealer, catalogue = host.get(Sealer), host.get(Catalogue)
+    sealer, catalogue, interactions = host.get(Sealer), host.get(Catalogue), host.get(Interactions)
 
     @routes.get("/home")
     async def home(request: Request) -> Response:
@@ -152,7 +190,12 @@ def router(host: Host) -> APIRouter:
             return RedirectResponse("/desk", status_code=303, headers={"cache-control": "no-store"})
         account = require_session(request).account_id
         lang, now = i18n.current().code, host.clock.ms()
-        facts = await host.db.read(gather, sealer, catalogue, account, lang=lang, now=now)
+
+        def read(session: Session) -> Facts:
+            put_off = interactions.deferred(session, waiting_ids(request), account_id=account)
+            return gather(session, sealer, catalogue, account, put_off, lang=lang, now=now)
+
+        facts = await host.db.read(read)
         return render(request, "resident/home.html", letter(facts, lang))
 
     return routes

@@ -6,6 +6,7 @@ without its consent nor a consent whose service was told no (walk 2, invariants 
 client's proved origin in `form-action`, for the browser follows the redirect there.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ from infobank import views
 from infobank.catalogue import SENSITIVITY_LABELS, Catalogue
 from keys.envelope import Sealer
 from kit import context
-from kit.clock import DAY, Millis
+from kit.clock import DAY, SECOND, Millis
 from kit.db import Session
 from kit.front import Call, Reply, ascii_query
 from kit.host import Host
@@ -44,8 +45,10 @@ from portal.contexts.interaction import FormPost as FormPostContext
 from portal.i18n import N_, _
 from portal.pages.mydata import CAREFUL, headline
 from portal.visits import pages, sign_in_address, visit_of
-from portal.web import Form, origin_of, page_headers, read_form, render
+from portal.web import Form, notice, origin_of, page_headers, read_form, redirect, render
 
+WAITING_COOKIE, WAITING = "sekisho-waiting", 5
+DEFERRED = notice("interaction.deferred", N_("Nothing has happened. The question waits below."), kind="info")
 WORD_JOINER, NO_BREAK = "\u2060", "\u00a0"  # keep a date in one line
 
 _CLAIM_NAMES = {
@@ -309,14 +312,16 @@ def router(host: Host) -> APIRouter:
         if not elements:
             member = members.find(session, client.member_id) if client.member_id else None
             owner = member.name(lang) if member else ""
-            return interaction, Scopes(action, profile.name, client.name(lang), owner, learns, keeps)
+            return interaction, Scopes(
+                action, profile.name, client.name(lang), owner, learns, keeps, interaction.expires_at
+            )
         cards = {
             card.category.id: card
             for area in views.areas(session, sealer, catalogue, account_id)
             for card in area.cards
         }
         asks = tuple(_ask(session, each, catalogue, cards, lang=lang, now=now) for each in elements)
-        page = Consent(action, profile.name, client.name(lang), asks, learns, keeps, now)
+        page = Consent(action, profile.name, client.name(lang), asks, learns, keeps, interaction.expires_at, now)
         return interaction, page
 
     @routes.get("/interaction/{interaction_id}")
@@ -343,6 +348,13 @@ def router(host: Host) -> APIRouter:
         _require_resident(interaction, browser)
         form = await read_form(request)
         said = form.one("answer")
+        if said == "later" and browser.kind != "resident":
+            return _see_other("/desk")  # staff have no letter; they start again at the service
+        if said == "later":
+            await host.db.write(
+                interactions.defer, interaction_id, account_id=browser.account_id, session_id=browser.id
+            )
+            return _keep_waiting(request, interaction)
         if said not in ("agree", "refuse"):
             raise Malformed("Choose one of the two answers.")
         step = agree if said == "agree" else refuse
@@ -406,6 +418,27 @@ def router(host: Host) -> APIRouter:
         return interactions.refuse(session, interaction_id, account_id=browser.account_id)
 
     return routes
+
+
+def waiting_ids(request: Request) -> tuple[str, ...]:
+    """The requests that were put off in this browser. Only here can they be answered: the service knows it by a cookie
+    of its own."""
+    kept = request.cookies.get(WAITING_COOKIE, "").split(".")
+    return tuple(each for each in kept if re.fullmatch(r"int_[0-9a-z]{26}", each))[:WAITING]
+
+
+def _keep_waiting(request: Request, interaction: Interaction) -> Response:
+    response = redirect(request, "/home", notice=DEFERRED)
+    ids = [interaction.id, *(each for each in waiting_ids(request) if each != interaction.id)]
+    response.set_cookie(
+        WAITING_COOKIE,
+        ".".join(ids[:WAITING]),
+        max_age=(interaction.expires_at - interaction.created_at) // SECOND,
+        secure=visit_of(request).secure,
+        httponly=True,
+        samesite="lax",
+    )
+    return response
 
 
 def _client(session: Session, interaction: Interaction) -> Client:

@@ -12,7 +12,7 @@ from kit.db import Session
 from kit.host import SYSTEM
 from portal.app import Building
 from tests.support.household import Household, proposal, settle
-from tests.support.relying_party import REDIRECT, join, location
+from tests.support.relying_party import REDIRECT, advance, join, location
 
 
 @pytest.fixture
@@ -77,6 +77,42 @@ async def test_agreeing_gives_the_consent_and_the_code_in_one_go(home: Household
         records.get, consent, account_id=home.party.account_id, now=home.building.host.clock.ms()
     )
     assert (seen.state, seen.categories) == ("given", ("health_checkup", "mobility"))
+
+
+async def test_a_question_that_is_put_off_waits_on_the_first_page(home: Household) -> None:
+    page = await home.ask()
+    later = await home.answer(page, {"answer": "later"})
+    assert (later.status_code, later.headers["location"]) == (303, "/home")
+    kept = re.search(r"sekisho-waiting=([^;]+)", later.headers.get("set-cookie", ""))
+    assert kept is not None
+    cookie = f"sekisho-lang=ja; sekisho-local={home.party.cookie}; sekisho-waiting={kept[1]}"
+    headers = {"cookie": cookie, "accept": "text/html"}
+    letter = (await home.http.get("/home", headers=headers)).text
+    assert "お答えを待っているもの" in letter
+    assert f'href="{page}"' in letter
+    assert await home.consents() == [], "nothing was decided"
+    assert "お答えを待っているもの" not in (await home.get("/home")).text, "another browser could not bring it back"
+    _base, query = location(await home.answer(page, {"answer": "agree"}))
+    assert "code" in query, "it is answered as if it had been at once"
+    assert "お答えを待っているもの" not in (await home.http.get("/home", headers=headers)).text
+
+
+async def test_a_question_that_was_put_off_runs_out_and_is_nobody_elses(
+    app: Building, client: httpx2.AsyncClient, home: Household
+) -> None:
+    page = await home.ask()
+    await home.answer(page, {"answer": "later"})
+    kept = page.rpartition("/")[2]
+    other = await settle(app, client)
+    for who in (other, home):
+        headers = {
+            "cookie": f"sekisho-local={who.party.cookie}; sekisho-waiting={kept}.nonsense.int_x",
+            "accept": "text/html",
+        }
+        assert (page in (await home.http.get("/home", headers=headers)).text) is (who is home)
+    advance(app, 1801)
+    headers = {"cookie": f"sekisho-local={home.party.cookie}; sekisho-waiting={kept}", "accept": "text/html"}
+    assert page not in (await home.http.get("/home", headers=headers)).text
 
 
 async def test_refusing_gives_nothing_and_tells_the_service(home: Household) -> None:

@@ -253,6 +253,9 @@ def asked(tour: Tour, page: Page) -> Iterator[str]:
     page.goto(authorize_address(tour.served, client_id=tour.library(), redirect_uri=LIBRARY))
     page.wait_for_selector("#agree")
     yield "interaction-openid"
+    page.click("#later")
+    page.wait_for_selector("#questions")
+    yield "home-with-a-question"
 
 
 def at_home(tour: Tour, page: Page) -> Iterator[str]:
