@@ -136,7 +136,7 @@ class RecipientCount:
     last_at: Millis
 
 
-_SELF_LABEL = Label("あなた", "You")
+_SELF_LABEL = Label("あなた", "you")
 
 
 def areas(session: Session, sealer: Sealer, catalogue: Catalogue, account_id: str) -> tuple[Area, ...]:

@@ -24,7 +24,7 @@ from kit.host import Host
 from portal import i18n
 from portal.contexts.resident import Choice, ConsentLine, Consents, ConsentView, EventLine, Receipt, Withdraw
 from portal.i18n import JST, N_, _
-from portal.pages.interaction import agreed_sentence, paragraphs
+from portal.pages.interaction import agreed_sentence, inside, paragraphs
 from portal.visits import pages, require_session
 from portal.web import notice, page_headers, read_form, redirect, render
 
@@ -93,7 +93,8 @@ def figures(ms: Millis) -> str:
 
 def _names(categories: tuple[str, ...], catalogue: Catalogue, lang: str) -> tuple[str, ...]:
     found = [(catalogue.find(each), each) for each in categories]
-    return tuple(category.label.of(lang) if category else name for category, name in found)
+    words = [category.label.of(lang) if category else name for category, name in found]
+    return (*words[:1], *(inside(word, lang) for word in words[1:]))
 
 
 def _given_at(whole: Whole) -> Millis:
@@ -173,7 +174,7 @@ def list_page(session: Session, catalogue: Catalogue, account_id: str, *, lang: 
             href=f"/consents/{record.id}",
             title=revision.notice(lang).title,
             recipient=revision.recipient.name(lang),
-            what=i18n.current().join(_names(record.categories, catalogue, lang)),
+            what=inside(i18n.current().join(_names(record.categories, catalogue, lang)), lang),
             state="given" if record.stands else record.state,
             state_words=i18n.current().gettext(_STATES[record.state]),
             until=record.until_at if record.stands else None,
@@ -288,7 +289,7 @@ def router(host: Host) -> APIRouter:
             back=f"/consents/{consent_id}",
             title=text.title,
             recipient=whole.revision.recipient.name(lang),
-            what=i18n.current().join(_names(whole.record.categories, catalogue, lang)),
+            what=inside(i18n.current().join(_names(whole.record.categories, catalogue, lang)), lang),
             uses=whole.uses,
             services=services,
             if_withdrawn=text.if_refused,
