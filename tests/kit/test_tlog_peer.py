@@ -9,19 +9,15 @@ import pytest
 
 from kit.tlog.tiles import tiles_of
 from tests.kit.test_tlog_log import KEY, add_many, check_log, everything, make_file, opened
-from tests.support.peers import leave_out, needs
-
-PROGRAM = Path(__file__).parent / "tlog_peer"
+from tests.support.go import program
+from tests.support.log_directory import served
+from tests.support.peers import needs
 
 
 @pytest.fixture(scope="session")
-def peer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Go program, built once; its module comes through the Go module proxy on the first build."""
-    built = tmp_path_factory.mktemp("peer") / "tlogpeer"
-    done = subprocess.run(["go", "build", "-o", built, "."], cwd=PROGRAM, capture_output=True, text=True, timeout=180)
-    if done.returncode != 0:
-        leave_out(f"golang.org/x/mod could not be built: {done.stderr[-300:]}")
-    return built
+def peer() -> Path:
+    """The Go program."""
+    return program("tlog_peer")
 
 
 def write(place: Path, resources: dict[str, bytes]) -> Path:
@@ -65,3 +61,27 @@ async def test_go_refuses_a_flipped_byte_anywhere(tmp_path: Path, peer: Path) ->
         (place / path).write_bytes(damaged)
         assert check(peer, place, KEY.vkey).returncode == 1, path
         (place / path).write_bytes(content)
+
+
+@needs("go")
+async def test_go_accepts_the_log_over_http_and_refuses_every_flipped_byte_there(tmp_path: Path, peer: Path) -> None:
+    """In any tile or bundle the checkpoint requires, in the checkpoint's text, in our signature line."""
+    async with opened(make_file(tmp_path / "log.db")) as (database, logs):
+        await database.write_core(add_many, [b"entry %d" % n for n in range(300)])
+        resources = await everything(logs)
+    place = write(tmp_path / "log", resources)
+    note = resources["checkpoint"]
+    blank = note.index(b"\n\n")
+    spots = {path: [0, len(content) // 2, len(content) - 1] for path, content in resources.items()}
+    spots["checkpoint"] = [0, note.index(b"\n") + 1, blank - 2, blank + 10, blank + 30, len(note) - 5]
+    with served(place) as url:
+        assert check(peer, url, KEY.vkey).stdout == "300\n"
+        for path, content in resources.items():
+            for at in spots[path]:
+                damaged = bytearray(content)
+                damaged[at] ^= 1
+                (place / path).write_bytes(damaged)
+                done = check(peer, url, KEY.vkey)
+                assert (done.returncode, done.stdout) == (1, ""), (path, at)
+            (place / path).write_bytes(content)
+        assert check(peer, url, KEY.vkey).returncode == 0

@@ -20,6 +20,7 @@ import pytest
 
 from kit.tlog.proof import parse_proof, verify_proof
 from tests.kit.tlog_support import TestKey
+from tests.support.go import program
 from tests.support.log_directory import served, write_log
 from tests.support.peers import needs
 from tests.support.server import CITY_ENVIRON, Served
@@ -155,6 +156,17 @@ def test_a_real_server_is_verified_proved_followed_and_copied(open_server: Serve
     assert (done.returncode, told(done)["size"]) == (0, 260)
     assert ledger("export", "copy", *places, cwd=here).returncode == 0
     assert told(ledger("verify", "--url", "copy", "--vkey", "key", "--json", cwd=here))["size"] == 261
+
+
+@needs("go")
+def test_a_verifier_of_other_make_accepts_the_real_servers_log_over_http(open_server: Served) -> None:
+    base = f"{open_server.url}/ledger/test"
+    with httpx2.Client() as http:
+        http.post(f"{open_server.url}/ledger/add", content=b"for the verifier").raise_for_status()
+        vkey = http.get(f"{base}/vkey").text.strip()
+        size = http.get(f"{base}/checkpoint").text.split("\n")[1]
+    done = subprocess.run([program("tlog_peer"), base, vkey], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, f"{size}\n"), done.stderr
 
 
 def test_a_proof_is_refused_for_an_entry_that_is_not_there(log: Path) -> None:

@@ -11,14 +11,10 @@ import hashlib
 import struct
 import subprocess
 from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
-from tempfile import mkdtemp
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from tests.support.peers import leave_out
-from tests.support.source import ROOT
+from tests.support.go import program
 
 
 class Stand:
@@ -56,20 +52,10 @@ def check(vkey: str, note: bytes, line: bytes) -> int:
     return int(time)
 
 
-@cache
-def _program() -> Path:
-    built = Path(mkdtemp(prefix="tlogwitness-")) / "tlogwitness"
-    sources = ROOT / "tests" / "kit" / "tlog_witness"
-    done = subprocess.run(["go", "build", "-o", built, "."], cwd=sources, capture_output=True, text=True, timeout=180)
-    if done.returncode != 0:
-        leave_out(f"golang.org/x/mod could not be built: {done.stderr[-300:]}")
-    return built
-
-
 @contextlib.contextmanager
 def go_witness(name: str, *vkeys: str) -> Iterator[tuple[str, str]]:
     """A witness in a process of its own, written in Go; gives its verifier key and its submission prefix."""
-    process = subprocess.Popen([_program(), name, *vkeys], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([program("tlog_witness"), name, *vkeys], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
         yield process.stdout.readline().strip(), process.stdout.readline().strip()

@@ -1,7 +1,7 @@
-// Command tlogpeer checks a log in a directory with Go's own transparency-log packages
+// Command tlogpeer checks a log in a directory or at an http address with Go's own transparency-log packages
 // (golang.org/x/mod/sumdb/note and tlog), which share nothing with the code under test.
 //
-//	tlogpeer DIRECTORY VKEY [OLDER-CHECKPOINT]
+//	tlogpeer DIRECTORY-OR-ADDRESS VKEY [OLDER-CHECKPOINT]
 //
 // It opens the signed checkpoint, reads every entry, authenticates every tile hash against the signed
 // root, proves each record and checks the proof, and with an older checkpoint proves that the log grew.
@@ -11,6 +11,8 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -28,7 +30,7 @@ func (r reader) Height() int { return 8 }
 func (r reader) ReadTiles(tiles []tlog.Tile) ([][]byte, error) {
 	var found [][]byte
 	for _, tile := range tiles {
-		content, err := os.ReadFile(filepath.Join(r.directory, path(strconv.Itoa(tile.L), tile.N, tile.W)))
+		content, err := read(r.directory, path(strconv.Itoa(tile.L), tile.N, tile.W))
 		if err != nil {
 			return nil, err
 		}
@@ -49,6 +51,34 @@ func path(level string, n int64, width int) string {
 		number += fmt.Sprintf(".p/%d", width)
 	}
 	return filepath.Join("tile", level, number)
+}
+
+var fetched = map[string][]byte{} // every proof asks for the same tiles again
+
+func read(place, path string) ([]byte, error) {
+	if content, known := fetched[path]; known {
+		return content, nil
+	}
+	content, err := fetch(place, path)
+	if err == nil {
+		fetched[path] = content
+	}
+	return content, err
+}
+
+func fetch(place, path string) ([]byte, error) {
+	if !strings.HasPrefix(place, "http://") {
+		return os.ReadFile(filepath.Join(place, path))
+	}
+	answer, err := http.Get(strings.TrimSuffix(place, "/") + "/" + filepath.ToSlash(path))
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != 200 {
+		return nil, fmt.Errorf("%s: %s", path, answer.Status)
+	}
+	return io.ReadAll(answer.Body)
 }
 
 func checkpoint(content []byte, vkey string) tlog.Tree {
@@ -73,7 +103,7 @@ func entries(directory string, size int64) [][]byte {
 	var found [][]byte
 	for n := int64(0); n*256 < size; n++ {
 		width := int(min(256, size-n*256))
-		content, err := os.ReadFile(filepath.Join(directory, path("entries", n, width)))
+		content, err := read(directory, path("entries", n, width))
 		must(err)
 		for i := 0; i < width; i++ {
 			if len(content) < 2 || len(content) < 2+int(binary.BigEndian.Uint16(content)) {
@@ -99,7 +129,7 @@ func must(err error) {
 
 func main() {
 	directory, vkey := os.Args[1], os.Args[2]
-	content, err := os.ReadFile(filepath.Join(directory, "checkpoint"))
+	content, err := read(directory, "checkpoint")
 	must(err)
 	tree := checkpoint(content, vkey)
 	hashes := tlog.TileHashReader(tree, reader{directory})
