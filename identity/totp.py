@@ -55,7 +55,15 @@ def is_on(session: Session, account_id: str) -> bool:
 
 
 def set_up(
-    session: Session, sealer: Sealer, account_id: str, *, secret: str, label: str, issuer: str, now: Millis
+    session: Session,
+    sealer: Sealer,
+    account_id: str,
+    *,
+    secret: str,
+    label: str,
+    issuer: str,
+    now: Millis,
+    actor: Actor,
 ) -> SetUp:
     """The secret being set up: the one that waits, if there is one, so that reloading the page keeps the QR code.
 
@@ -72,6 +80,7 @@ def set_up(
         row.pending = key.seal(f"identity_totp|pending|{account_id}", secret.encode())
         row.pending_at = now
         session.add(row)
+        audit.record(session, "identity.totp.begun", actor=actor, object=("account", account_id))
     return _describe(secret, label, issuer)
 
 

@@ -289,11 +289,18 @@ class KeyStore:
         if not await self._db.read(waiting):
             return 0
         total = 0
-        while moved := await self._db.bulk(self.sealer.rewrap, limit=chunk):
+        while moved := await self._db.bulk(self._rewrap, limit=chunk):
             total += moved
         await self._db.write(self._destroy_empty_keks)
         self.sealer.forget_keks()
         return total
+
+    def _rewrap(self, session: Session, *, limit: int) -> int:
+        active, moved = store.find_active_kek(session), self.sealer.rewrap(session, limit=limit)
+        if active is not None and moved:
+            told = {"data_keys": moved}
+            audit.record(session, "keys.data_key.rewrapped", actor=SYSTEM_ACTOR, object=("kek", active.id), detail=told)
+        return moved
 
     def _destroy_empty_keks(self, session: Session) -> None:
         for row in store.list_keks(session):
@@ -320,6 +327,7 @@ class KeyStore:
         for owner in latest:
             if store.find_data_key(session, owner) is None:  # destroyed ones are found too: never made again
                 self.sealer.create_owner(session, owner)
+                audit.record(session, "keys.audit_key.created", actor=SYSTEM_ACTOR, object=("data_key", owner))
         for owner in store.list_owners(session, prefix=PREFIX):
             if owner < oldest:
                 self.sealer.destroy_owner(session, owner)

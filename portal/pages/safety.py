@@ -203,7 +203,7 @@ def router(host: Host) -> Any:
             person = profile(session, sealer, current.account_id)
             waiting = totp.set_up(
                 session, sealer, current.account_id,
-                secret=fresh, label=person.login, issuer=ISSUER, now=host.clock.ms(),
+                secret=fresh, label=person.login, issuer=ISSUER, now=host.clock.ms(), actor=current.actor(),
             )  # fmt: skip
             return waiting, totp.is_on(session, current.account_id)
 

@@ -93,6 +93,7 @@ async def begin(office: Office, account_id: str) -> totp.SetUp:
         label="hana",
         issuer="Minato-hama",
         now=office.clock.ms(),
+        actor=person(account_id),
     )
 
 
