@@ -17,9 +17,11 @@ from sqlalchemy import Connection, select, update
 
 from keys.notes import NoteVerifier
 from keys.ring import KeyRing
+from kit import audit
 from kit.clock import SECOND, Clock
 from kit.db import Database
 from kit.front import Call, Handler, Reply
+from kit.host import ANONYMOUS, SYSTEM
 from kit.problems import NotFound
 from kit.tlog import addcheckpoint
 from kit.tlog.addcheckpoint import LARGEST_REQUEST, SIZE_TYPE, Acceptable, Refusal, Seen
@@ -93,6 +95,7 @@ class Witness:
 def _make_row(connection: Connection, origin: str) -> None:
     if connection.execute(select(witnessed.c.size).where(witnessed.c.origin == origin)).first() is None:
         connection.execute(witnessed.insert(), {"origin": origin, "size": 0, "root": EMPTY_ROOT, "note": b""})
+        audit.record(connection, "consent.log.witnessed", actor=SYSTEM, object=("log", origin[:120]))
 
 
 def _seen(connection: Connection, origin: str) -> Seen:
@@ -110,7 +113,13 @@ def _swap(connection: Connection, seen: Seen, new: Acceptable, note: bytes) -> i
     judged = (witnessed.c.size == seen.size) & (witnessed.c.root == seen.root)
     change = update(witnessed).where(witnessed.c.origin == checkpoint.origin, judged)
     done = connection.execute(change.values(size=checkpoint.size, root=checkpoint.root, note=note))
-    return None if done.rowcount == 1 else _seen(connection, checkpoint.origin).size
+    if done.rowcount != 1:
+        return _seen(connection, checkpoint.origin).size
+    audit.record(
+        connection, "consent.checkpoint.cosigned", actor=ANONYMOUS, object=("log", checkpoint.origin[:120]),
+        detail={"size": checkpoint.size, "root": checkpoint.root.hex()},
+    )  # fmt: skip
+    return None
 
 
 def _refuse(refusal: Refusal) -> Reply:

@@ -18,12 +18,16 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
+from consent.settings import ConsentSettings
 from identity import totp
 from identity.settings import IdentitySettings
 from identity.tokens import Tokens, new_jti
 from kit.clock import FrozenClock
+from kit.tlog.addcheckpoint import request
+from kit.tlog.note import Checkpoint, sign_note
 from portal.app import Building, create_app
 from portal.settings import Settings
+from tests.kit.tlog_support import TestKey, naive_consistency, naive_root
 from tests.portal.test_console import PROPOSAL, a_client, a_member, an_offer
 from tests.portal.test_desk import SUMMARY, bus, log, opened, version
 from tests.portal.test_signin import ATTEMPT, PASSWORD, PERSON, add, half_in, json_post, post
@@ -36,6 +40,7 @@ from tests.support.writes import Asked, Watch, Write
 
 pytestmark = pytest.mark.anyio
 
+NEIGHBOUR = TestKey("other.city.example/log")
 UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
 
 # Tables that remember nothing about what anybody decided. A transaction that changes these alone needs no audit entry.
@@ -241,6 +246,20 @@ async def service_tokens(home: Household) -> dict[str, Any]:
     return made
 
 
+# -- other cities' logs ------------------------------------------------------------------------------------------------
+
+
+@case("POST /witness/add-checkpoint")
+async def post_witness_add_checkpoint(w: World) -> Any:
+    """For the first time, and for the second."""
+    for old, entries in ((0, [b"0"]), (1, [b"0", b"1"])):
+        note = sign_note(Checkpoint(NEIGHBOUR.name, len(entries), naive_root(entries)).text(), [NEIGHBOUR])
+        content = request(old, naive_consistency(old, entries) if old else [], note)
+        answer = await w.http.post("/witness/add-checkpoint", content=content)
+        assert answer.status_code == 200, answer.text
+    return answer
+
+
 # -- operators' APIs ---------------------------------------------------------------------------------------------------
 
 
@@ -427,6 +446,19 @@ async def post_consents_consent_id_change(w: World) -> Any:
 async def post_consents_consent_id_withdraw(w: World) -> Any:
     home = await w.home()
     return await home.post(f"/consents/{await home.give()}/withdraw")
+
+
+@case("POST /who/stop")
+async def post_who_stop(w: World) -> Any:
+    home = await w.home()
+    page = await home.ask(authorization_details=None, scope="openid profile")
+    code = re.search(r"code=([^&]+)", (await home.answer(page, {"answer": "agree"})).headers["location"])
+    assert code
+    token = (await home.party.exchange(code[1])).json()["access_token"]
+    await w.http.get("/oauth/userinfo", headers={"authorization": f"Bearer {token}"})
+    grant = re.search(r'name="grant" value="([^"]+)"', (await home.get("/who")).text)
+    assert grant
+    return await home.post("/who/stop", {"grant": grant[1]})
 
 
 @case("POST /leave/erase")
@@ -855,9 +887,11 @@ def started(empty_city: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
 
 
 def _settings(data: Path) -> Settings:
-    """Registration is open, so that its operations have something to do."""
-    open_to_all = IdentitySettings(registration="open")
-    return Settings(data=data, issuer="http://localhost:8080", jobs=False, identity=open_to_all)
+    """Registration is open and a neighbour's log is witnessed, so that their operations have something to do."""
+    return Settings(
+        data=data, issuer="http://localhost:8080", jobs=False, identity=IdentitySettings(registration="open"),
+        consent=ConsentSettings(witness_logs=(NEIGHBOUR.vkey,)),
+    )  # fmt: skip
 
 
 @pytest.fixture
