@@ -20,6 +20,7 @@ import pytest
 
 from consent.settings import ConsentSettings
 from identity import totp
+from identity.oauth.holder import Holder
 from identity.settings import IdentitySettings
 from identity.tokens import Tokens, new_jti
 from kit.clock import FrozenClock
@@ -213,7 +214,7 @@ def own_token(w: World, party: Party, *scopes: str) -> dict[str, str]:
     """A token of the client's own."""
     tokens = w.app.host.get(Tokens)
     made = tokens.access_token(
-        party.client, jti=new_jti(), audience=tokens.issuer, scopes=scopes, now=w.app.host.clock.ms(), jkt=None
+        party.client, jti=new_jti(), audience=tokens.issuer, scopes=scopes, now=w.app.host.clock.ms(), holder=Holder()
     )
     return {"authorization": f"Bearer {made}"}
 

@@ -11,6 +11,7 @@ from identity import grants, members
 from identity.accounts import Profile, create_account
 from identity.clients import Client, Clients
 from identity.codes import Authorized
+from identity.oauth.holder import Holder
 from identity.registration import Registration
 from identity.sessions import Sessions
 from identity.tokens import Tokens, new_jti
@@ -158,7 +159,7 @@ class Bank:
         tokens = self.app.host.get(Tokens)
         if account_id is None:
             return tokens.access_token(
-                client, jti=new_jti(), audience=tokens.issuer, scopes=scopes, now=self.now, jkt=None
+                client, jti=new_jti(), audience=tokens.issuer, scopes=scopes, now=self.now, holder=Holder()
             )
         details: tuple[dict[str, Any], ...] = more
         if consent_id is not None:
@@ -177,7 +178,7 @@ class Bank:
             nonce=None, session_id="ses_test", auth_at=self.now, acr="", amr=("pwd",), dpop_jkt=None,
         )  # fmt: skip
         return tokens.access_token(
-            client, jti=new_jti(), audience=tokens.issuer, scopes=scopes, now=self.now, jkt=None,
+            client, jti=new_jti(), audience=tokens.issuer, scopes=scopes, now=self.now, holder=Holder(),
             account_id=account_id, grant_id=grant.id, authorized=authorized,
         )  # fmt: skip
 
