@@ -20,7 +20,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Table, insert, select, update
 from sqlmodel import SQLModel
 
-from identity import clients, codes, grants
+from identity import clients, codes, grants, logout
 from identity.clients import Client
 from identity.errors import UnknownInteraction
 from identity.oauth.answers import Answers
@@ -266,6 +266,7 @@ class Interactions:
             scopes=scopes,
             details=details,
         )
+        logout.note(connection, client, session_id=session_id, account_id=account_id, now=now)
         return self._answers.url(request, code=code)
 
     def defer(self, place: Session | Connection, interaction_id: str, *, account_id: str, session_id: str) -> None:

@@ -76,6 +76,32 @@ class ClientEnrolment(SQLModel, table=True):
     seen_at: int = Field(sa_type=BigInteger, index=True, description="When it last managed itself")
 
 
+class SessionClient(SQLModel, table=True):
+    """Which clients a browser session signed in at: whom its end is told. `named` is the session they know it as."""
+
+    __tablename__ = "identity_session_client"
+
+    session_id: str = Field(primary_key=True)
+    client_id: str = Field(primary_key=True)
+    named: str = Field(primary_key=True)
+    account_id: str
+    created_at: int = Field(sa_type=BigInteger, index=True)
+
+
+class LogoutNotice(SQLModel, table=True):
+    """Outbox of Back-Channel Logout: a client that is still to be told."""
+
+    __tablename__ = "identity_logout_notice"
+
+    id: str = Field(primary_key=True)
+    client_id: str
+    account_id: str
+    named: str
+    tries: int = 0
+    next_at: int = Field(sa_type=BigInteger, index=True)
+    created_at: int = Field(sa_type=BigInteger)
+
+
 class GrantRow(SQLModel, table=True):
     """What one resident lets one client do. Kind `sign-in` is remembered; kind `data` is tied to consents."""
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection
 from sqlmodel import col, delete, select, update
 
+from identity import logout
 from identity.accounts import require_active
 from identity.errors_account import RecentSignInNeeded
 from identity.models_account import Account
@@ -183,6 +184,7 @@ class Sessions:
             detail={"acr": acr, "amr": row.amr},
         )
         if replaces is not None:
+            logout.carry_over(session, replaces, row.id, account_id)
             self._end(session, [replaces], begun.actor(), "replaced")
         return token, begun
 
@@ -268,6 +270,7 @@ class Sessions:
                 object=("session", identifier),
                 detail={"reason": reason},
             )
+            logout.queue(session, identifier, now)
         if ids:
             tx_of(session).touch("sessions")
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from identity import accounts_wiring, errors
+from identity import accounts_wiring, errors, logout
 from identity.bearer import AccessTokens, Bearer
 from identity.client_keys import ClientKeys
 from identity.clients import Clients
@@ -26,8 +26,11 @@ from identity.oauth.registration import ClientRegistration
 from identity.oauth.request_objects import RequestObjects
 from identity.oauth.revocation import Revocation
 from identity.oauth.token import TokenEndpoint
+from identity.oidc.backchannel import BackChannel
+from identity.oidc.end_session import EndSession
 from identity.oidc.hints import IdTokenHints
 from identity.oidc.id_token_claims import IdTokenClaims
+from identity.oidc.pages import SignedOutPage
 from identity.oidc.userinfo import UserInfo
 from identity.remote_keys import RemoteKeys
 from identity.routes import operator_router
@@ -38,13 +41,14 @@ from identity.tokens import Tokens
 from keys.envelope import Sealer
 from keys.hashing import TokenHasher
 from keys.ring import KeyRing
-from kit.clock import SECOND
+from kit.clock import DAY, SECOND
 from kit.fetch import Fetcher
 from kit.host import Host
 
 # OpenID Connect Core section 2: RS256 unless the client registered otherwise.
 ID_TOKEN_ALGS = ("RS256", "PS256", "ES256", "EdDSA")
 SWEEP_SECONDS = 60
+LOGOUT_SECONDS = 2
 
 
 def include(host: Host) -> None:
@@ -122,6 +126,14 @@ def include(host: Host) -> None:
         host.get(Crowd),
     )
 
+    signed_out = SignedOutPage()
+    end_session = EndSession(issuer, db, clock, clients, host.get(Sessions), tokens, hints, sealer, signed_out, page)
+    host.provide(SignedOutPage, signed_out)
+    host.provide(EndSession, end_session)
+    back_channel = BackChannel(issuer, db, clock, clients, tokens, ring, host.get(Fetcher), ID_TOKEN_ALGS[0])
+    host.provide(BackChannel, back_channel)
+    host.job("identity.logout.deliver", LOGOUT_SECONDS, back_channel.deliver)
+
     def document() -> dict[str, Any]:
         return metadata.build(
             issuer,
@@ -141,6 +153,7 @@ def include(host: Host) -> None:
         userinfo=UserInfo(bearer, clients, tokens, sealer, db, ring),
         registration=registration,
         answers=answers,
+        end_session=end_session,
         document=metadata.handler(document),
     )
     host.routes("operator", operator_router(db, clock, clients, host.get(Fetcher)))
@@ -149,6 +162,7 @@ def include(host: Host) -> None:
 
     async def tidy() -> int:
         swept = await housekeeping.sweep_all(db, clock)
+        swept += await db.bulk(logout.sweep, clock.ms() - 8 * DAY)
         return swept + await db.bulk(enrolments.sweep, clock.ms() - settings.registration_idle_seconds * SECOND)
 
     host.job("identity.oauth.sweep", SWEEP_SECONDS, tidy)

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 from sqlalchemy import Connection
 
-from identity import grants
+from identity import grants, logout
 from identity.clients import Client, Clients
 from identity.crowd import Crowd
 from identity.interaction import Interactions, needs_page
@@ -231,6 +231,7 @@ class Authorize:
             amr=session.amr,
             scopes=request.scopes,
         )
+        logout.note(connection, client, session_id=session.id, account_id=session.account_id, now=self._clock.ms())
         return self._answers.url(request, code=code)
 
 

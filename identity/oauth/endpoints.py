@@ -15,6 +15,9 @@ from identity.oauth.registration import ClientRegistration
 from identity.oauth.request import MODES
 from identity.oauth.revocation import Revocation
 from identity.oauth.token import TokenEndpoint
+from identity.oidc.end_session import DONE as DONE_PATH
+from identity.oidc.end_session import PATH as END_PATH
+from identity.oidc.end_session import EndSession
 from identity.oidc.userinfo import UserInfo
 from kit.front import Handler
 from kit.host import Host
@@ -214,6 +217,42 @@ ANSWER: Operation = {
         "400": {"description": "No such answer, or too old", "content": {"text/html": {"schema": {"type": "string"}}}},
     },
 }
+_END = {
+    name: {"type": "string"}
+    for name in ("id_token_hint", "client_id", "post_logout_redirect_uri", "state", "logout_hint", "ui_locales")
+}
+_PAGE = {"text/html": {"schema": {"type": "string"}}}
+SIGNED_OUT: Operation = {
+    "operationId": "identity_signed_out",
+    "tags": ["openid"],
+    "summary": "After signing out: the services' frames, and the way on (for browsers)",
+    "parameters": [{"name": "t", "in": "query", "required": True, "schema": {"type": "string"}}],
+    "responses": {
+        "200": {"description": "The page (Front-Channel Logout 1.0)", "content": _PAGE},
+        "400": {"description": "No such page, or too old", "content": _PAGE},
+    },
+}
+
+
+def _ending(method: str) -> Operation:
+    operation: Operation = {
+        "operationId": f"identity_end_session_{method}",
+        "tags": ["openid"],
+        "summary": "Sign out at the wish of a service (for browsers)",
+        "responses": {
+            "303": {"description": "Signed out, and to the service; or to the page that asks the person"},
+            "400": {"description": "An address that is not the client's, or a hint that is not ours", "content": _PAGE},
+        },
+    }
+    if method == "get":
+        operation["parameters"] = [{"name": name, "in": "query", "schema": kind} for name, kind in _END.items()]
+    else:
+        form = {"schema": {"type": "object", "properties": _END}}
+        operation["requestBody"] = {"content": {"application/x-www-form-urlencoded": form}}
+        operation["responses"]["413"] = _problem("The body is too large")
+    return operation
+
+
 AUTHORIZE_POST: Operation = {
     "operationId": "identity_authorize_post",
     "tags": ["oauth"],
@@ -325,6 +364,7 @@ def register(
     userinfo: UserInfo,
     registration: ClientRegistration,
     answers: Answers,
+    end_session: EndSession,
     document: Handler,
 ) -> None:
     """Put the rows into the front table. The callers prove themselves here, so the audience is `public`."""
@@ -335,6 +375,9 @@ def register(
     host.front("GET", "/oauth/authorize", "public", authorize.get, AUTHORIZE)
     host.front("POST", "/oauth/authorize", "public", authorize.post, AUTHORIZE_POST)
     host.front("GET", ANSWER_PATH, "public", answers.endpoint, ANSWER)
+    host.front("GET", END_PATH, "public", end_session.get, _ending("get"))
+    host.front("POST", END_PATH, "public", end_session.post, _ending("post"))
+    host.front("GET", DONE_PATH, "public", end_session.done, SIGNED_OUT)
     host.front("POST", "/oauth/token", "public", token.endpoint, TOKEN)
     host.front("POST", "/oauth/par", "public", pushed.endpoint, PAR)
     host.front("POST", "/oauth/introspect", "public", introspection.endpoint, INTROSPECT)

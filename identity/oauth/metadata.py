@@ -1,8 +1,9 @@
 """What this server can do, for machines.
 
 OpenID Connect Discovery 1.0 section 3, RFC 8414 section 2, RFC 9101 section 10.5, JARM section 4, RFC 9126 section 5,
-RFC 8705 section 5, RFC 9207 section 3, RFC 9396 section 10, RFC 9449 section 5.1. Built once, served as
-bytes; the tests judge it with Authlib's `OpenIDProviderMetadata`.
+RFC 8705 section 5, RFC 9207 section 3, RFC 9396 section 10, RFC 9449 section 5.1; section 2.1 of RP-Initiated and
+Back-Channel Logout 1.0, section 3 of Front-Channel Logout 1.0. Built once, served as bytes; the tests judge it with
+Authlib's `OpenIDProviderMetadata`.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -41,6 +42,11 @@ def build(
         "introspection_endpoint": f"{issuer}/oauth/introspect",
         "revocation_endpoint": f"{issuer}/oauth/revoke",
         **({"registration_endpoint": f"{issuer}/oauth/register"} if registration else {}),
+        "end_session_endpoint": f"{issuer}/oauth/end-session",
+        "backchannel_logout_supported": True,
+        "backchannel_logout_session_supported": True,
+        "frontchannel_logout_supported": True,
+        "frontchannel_logout_session_supported": True,
         "scopes_supported": list(STANDARD_SCOPES),
         "response_types_supported": ["code"],
         "response_modes_supported": list(MODES),

@@ -5,6 +5,7 @@ as that person, and nobody else gets a code for the request.
 """
 
 from dataclasses import replace
+from typing import Any
 
 from identity.oauth.errors import InvalidRequest
 from identity.oauth.parameters import Parameters
@@ -32,11 +33,14 @@ class IdTokenHints:
 
     def subject(self, hint: str) -> str:
         """The subject of an ID token of ours."""
+        return str(self.claims(hint)["sub"])
+
+    def claims(self, hint: str) -> dict[str, Any]:
+        """What an ID token of ours says; raises InvalidRequest."""
         try:
             claims = self._ring.verify_jwt(hint, typ="JWT")
         except BadToken as error:
             raise InvalidRequest("id_token_hint is not an ID token of this issuer") from error
-        subject = claims.get("sub")
-        if not isinstance(subject, str) or "aud" not in claims or claims.get("iss") != self._issuer:
+        if not isinstance(claims.get("sub"), str) or "aud" not in claims or claims.get("iss") != self._issuer:
             raise InvalidRequest("id_token_hint is not an ID token of this issuer")
-        return subject
+        return claims

@@ -74,6 +74,16 @@ class SignOut:
     """signin/sign_out.html: asked by a link, so that a link alone signs nobody out."""
 
     signed_in: bool
+    then: str = ""  # a sealed ticket: where a service wants the person back
+    to: str = ""
+
+
+@dataclass(frozen=True)
+class SignedOut:
+    """signin/signed_out.html: the services are told through the browser, then on."""
+
+    frames: tuple[str, ...]
+    to: str
 
 
 _PLAIN = SignIn(next="/home", login="", again=False, problem="", seconds=0, passkeys=True, waiting=None)
@@ -145,4 +155,10 @@ def samples() -> list[Sample]:
         Sample("signin/sign_up_key.html", "no-passkeys", SignUpKey("湊 花", "hana", "", False), path="/sign-up/key"),
         Sample("signin/sign_out.html", "plain", SignOut(True), viewer="resident", path="/sign-out"),
         Sample("signin/sign_out.html", "out", SignOut(False), path="/sign-out"),
+        Sample("signin/sign_out.html", "wished", SignOut(True, "t", "https://clinic.example/bye"), viewer="resident"),
+        Sample("signin/sign_out.html", "back", SignOut(False, "t", "https://clinic.example/bye")),
+        Sample(
+            "signin/signed_out.html", "told", SignedOut(("https://clinic.example/out",), "https://clinic.example/bye")
+        ),
+        Sample("signin/signed_out.html", "end", SignedOut(("https://clinic.example/out",), "")),
     ]

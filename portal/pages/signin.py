@@ -24,6 +24,9 @@ from identity.credentials import Browser, CodeKind, Credentials, SignedIn
 from identity.errors import UnknownInteraction
 from identity.errors_account import LoginTaken, WeakPassword
 from identity.interaction import Interactions
+from identity.oauth.errors import OAuthError
+from identity.oidc.end_session import EndSession
+from identity.oidc.pages import SignedOut, SignedOutPage
 from identity.passkeys import Passkeys
 from identity.password_policy import require_good
 from identity.sessions import Sessions
@@ -32,7 +35,7 @@ from keys.envelope import Sealer
 from keys.hashing import TokenHasher
 from kit.clock import to_datetime
 from kit.db import Session
-from kit.front import problem_reply
+from kit.front import Call, Reply, ascii_query, problem_reply
 from kit.host import ANONYMOUS, Actor, Host
 from kit.ids import new_id
 from kit.problems import Invalid, Problem, TooMany, UnsupportedType
@@ -41,7 +44,7 @@ from portal.contexts import signin as pages_of
 from portal.i18n import N_
 from portal.typed_dates import read_birthdate
 from portal.visits import Visit, pages, session_cookie, visit_of
-from portal.web import NOTICE_COOKIE, Form, local_path, notice, origin_of, read_form, redirect, render
+from portal.web import NOTICE_COOKIE, Form, local_path, notice, origin_of, page_headers, read_form, redirect, render
 from portal.web import _body as read_body
 
 SIGNED_OUT = notice("signin.out", N_("You are signed out. This browser does not know you any more."))
@@ -187,6 +190,13 @@ class Doors:
 
         return await self.leads_to(await self.host.db.read(read))
 
+    def afterwards(self, ticket: str) -> str:
+        """Where a sign-out that a service asked for leads (checked before it was sealed), or nowhere."""
+        try:
+            return self.host.get(EndSession).then(ticket)
+        except OAuthError:
+            return ""
+
     async def started(self, request: Request) -> tuple[Waiting, Started] | None:
         """The sign-up this browser is in the middle of."""
 
@@ -237,6 +247,7 @@ def router(host: Host) -> Any:
     """The pages at /sign-in, /sign-up and /sign-out."""
     routes = pages(host)
     doors = Doors(host)
+    host.get(SignedOutPage).render = _signed_out
 
     def inside(request: Request, done: SignedIn) -> Response:
         """Signed in: on to where the person wanted to go."""
@@ -496,15 +507,20 @@ def router(host: Host) -> Any:
 
     @routes.get("/sign-out")
     async def sign_out(request: Request) -> Response:
-        page = pages_of.SignOut(signed_in=visit_of(request).browser is not None)
-        return render(request, "signin/sign_out.html", page)
+        then = request.query_params.get("then", "")[:16_384]
+        to = doors.afterwards(then)
+        page = pages_of.SignOut(signed_in=visit_of(request).browser is not None, then=then, to=to)
+        return render(request, "signin/sign_out.html", page, form_action=(origin_of(to),) if to else ())
 
     @routes.post("/sign-out")
     async def sign_out_post(request: Request) -> Response:
         current = visit_of(request).browser
+        to = doors.afterwards((await read_form(request)).one("then"))
         if current is not None:
             actor = getattr(request.state, "actor", ANONYMOUS)
-            await host.db.write(doors.sessions.end, current.id, actor, account_id=current.account_id)
+            to = await host.get(EndSession).end(current, actor, to)
+        if to:  # to the service that asked, by way of the page that tells the other services
+            return doors.drop_session(doors.drop_attempt(RedirectResponse(to, status_code=303, headers=_NO_STORE)))
         return doors.drop_session(doors.drop_attempt(redirect(request, "/", notice=SIGNED_OUT)))
 
     return routes
@@ -525,6 +541,16 @@ def _second(
         else ("signin/recovery.html", pages_of.Recovery(problem, seconds, tries_left))
     )
     return render(request, template, page, status=status, form_action=leads_to)
+
+
+def _signed_out(call: Call, page: SignedOut) -> Reply:
+    """Signed out, with a frame for each service that wants to be told through the browser."""
+    request = Request({**call.scope, "query_string": ascii_query(call.scope["query_string"])})
+    answer = render(request, "signin/signed_out.html", pages_of.SignedOut(page.frames, page.to))
+    headers = page_headers()
+    headers["content-security-policy"] += f"; frame-src {page.frame_sources}"  # exactly this session's services
+    said = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+    return Reply(200, bytes(answer.body), [(b"content-type", b"text/html; charset=utf-8"), *said])
 
 
 # -- reading the forms

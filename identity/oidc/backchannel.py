@@ -1,0 +1,113 @@
+"""Telling services that a session ended.
+
+OpenID Connect Back-Channel Logout 1.0 sections 2.4 to 2.8: a signed logout token (`typ` logout+jwt) with `sub`, `sid`
+and never a `nonce`, posted to the registered address, guarded (`kit.fetch`). What fails is tried again, ever later, for
+a day; then it is given up, and the trail says so.
+"""
+
+import asyncio
+
+from identity import logout
+from identity.clients import Client, Clients
+from identity.logout import Notice
+from identity.tokens import Tokens
+from keys.ring import KeyRing
+from kit import audit
+from kit.clock import HOUR, SECOND, Clock, Millis
+from kit.db import Database, Session
+from kit.fetch import Fetcher, FetchRefused
+from kit.host import SYSTEM
+from kit.ids import new_id
+
+EVENT = "http://schemas.openid.net/event/backchannel-logout"
+TYPE = "logout+jwt"
+LIFE_SECONDS = 120  # section 2.4 recommends two minutes at most
+GIVE_UP: Millis = 24 * HOUR
+_FIRST: Millis = 5 * SECOND
+_LONGEST: Millis = HOUR
+
+
+class BackChannel:
+    """Delivers the notices; a job calls `deliver`."""
+
+    def __init__(
+        self,
+        issuer: str,
+        database: Database,
+        clock: Clock,
+        clients: Clients,
+        tokens: Tokens,
+        ring: KeyRing,
+        fetcher: Fetcher,
+        default_alg: str,
+    ) -> None:
+        self._issuer = issuer
+        self._database = database
+        self._clock = clock
+        self._clients = clients
+        self._tokens = tokens
+        self._ring = ring
+        self._fetcher = fetcher
+        self._default_alg = default_alg
+
+    async def deliver(self) -> int:
+        """One round; returns how many services were told."""
+        notices = await self._database.read(logout.due, self._clock.ms())
+        if not notices:
+            return 0
+        await self._ring.refresh()
+        return sum(await asyncio.gather(*(self._one(notice) for notice in notices)))
+
+    def token(self, client: Client, notice: Notice) -> str:
+        """A logout token (section 2.4)."""
+        issued_at = self._clock.ms() // SECOND
+        claims = {
+            "iss": self._issuer,
+            "sub": self._tokens.subject(notice.account_id, client.sector),
+            "aud": client.id,
+            "iat": issued_at,
+            "exp": issued_at + LIFE_SECONDS,
+            "jti": new_id("lgt"),
+            "events": {EVENT: {}},
+            "sid": self._tokens.session_name(notice.named, client),
+        }
+        return self._ring.sign_jwt(claims, typ=TYPE, alg=client.id_token_alg or self._default_alg)
+
+    async def _one(self, notice: Notice) -> bool:
+        client = await self._clients.get(notice.client_id)
+        if client is None or not client.usable or client.backchannel_logout_uri is None:
+            await self._database.bulk(logout.done, notice.id)
+            return False
+        why = await self._post(client.backchannel_logout_uri, self.token(client, notice))
+        if why is None:
+            await self._database.bulk(logout.done, notice.id)
+            return True
+        now = self._clock.ms()
+        if now - notice.created_at >= GIVE_UP:
+            await self._database.bulk(_give_up, notice, why)
+        else:
+            wait = min(_FIRST * 2**notice.tries, _LONGEST)
+            await self._database.bulk(logout.postpone, notice.id, notice.tries + 1, now + wait)
+        return False
+
+    async def _post(self, uri: str, token: str) -> str | None:
+        """None if the service took it (section 2.8), else why not."""
+        try:
+            answer = await self._fetcher.post(
+                uri, b"logout_token=" + token.encode(), content_type="application/x-www-form-urlencoded", limit=8192
+            )
+        except FetchRefused as error:
+            return error.reason
+        return None if answer.status in (200, 204) else f"status-{answer.status}"
+
+
+def _give_up(session: Session, notice: Notice, why: str) -> None:
+    logout.done(session, notice.id)
+    audit.record(
+        session,
+        "identity.logout.undelivered",
+        actor=SYSTEM,
+        object=("client", notice.client_id),
+        detail={"why": why, "tries": notice.tries + 1},
+        outcome="failed",
+    )

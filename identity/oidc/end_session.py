@@ -1,0 +1,172 @@
+"""Signing out at the wish of a service, and what a browser still has to do afterwards.
+
+OpenID Connect RP-Initiated Logout 1.0 sections 2 and 3, Front-Channel Logout 1.0 sections 2 and 3. With an ID token of
+ours for the very person who is signed in, the wish is granted at once; otherwise the person is asked, so that no link
+signs anybody out. Nobody is sent anywhere but to an address that the client registered for this (section 3.1).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+
+from identity import logout
+from identity.clients import Client, Clients
+from identity.oauth.authorize import read_cookie
+from identity.oauth.errors import InvalidRequest, OAuthError
+from identity.oauth.pages import ErrorPage
+from identity.oauth.parameters import Parameters, read_form, read_query
+from identity.oauth.request import with_query
+from identity.oidc.hints import IdTokenHints
+from identity.oidc.pages import SignedOut, SignedOutPage
+from identity.sessions import BrowserSession, Sessions
+from identity.tokens import Tokens
+from keys.envelope import Sealer
+from keys.errors import SealBroken
+from kit.clock import MINUTE, Clock
+from kit.db import Database, Session
+from kit.encoding import b64url, b64url_decode
+from kit.front import NO_STORE, Call, Reply
+from kit.host import Actor
+
+PATH = "/oauth/end-session"
+DONE = "/oauth/signed-out"
+_ASK = "/sign-out"
+_CONTEXT = "identity|end_session|ticket"
+_LIFE = 30 * MINUTE
+_MAX = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A checked request: who asks, for whom, and where to go afterwards."""
+
+    client: Client | None
+    subject: str | None
+    to: str
+
+
+class EndSession:
+    """Handles the endpoint; the portal's own sign-out page ends sessions by `end` too."""
+
+    def __init__(
+        self,
+        issuer: str,
+        database: Database,
+        clock: Clock,
+        clients: Clients,
+        sessions: Sessions,
+        tokens: Tokens,
+        hints: IdTokenHints,
+        sealer: Sealer,
+        page: SignedOutPage,
+        errors: ErrorPage,
+    ) -> None:
+        self._issuer = issuer
+        self._database = database
+        self._clock = clock
+        self._clients = clients
+        self._sessions = sessions
+        self._tokens = tokens
+        self._hints = hints
+        self._sealer = sealer
+        self._page = page
+        self._errors = errors
+        self._secure = issuer.startswith("https:")
+        self._cookie = b"__Host-sekisho" if self._secure else b"sekisho-local"
+
+    async def get(self, call: Call) -> Reply:
+        """GET /oauth/end-session (section 2)."""
+        try:
+            wish = await self._read(read_query(call.query))
+        except OAuthError as error:
+            return self._errors.render(call, error)
+        session = await self._sessions.find(read_cookie(call, self._cookie))
+        if session is None:
+            return _see(wish.to or f"{self._issuer}{_ASK}")
+        mine = wish.client is not None and wish.subject == self._tokens.subject(session.account_id, wish.client.sector)
+        if not mine:
+            # Section 2: without proof that it is about this person, the person decides.
+            return _see(f"{self._issuer}{_ASK}?{urlencode({'then': self._sealed({'to': wish.to})})}")
+        target = await self.end(session, session.actor(), wish.to)
+        return _see(target or f"{self._issuer}{_ASK}", self._forget())
+
+    async def post(self, call: Call) -> Reply:
+        """POST /oauth/end-session: taken up again by GET, since a cross-site POST comes without the cookie."""
+        try:
+            form = read_form(call.headers.get(b"content-type", b""), await call.body())
+        except OAuthError as error:
+            return self._errors.render(call, error)
+        return _see(f"{self._issuer}{PATH}?{urlencode(form)}")
+
+    async def done(self, call: Call) -> Reply:
+        """GET /oauth/signed-out: the frames of Front-Channel Logout section 2, and the way on."""
+        try:
+            ticket = self._open(call.query.removeprefix("t="))
+        except OAuthError as error:
+            return self._errors.render(call, error)
+        return self._page.render(call, SignedOut(tuple(ticket["frames"]), ticket["to"]))
+
+    async def end(self, session: BrowserSession, actor: Actor, to: str) -> str:
+        """End the session; returns where the browser goes: the page with the frames, or `to` as it is."""
+        known = await self._database.write(self._end, session, actor)
+        frames = []
+        for client_id, named in known:
+            client = await self._clients.get(client_id)
+            if client is not None and client.usable and client.frontchannel_logout_uri is not None:
+                about = {"iss": self._issuer, "sid": self._tokens.session_name(named, client)}
+                frames.append(with_query(client.frontchannel_logout_uri, about))
+        if not frames:
+            return to
+        return f"{self._issuer}{DONE}?t={self._sealed({'to': to, 'frames': frames})}"
+
+    def then(self, ticket: str) -> str:
+        """Where a sign-out that the person was asked about goes afterwards; raises InvalidRequest."""
+        return str(self._open(ticket)["to"]) if ticket else ""
+
+    def _end(self, session: Session, current: BrowserSession, actor: Actor) -> tuple[tuple[str, str], ...]:
+        known = logout.clients_of(session, current.id)
+        self._sessions.end(session, current.id, actor, account_id=current.account_id)
+        return known
+
+    async def _read(self, parameters: Parameters) -> Wish:
+        client_id, subject = parameters.get("client_id"), None
+        hint = parameters.get("id_token_hint")
+        if hint is not None:
+            claims = self._hints.claims(hint)
+            subject, audience = claims["sub"], claims["aud"]
+            if client_id is not None and client_id != audience:
+                raise InvalidRequest("client_id is not whom id_token_hint was issued to")
+            client_id = str(audience)
+        client = await self._clients.get(client_id) if client_id else None
+        uri = parameters.get("post_logout_redirect_uri")
+        if uri is None:
+            return Wish(client, subject, "")
+        if client is None or uri not in client.post_logout_redirect_uris:
+            raise InvalidRequest("post_logout_redirect_uri is not registered for this client")
+        state = parameters.get("state")
+        return Wish(client, subject, with_query(uri, {"state": state[:2048]}) if state else uri)
+
+    def _sealed(self, ticket: dict[str, Any]) -> str:
+        blob = orjson.dumps({**ticket, "until": self._clock.ms() + _LIFE})
+        return b64url(self._sealer.system().seal(_CONTEXT, blob))
+
+    def _open(self, ticket: str) -> dict[str, Any]:
+        try:
+            if len(ticket) > _MAX:
+                raise ValueError
+            found: dict[str, Any] = orjson.loads(self._sealer.system().open(_CONTEXT, b64url_decode(ticket)))
+        except (SealBroken, ValueError) as error:
+            raise InvalidRequest("there is nothing here") from error
+        if found["until"] <= self._clock.ms():
+            raise InvalidRequest("this page is too old")
+        return found
+
+    def _forget(self) -> tuple[bytes, bytes]:
+        secure = b"; Secure" if self._secure else b""
+        return b"set-cookie", self._cookie + b"=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax" + secure
+
+
+def _see(location: str, *headers: tuple[bytes, bytes]) -> Reply:
+    return Reply(303, b"", [(b"location", location.encode("ascii")), NO_STORE, *headers])

@@ -1,0 +1,9 @@
+// Goes on to the service when the others have been told (Front-Channel Logout), or after four seconds. Without it the
+// person presses the button.
+"use strict";
+const onward = document.getElementById("continue");
+if (onward) {
+  const go = () => location.replace(onward.href);
+  window.addEventListener("load", go, { once: true });
+  setTimeout(go, 4000);
+}
