@@ -2,7 +2,7 @@
 // person presses the button.
 "use strict";
 const onward = document.getElementById("continue");
-if (onward) {
+if (onward && location.pathname === "/oauth/signed-out") {
   const go = () => location.replace(onward.href);
   window.addEventListener("load", go, { once: true });
   setTimeout(go, 4000);
