@@ -515,7 +515,9 @@ def router(host: Host) -> Any:
     @routes.post("/sign-out")
     async def sign_out_post(request: Request) -> Response:
         current = visit_of(request).browser
-        to = doors.afterwards((await read_form(request)).one("then"))
+        # A program may post nothing at all: whoever wants to sign out is signed out.
+        then = (await read_form(request)).one("then") if "content-type" in request.headers else ""
+        to = doors.afterwards(then)
         if current is not None:
             actor = getattr(request.state, "actor", ANONYMOUS)
             to = await host.get(EndSession).end(current, actor, to)
