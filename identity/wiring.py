@@ -30,6 +30,7 @@ from identity.oidc.backchannel import BackChannel
 from identity.oidc.end_session import EndSession
 from identity.oidc.hints import IdTokenHints
 from identity.oidc.id_token_claims import IdTokenClaims
+from identity.oidc.initiate import Initiate
 from identity.oidc.pages import SignedOutPage
 from identity.oidc.userinfo import UserInfo
 from identity.remote_keys import RemoteKeys
@@ -154,6 +155,7 @@ def include(host: Host) -> None:
         registration=registration,
         answers=answers,
         end_session=end_session,
+        initiate=Initiate(issuer, clients, page),
         document=metadata.handler(document),
     )
     host.routes("operator", operator_router(db, clock, clients, host.get(Fetcher)))

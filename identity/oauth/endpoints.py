@@ -18,6 +18,8 @@ from identity.oauth.token import TokenEndpoint
 from identity.oidc.end_session import DONE as DONE_PATH
 from identity.oidc.end_session import PATH as END_PATH
 from identity.oidc.end_session import EndSession
+from identity.oidc.initiate import PATH as START_PATH
+from identity.oidc.initiate import Initiate
 from identity.oidc.userinfo import UserInfo
 from kit.front import Handler
 from kit.host import Host
@@ -222,6 +224,16 @@ _END = {
     for name in ("id_token_hint", "client_id", "post_logout_redirect_uri", "state", "logout_hint", "ui_locales")
 }
 _PAGE = {"text/html": {"schema": {"type": "string"}}}
+START: Operation = {
+    "operationId": "identity_start_service",
+    "tags": ["openid"],
+    "summary": "Begin at a service (OpenID Connect Core section 4; for browsers)",
+    "parameters": [{"name": "client_id", "in": "query", "required": True, "schema": {"type": "string"}}],
+    "responses": {
+        "303": {"description": "To the service's own start, with `iss`"},
+        "400": {"description": "No such service, or it can't be begun here", "content": _PAGE},
+    },
+}
 SIGNED_OUT: Operation = {
     "operationId": "identity_signed_out",
     "tags": ["openid"],
@@ -365,6 +377,7 @@ def register(
     registration: ClientRegistration,
     answers: Answers,
     end_session: EndSession,
+    initiate: Initiate,
     document: Handler,
 ) -> None:
     """Put the rows into the front table. The callers prove themselves here, so the audience is `public`."""
@@ -377,6 +390,7 @@ def register(
     host.front("GET", ANSWER_PATH, "public", answers.endpoint, ANSWER)
     host.front("GET", END_PATH, "public", end_session.get, _ending("get"))
     host.front("POST", END_PATH, "public", end_session.post, _ending("post"))
+    host.front("GET", START_PATH, "public", initiate.get, START)
     host.front("GET", DONE_PATH, "public", end_session.done, SIGNED_OUT)
     host.front("POST", "/oauth/token", "public", token.endpoint, TOKEN)
     host.front("POST", "/oauth/par", "public", pushed.endpoint, PAR)
