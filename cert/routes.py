@@ -66,7 +66,7 @@ from kit.clock import Clock
 from kit.db import Database
 from kit.host import Actor
 from kit.problems import Forbidden
-from kit.web import GUARDED, actor_of, problems
+from kit.web import GUARDED, LaterRoute, actor_of, problems
 
 PAGE = 100
 SCOPE = "cert:alerts"
@@ -75,7 +75,7 @@ SCOPE = "cert:alerts"
 def make_router(db: Database, clock: Clock, seat: Desk) -> APIRouter:
     """The desk's router, for the audience "operator"."""
     seals = seat.seals
-    staff = APIRouter(prefix="/api/cert", tags=["cert"])
+    staff = APIRouter(prefix="/api/cert", tags=["cert"], route_class=LaterRoute)
 
     def desk(request: Request, role: str = ANALYST) -> Actor:
         actor = actor_of(request)

@@ -41,7 +41,7 @@ from kit.clock import Clock
 from kit.db import Database, Session
 from kit.host import Actor
 from kit.problems import Forbidden
-from kit.web import GUARDED, Body, actor_of, problems, require_role
+from kit.web import GUARDED, Body, LaterRoute, actor_of, problems, require_role
 
 OPERATOR_ROLES = ("operator", "admin")
 REVIEWER_ROLES = ("ethics", "operator", "admin")
@@ -59,7 +59,7 @@ class NewAgreement(Body):
 
 def public_router() -> APIRouter:
     """What anyone may read."""
-    router = APIRouter(prefix="/api/consent", tags=["consent"])
+    router = APIRouter(prefix="/api/consent", tags=["consent"], route_class=LaterRoute)
 
     @router.get("/purposes", operation_id="consent_purposes", summary="Purposes and lawful bases", responses=problems())
     async def purposes() -> Vocabulary:
@@ -71,7 +71,7 @@ def public_router() -> APIRouter:
 
 def resident_router(database: Database, sealer: Sealer, receipts: Receipts, clock: Clock) -> APIRouter:
     """A resident's own consents."""
-    router = APIRouter(prefix="/api/consent", tags=["my consents"])
+    router = APIRouter(prefix="/api/consent", tags=["my consents"], route_class=LaterRoute)
 
     @router.get(
         "/records", operation_id="consent_my_records", summary="My consents, newest first", responses=problems(*GUARDED)
@@ -143,7 +143,7 @@ def resident_router(database: Database, sealer: Sealer, receipts: Receipts, cloc
 
 def service_router(database: Database, clients: Clients) -> APIRouter:
     """A member's own agreements, for its services."""
-    router = APIRouter(prefix="/api/consent", tags=["agreements"])
+    router = APIRouter(prefix="/api/consent", tags=["agreements"], route_class=LaterRoute)
 
     async def member_of(request: Request) -> str:
         client = await clients.get(actor_of(request).client_id or "")
@@ -179,7 +179,7 @@ def service_router(database: Database, clients: Clients) -> APIRouter:
 
 def operator_router(database: Database, clock: Clock, *, longest: timedelta) -> APIRouter:
     """The life of agreements, for staff and the ethics board."""
-    router = APIRouter(prefix="/api/consent/admin", tags=["agreements (staff)"])
+    router = APIRouter(prefix="/api/consent/admin", tags=["agreements (staff)"], route_class=LaterRoute)
 
     def reader(request: Request) -> Actor:
         return require_role(request, *REVIEWER_ROLES)

@@ -10,7 +10,7 @@ from identity.errors import UnknownMember, UnknownRegistrationToken
 from identity.registration import STANDARD_SCOPES
 from kit.clock import iso
 from kit.db import Database
-from kit.web import GUARDED, Answer, Body, problems, require_role
+from kit.web import GUARDED, Answer, Body, LaterRoute, problems, require_role
 
 Scope = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9:._/-]{0,99}$")]
 
@@ -52,7 +52,7 @@ class RegistrationTokens(Answer):
 
 def enrolment_router(db: Database, enrolments: Enrolments) -> APIRouter:
     """The routes, bound to this building's services."""
-    router = APIRouter(prefix="/api/identity", tags=["operators"])
+    router = APIRouter(prefix="/api/identity", tags=["operators"], route_class=LaterRoute)
 
     @router.post(
         "/registration-tokens",

@@ -25,7 +25,7 @@ from kit.clock import Clock, iso
 from kit.db import Database, Session
 from kit.fetch import Fetcher
 from kit.host import Actor
-from kit.web import GUARDED, Answer, Body, problems, require_role
+from kit.web import GUARDED, Answer, Body, LaterRoute, problems, require_role
 
 Name = Annotated[str, Field(min_length=1, max_length=120)]
 Limit = Annotated[int, Query(ge=1, le=500, description="At most so many")]
@@ -121,7 +121,7 @@ class ClientList(Answer):
 
 def operator_router(db: Database, clock: Clock, registry: Clients, fetcher: Fetcher) -> APIRouter:
     """The routes, bound to this building's services."""
-    router = APIRouter(prefix="/api/identity", tags=["operators"])
+    router = APIRouter(prefix="/api/identity", tags=["operators"], route_class=LaterRoute)
 
     @router.post("/members", status_code=201, operation_id="identity_apply_member", responses=problems(*GUARDED))
     async def apply_member(request: Request, body: NewMember) -> MemberAnswer:

@@ -34,7 +34,7 @@ from kit.clock import Clock, from_iso, iso
 from kit.db import Database, Session
 from kit.host import Actor
 from kit.problems import Forbidden, Invalid, Malformed, TooLarge, UnsupportedType
-from kit.web import GUARDED, actor_of, problems
+from kit.web import GUARDED, LaterRoute, actor_of, problems
 
 ItemId = Annotated[str, Path(max_length=60, description="A record's id", examples=["itm_01kaq39tx5w6v7x8y9z0a1b2c3"])]
 CategoryId = Annotated[str, Query(max_length=60, description="A category id", examples=["health_checkup"])]
@@ -50,7 +50,7 @@ def resident_router(
     receipts: Receipts,
 ) -> APIRouter:
     """The resident's endpoints."""
-    router = APIRouter(prefix="/api/bank/my", tags=["my data"])
+    router = APIRouter(prefix="/api/bank/my", tags=["my data"], route_class=LaterRoute)
 
     @router.get(
         "",

@@ -12,7 +12,7 @@ from keys.signing import ALGS
 from kit.clock import iso
 from kit.front import Call, Handler, Reply
 from kit.host import Actor
-from kit.web import GUARDED, Answer, Body, problems, require_role
+from kit.web import GUARDED, Answer, Body, LaterRoute, problems, require_role
 
 Alg = Literal["EdDSA", "ES256", "RS256", "PS256"]
 assert set(ALGS) == {"EdDSA", "ES256", "RS256", "PS256"}
@@ -169,7 +169,7 @@ Operator = Annotated[Actor, Depends(operator)]
 
 def operator_router(keys: KeyStore) -> APIRouter:
     """Key ceremonies over HTTP."""
-    router = APIRouter(prefix="/api/keys", tags=["keys"])
+    router = APIRouter(prefix="/api/keys", tags=["keys"], route_class=LaterRoute)
 
     @router.get("", operation_id="keys_list", summary="List keys with their states", responses=problems(*GUARDED))
     async def list_keys(actor: Operator) -> Keys:

@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kit import context
@@ -131,6 +132,40 @@ class Gate:
         await self._app(scope, receive, send)
 
 
+class LaterRoute(APIRoute):
+    """An endpoint that FastAPI analyses when it is first asked for, by a request or for the documents.
+
+    Analysing them all takes as long as everything else that composing the building does, at every start and in every
+    test. Until then it has what a router matches by.
+    """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        self.path, self.endpoint = path, endpoint
+        self.path_regex, self.path_format, self.param_convertors = compile_path(path)
+        self.methods = {method.upper() for method in options.get("methods") or ("GET",)}
+        self._options = options
+        self._checks: Sequence[Check] = ()
+
+    def __getattr__(self, name: str) -> Any:
+        """Something the analysis finds out."""
+        mine = self.__dict__
+        if name.startswith("__") or "_options" not in mine or "app" in mine:
+            raise AttributeError(name)
+        # Made apart and taken over whole: another thread never sees the application without its gate.
+        made: LaterRoute = object.__new__(type(self))
+        APIRoute.__init__(made, self.path, self.endpoint, **self._options)
+        if self._checks:
+            made.app = Gate(made.app, self._checks)
+        mine.update(made.__dict__)
+        return getattr(self, name)
+
+    def guard(self, checks: Sequence[Check]) -> None:
+        """Let nobody in who does not pass; said before the first request."""
+        if "app" in self.__dict__:
+            raise RuntimeError(f"{self.path} is open already")
+        self._checks = checks
+
+
 def add_routes(app: FastAPI, router: APIRouter, *, checks: Sequence[Check] = ()) -> None:
     """A router's routes into the application, as they are.
 
@@ -138,9 +173,9 @@ def add_routes(app: FastAPI, router: APIRouter, *, checks: Sequence[Check] = ())
     router in the way of each request.
     """
     for route in router.routes:
-        assert isinstance(route, APIRoute)
-        if checks:
-            route.app = Gate(route.app, checks)
+        if not isinstance(route, LaterRoute):
+            raise TypeError(f"{route} is no LaterRoute: its router needs route_class=LaterRoute")
+        route.guard(checks)
         app.router.routes.append(route)
 
 

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kit.problems import NotFound
+from kit.web import LaterRoute
 
 STATIC = Path(__file__).parent / "static"
 
@@ -71,7 +72,7 @@ def serve(name: str, version: str | None, if_none_match: str | None) -> Response
 
 def router() -> APIRouter:
     """The route of the static files, and the icon browsers ask for by themselves."""
-    routes = APIRouter(include_in_schema=False)
+    routes = APIRouter(include_in_schema=False, route_class=LaterRoute)
 
     @routes.get("/static/{name:path}")
     async def static(name: str, request: Request) -> Response:

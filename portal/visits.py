@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from fastapi import APIRouter
-from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from kit.host import Host
 from kit.problems import NotFound, Problem
+from kit.web import LaterRoute
 from portal import i18n
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def sign_in_address(request: Request, *, again: bool = False) -> str:
 def pages(host: Host) -> APIRouter:
     """A router for pages: outside the API documents, with visits, and with problems shown as pages."""
 
-    class PageRoute(APIRoute):
+    class PageRoute(LaterRoute):
         """One page."""
 
         def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
