@@ -7,13 +7,10 @@ still good for what needs no CA (RFC 8705 section 2.2, and binding tokens).
 
 import base64
 import binascii
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
+from keys.certificates import Authorities, from_der
 
 _LONGEST = 16_384
 
@@ -23,33 +20,17 @@ class ProxiedCertificates:
 
     def __init__(self, cas: Path | None) -> None:
         """Raises OSError or ValueError when the CA file can't be read."""
-        self._store = Store(x509.load_pem_x509_certificates(cas.read_bytes())) if cas is not None else None
-        self._read = lru_cache(maxsize=512)(self._judge)
+        self._authorities = Authorities(cas) if cas is not None else None
 
     def __call__(self, header: bytes) -> dict[str, Any] | None:
         """The TLS extension of the scope; None for a header that is not a certificate."""
         if len(header) > _LONGEST or not (header.startswith(b":") and header.endswith(b":")):
             return None
-        found = self._read(header)
-        if found is None:
-            return None
-        certificate, pem = found
-        return {"client_cert_chain": [pem], "trusted": self._from_a_ca(certificate)}
-
-    def _judge(self, header: bytes) -> tuple[x509.Certificate, str] | None:
         try:
-            der = base64.b64decode(header[1:-1], validate=True)
-            certificate = x509.load_der_x509_certificate(der)
+            found = from_der(base64.b64decode(header[1:-1], validate=True))
         except (ValueError, binascii.Error):
             return None
-        return certificate, certificate.public_bytes(Encoding.PEM).decode("ascii")
-
-    def _from_a_ca(self, certificate: x509.Certificate) -> bool:
-        """By the clock of each request: a certificate that has expired since is not trusted any more."""
-        if self._store is None:
-            return False
-        try:
-            PolicyBuilder().store(self._store).build_client_verifier().verify(certificate, [])
-        except (VerificationError, x509.UnsupportedGeneralNameType, ValueError):
-            return False
-        return True
+        if found is None:
+            return None
+        trusted = self._authorities is not None and found.comes_from(self._authorities)
+        return {"client_cert_chain": [found.pem], "trusted": trusted}

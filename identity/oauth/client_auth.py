@@ -16,7 +16,7 @@ from identity import client_secrets, once
 from identity.client_keys import ClientKeys
 from identity.clients import Client, Clients
 from identity.oauth.errors import InvalidClient, InvalidRequest
-from identity.oauth.mtls import METHODS, certificate_of, names_client, thumbprint_of
+from identity.oauth.mtls import METHODS, certificate_of, names_client
 from identity.oauth.parameters import Parameters
 from identity.settings import IdentitySettings
 from keys.errors import BadToken
@@ -87,7 +87,7 @@ class ClientAuth:
         if client.auth_method == "tls_client_auth":
             fits = client.certificate_name is not None and names_client(certificate, *client.certificate_name)
         else:
-            fits = await self._keys.has(client, thumbprint_of(certificate))
+            fits = await self._keys.has(client, certificate.key_thumbprint)
         if not fits:
             raise InvalidClient("client authentication failed: the client certificate is not this client's")
         return client

@@ -12,17 +12,9 @@ addresses only (`portal.door`). Pure: a scope in, a judgement out.
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from hashlib import sha256
 from typing import Any
 
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding
-
-from keys.jose import thumbprint
-from keys.signing import members_of
-from kit.encoding import b64url
+from keys import certificates
 
 #: The registered name of the client in the certificate: exactly one of these (RFC 8705 section 2.1.2).
 NAMES = (
@@ -33,65 +25,49 @@ METHODS = ("tls_client_auth", "self_signed_tls_client_auth")
 
 
 @dataclass(frozen=True, slots=True)
-class Certificate:
-    """A caller's certificate. `trusted`: its chain was verified against the city's CAs."""
+class Shown:
+    """The certificate a caller showed. `trusted`: its chain was verified against the city's CAs."""
 
-    x509: x509.Certificate
-    x5t: str
+    certificate: certificates.Certificate
     trusted: bool
 
+    @property
+    def x5t(self) -> str:
+        """Its thumbprint, for `cnf`."""
+        return self.certificate.x5t
 
-def certificate_of(scope: Mapping[str, Any]) -> Certificate | None:
+    @property
+    def key_thumbprint(self) -> str:
+        """Of its key, to find it among those registered (section 2.2)."""
+        return self.certificate.key_thumbprint
+
+
+def certificate_of(scope: Mapping[str, Any]) -> Shown | None:
     """The certificate the caller proved to hold in the TLS handshake, or None."""
     tls = scope.get("extensions", {}).get("tls")
     if not tls or not tls["client_cert_chain"]:
         return None
-    return _parse(tls["client_cert_chain"][0], tls.get("trusted", True))
-
-
-@lru_cache(maxsize=512)
-def _parse(pem: str, trusted: bool) -> Certificate | None:
-    try:
-        found = x509.load_pem_x509_certificate(pem.encode("ascii"))
-        return Certificate(found, b64url(sha256(found.public_bytes(Encoding.DER)).digest()), trusted)
-    except (ValueError, UnsupportedAlgorithm):
-        return None
+    found = certificates.from_pem(tls["client_cert_chain"][0])
+    return None if found is None else Shown(found, tls.get("trusted", True))
 
 
 def check_name(name: str, value: str) -> str | None:
     """Why a registered name can never match, or None. Pure."""
-    try:
-        if name == "tls_client_auth_subject_dn":
-            x509.Name.from_rfc4514_string(value)
-        elif name == "tls_client_auth_san_ip":
-            ipaddress.ip_address(value)
-    except ValueError:
-        return "is not a distinguished name (RFC 4514)" if name.endswith("_dn") else "is not an IP address"
+    if name == "tls_client_auth_subject_dn" and not certificates.is_subject(value):
+        return "is not a distinguished name (RFC 4514)"
+    if name == "tls_client_auth_san_ip" and not certificates.is_address(value):
+        return "is not an IP address"
     return None
 
 
-def names_client(certificate: Certificate, name: str, value: str) -> bool:
+def names_client(shown: Shown, name: str, value: str) -> bool:
     """Whether a trusted certificate has the registered name (RFC 8705 section 2.1)."""
-    if not certificate.trusted:
+    if not shown.trusted:
         return False  # a name nobody vouches for names nobody
     if name == "tls_client_auth_subject_dn":
-        return certificate.x509.subject == x509.Name.from_rfc4514_string(value)
-    try:
-        names = certificate.x509.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
-        return False
-    if name == "tls_client_auth_san_dns":
-        return value.lower() in (each.lower() for each in names.get_values_for_type(x509.DNSName))
-    if name == "tls_client_auth_san_uri":
-        return value in names.get_values_for_type(x509.UniformResourceIdentifier)
-    if name == "tls_client_auth_san_email":
-        return value in names.get_values_for_type(x509.RFC822Name)
-    return ipaddress.ip_address(value) in names.get_values_for_type(x509.IPAddress)
-
-
-def thumbprint_of(certificate: Certificate) -> str:
-    """RFC 7638 thumbprint of the certificate's key, to find it among those registered (section 2.2); "" for none."""
-    try:
-        return thumbprint(members_of(certificate.x509.public_key()))
-    except (ValueError, UnsupportedAlgorithm):
-        return ""
+        return shown.certificate.has_subject(value)
+    kind = name.rpartition("_")[2]
+    names = shown.certificate.alternative_names(kind)
+    if kind == "dns":
+        return value.lower() in (str(each).lower() for each in names)
+    return (ipaddress.ip_address(value) if kind == "ip" else value) in names
