@@ -72,7 +72,7 @@ ISSUING = {COMPACT, "identity_code", "identity_refresh"}
 
 # Questions by POST, because what is asked about must not stand in an address: they change nothing.
 READS = {
-    "POST /oauth/authorize",  # leads to a GET of its own
+    "POST /oauth/authorize", "POST /oauth/end-session",  # lead to a GET of their own
     "POST /oauth/introspect", "POST /oauth/userinfo", "POST /api/consent/decision",
     "POST /api/cert/incidents/{incident_id}/containment/preview",
 }  # fmt: skip
@@ -179,6 +179,18 @@ async def post_oauth_revoke(w: World) -> Any:
     assert (await w.http.post("/oauth/revoke", data=sent, headers=party.basic)).status_code == 200
     tokens = (await party.exchange(await party.code())).json()
     return await w.http.post("/oauth/revoke", data={"token": tokens["access_token"]}, headers=party.basic)
+
+
+@case("POST /oauth/end-session")
+async def post_oauth_end_session(w: World) -> Any:
+    """And the GET it leads to, which signs out; the watch judges that, too."""
+    party = await w.party(backchannel_logout_uri="https://clinic.example/out")
+    hint = (await party.exchange(await party.code())).json()["id_token"]
+    answer = await w.http.post("/oauth/end-session", data={"id_token_hint": hint})
+    headers = {"cookie": f"sekisho-local={party.cookie}"}
+    await w.http.get(answer.headers["location"], headers=headers)
+    assert "identity.session.ended" in w.watch.writes[-1].actions
+    return answer
 
 
 REGISTERED = {"redirect_uris": [REDIRECT], "client_name": "Clinic"}
