@@ -86,8 +86,8 @@ class Walker:
             while not dead.is_set():
                 self.step()
                 self.trying = ""
-                if self.rng.random() < 0.3:
-                    dead.wait(self.rng.uniform(0, 0.3))  # killed now, what it was told last must stand
+                if self.rng.random() < 0.1:
+                    dead.wait(self.rng.uniform(0, 0.2))  # killed now, what it was told last must stand
         except httpx2.TransportError:
             if not dead.wait(5):
                 raise
@@ -122,7 +122,7 @@ class Walker:
         self.walk, self.trying = OneWalk(), ""
         self.report.steps[:] = []
         self.report.step("walking")
-        if self.person.has_a_code() and self.rng.random() < 0.5:
+        if self.person.has_a_code() and self.rng.random() < 0.15:
             self.person.forget()  # sign in anew
             self.signed_in = False
 
