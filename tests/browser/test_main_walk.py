@@ -1,18 +1,17 @@
 """The main walk with a real browser as the resident and Authlib as the service."""
 
-import json
-import secrets
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pyotp
 import pytest
-from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
 from portal.walk.main import Credentials, Walk
 from portal.walk.report import Report
+from portal.walk.service import Service
 from tests.support.browsing import faults
 from tests.support.server import Served
+from tests.support.visitor import credentials
 
 pytestmark = pytest.mark.browser
 
@@ -20,37 +19,27 @@ pytestmark = pytest.mark.browser
 def test_a_resident_agrees_in_a_browser_a_service_fetches_and_the_resident_takes_it_back(
     server: Served, page: Any
 ) -> None:
-    credentials = Credentials.read(server.data / "demo-credentials.json")
-    with Walk(server.url, credentials, Report(quiet=True), resident="kenichi") as walk:
+    known = Credentials.read(server.data / "demo-credentials.json")
+    with Walk(server.url, known, Report(quiet=True), resident="kenichi") as walk:
         walk.report.step("with a real browser")
         _walk(walk, server, page)
 
 
 def _walk(walk: Walk, server: Served, page: Any) -> None:
     metadata = walk.get_json("/.well-known/openid-configuration")
-    service = walk._oauth(metadata)
-    verifier, state = secrets.token_urlsafe(48), secrets.token_urlsafe(16)
-    registration = walk.registration
-    asked = {
-        "response_type": "code", "client_id": registration["client_id"], "redirect_uri": registration["redirect_uri"],
-        "scope": "openid offline_access", "state": state, "code_challenge": create_s256_code_challenge(verifier),
-        "code_challenge_method": "S256", "prompt": "consent",
-        "authorization_details": json.dumps(
-            [{"type": "data_use", "agreement": registration["agreement"], "actions": ["read"]}]
-        ),
-    }  # fmt: skip
-    pushed = walk._push(service, metadata, asked).json()
+    service = Service(server.url, walk.registration, metadata, walk.report)
+    asked = service.asking(scope="openid offline_access")
+    pushed = service.push(asked.form).json()
     # The service's own page: the browser ends there.
-    page.route(registration["redirect_uri"] + "*", lambda route: route.fulfill(status=200, body="back at the service"))
+    back = walk.registration["redirect_uri"] + "*"
+    page.route(back, lambda route: route.fulfill(status=200, body="back at the service"))
 
-    page.goto(
-        f"{metadata['authorization_endpoint']}?"
-        + urlencode({"client_id": registration["client_id"], "request_uri": pushed["request_uri"]})
-    )
-    page.fill("#login", walk.me["login"])
-    page.fill("#password", walk.me["password"])
+    page.goto(service.address(pushed["request_uri"]))
+    person = credentials(server.data)["residents"]["kenichi"]
+    page.fill("#login", person["login"])
+    page.fill("#password", person["password"])
     page.click("#sign-in-submit")
-    page.fill("#code", pyotp.TOTP(walk.me["totp_secret"]).now())
+    page.fill("#code", pyotp.TOTP(person["totp_secret"]).now())
     page.click("#code-submit")
 
     boxes = page.locator("input[name=category]:not([disabled]):not([type=hidden])")
@@ -58,14 +47,13 @@ def _walk(walk: Walk, server: Served, page: Any) -> None:
     assert not any(box.is_checked() for box in boxes.all())
     assert faults(page) == []
     page.click("#agree")
-    page.wait_for_url(registration["redirect_uri"] + "*")
+    page.wait_for_url(back)
     answer = {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
-    assert answer["state"] == state
+    assert answer["state"] == asked.form["state"]
     assert answer["iss"] == server.url
 
-    token = walk._exchange(service, metadata, answer["code"], verifier)
-    fetched = walk._fetch(token["access_token"])
-    assert fetched.status_code == 200
+    token = service.exchange(answer["code"], asked.verifier).json()
+    assert service.fetch(token["access_token"]).status_code == 200
     consent = next(item for item in token["authorization_details"] if item["type"] == "data_use")["consent"]
 
     page.goto(f"{server.url}/who")
@@ -73,4 +61,5 @@ def _walk(walk: Walk, server: Served, page: Any) -> None:
     page.goto(f"{server.url}/consents/{consent}")
     page.click("#to-withdraw")
     page.click("#withdraw")
-    assert walk._fetch(token["access_token"]).status_code in (401, 403)
+    assert service.fetch(token["access_token"]).status_code in (401, 403)
+    service.close()
