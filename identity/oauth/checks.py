@@ -106,7 +106,7 @@ def read_wishes(parameters: Parameters, client: Client) -> Fields:
     A level asked for as an essential claim is no wish (OpenID Connect Core section 5.5.1.1).
     """
     wanted = claims.read(parameters.get("claims"))
-    asked = tuple(parameters["acr_values"].split()[:10]) if "acr_values" in parameters else ()
+    asked = _wished(parameters, "acr_values")
     levels = () if wanted.acr_essential else wanted.acr_values
     return {
         "userinfo_claims": wanted.userinfo,
@@ -115,8 +115,13 @@ def read_wishes(parameters: Parameters, client: Client) -> Fields:
         "acr_values": (*asked, *levels) or client.default_acr_values,
         "hinted_subject": wanted.subject,
         "login_hint": parameters.get("login_hint", "")[:200] or None,
-        "ui_locales": tuple(parameters["ui_locales"].split()[:10]) if "ui_locales" in parameters else (),
+        "ui_locales": _wished(parameters, "ui_locales"),
     }
+
+
+def _wished(parameters: Parameters, name: str) -> tuple[str, ...]:
+    """The first ten of a list; what is longer than any level or language is left out, since all of it is kept."""
+    return tuple(one for one in parameters.get(name, "").split()[:10] if len(one) <= 200)
 
 
 def check_sizes(parameters: Parameters, _: Client) -> Fields:

@@ -1,7 +1,8 @@
 """Storage stays bounded: whatever has expired is swept, in chunks, when nobody waits.
 
-Codes and pushed requests stay a while after they expire, so that a replay is still recognised; refresh families until
-their last access token is gone.
+Codes stay a while after they expire, so that a replay is still recognised; pushed requests as long as a page that one
+of them opened may wait (two hours at most, `interaction_seconds`); refresh families until their last access token is
+gone.
 """
 
 from sqlalchemy import text
@@ -14,7 +15,7 @@ CHUNK = 500
 # Table, key, and how long after expiry a row may go.
 _SWEPT: tuple[tuple[str, str, Millis], ...] = (
     ("identity_code", "digest", DAY),
-    ("identity_par", "digest", DAY),
+    ("identity_par", "digest", 2 * HOUR),
     ("identity_interaction", "id", DAY),
     ("identity_refresh", "id", DAY),
     ("identity_issued", "id", HOUR),

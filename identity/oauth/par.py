@@ -70,7 +70,9 @@ class PushedRequests:
         """POST /oauth/par (section 2)."""
         form = read_form(call.headers.get(b"content-type", b""), await call.body())
         client = await self._auth.authenticate(call, form)
-        if client.public and (seconds := self._crowd.wait(call.source)):  # anybody may call itself a public client
+        # Anybody may call itself a public client, and where registration is open anybody may have a secret too.
+        stranger = client.public or (client.member_id is None and not client.first_party)
+        if stranger and (seconds := self._crowd.wait(call.source)):
             raise TemporarilyUnavailable(
                 "too many requests from this network", headers=((b"retry-after", str(seconds).encode()),)
             )

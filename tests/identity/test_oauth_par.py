@@ -3,7 +3,12 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
+from identity.crowd import Crowd
+from identity.oauth import housekeeping
+from identity.throttle import Limit
+from kit.db import Session
 from tests.support.relying_party import REDIRECT, Party, Prover, advance, join, location
 
 
@@ -141,3 +146,25 @@ async def test_a_login_hint_waits_sealed_and_arrives_whole(party: Party) -> None
     assert "hanako@" not in kept
     waiting = await host.db.read(host.get(Interactions).get, base.rsplit("/", 1)[1])
     assert waiting.login_hint == "hanako@example.jp"
+
+
+async def test_a_client_nobody_vouches_for_pushes_only_so_fast_so_much_and_for_so_long(app: Any, client: Any) -> None:
+    """Section 7.1 and RFC 7591 section 5: a secret that anybody gets by registering proves nobody."""
+    party = await join(app, client, member_id=None)
+    app.host.get(Crowd)._limit = Limit(burst=2, refill=1000)
+    long = {"acr_values": "x" * 201 + " urn:sekisho:aal:2", "ui_locales": "en " + "x" * 30_000}
+    pushed = [await push(party, **long) for _ in range(3)]
+    assert [answer.status_code for answer in pushed] == [201, 201, 429]
+    assert pushed[2].headers["retry-after"] == "1"
+    assert (await push(await join(app, client))).status_code == 201  # a member's client is known
+
+    def rows(session: Session) -> list[str]:
+        return list(session.connection().execute(text("SELECT request FROM identity_par")).scalars())
+
+    kept = await app.host.db.read(rows)
+    assert len(kept) == 3
+    assert all("x" * 201 not in row for row in kept)
+    assert "urn:sekisho:aal:2" in kept[0] + kept[1] + kept[2]
+    advance(app, 90 + 2 * 3600 + 1)
+    await housekeeping.sweep_all(app.host.db, app.host.clock)
+    assert await app.host.db.read(rows) == []
