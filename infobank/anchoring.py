@@ -36,7 +36,7 @@ from kit.tlog.log import MAIN, append
 from kit.tlog.merkle import leaf_hash, prove_inclusion, root_from_inclusion, tree_hash
 
 BATCH: Final = 500
-SETTLED: Final = 5 * MINUTE  # PostgreSQL: no write is open for so long
+SETTLED: Final = 5 * MINUTE  # PostgreSQL: the hallway ends every statement and every idle transaction long before
 SCHEMA: Final = "urn:sekisho:disclosure-batch:1"
 _BATCHES: Table = SQLModel.metadata.tables[DisclosureBatch.__tablename__]
 _MARKS: Table = SQLModel.metadata.tables[DisclosureMark.__tablename__]
@@ -105,7 +105,10 @@ def evidence(session: Session, sealer: Sealer, *, account_id: str, disclosure_id
         select(DISCLOSURE).where(DISCLOSURE.c.id == disclosure_id, DISCLOSURE.c.account_id == account_id)
     ).first()
     if mark is None or row is None:
-        raise RecordNotFound("There is no evidence of such a disclosure of yours yet. It is made every few minutes.")
+        raise RecordNotFound(
+            "There is no evidence of such a disclosure of yours yet. It is made every few minutes. What a service was "
+            "told at sign-in stands in the audit trail, whose hash is in the ledger every hour."
+        )
     batch = connection.execute(select(_BATCHES).where(_BATCHES.c.id == mark.batch_id)).one()
     proof = reading.proof_text(connection, MAIN, batch.leaf_id)
     if proof is None:

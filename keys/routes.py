@@ -105,9 +105,9 @@ class RotateBody(Body):
     """Which sets of signing keys to rotate."""
 
     algorithms: list[Alg] = Field(
-        default_factory=lambda: list[Alg](["EdDSA", "ES256", "RS256", "PS256"]),
+        default_factory=lambda: list[Alg](ALGS),
         min_length=1,
-        max_length=3,
+        max_length=len(ALGS),
         examples=[["EdDSA"]],
     )
     compromised: bool = Field(

@@ -170,6 +170,9 @@ class Fetcher:
     async def _fetch(self, method: str, url: str, headers: dict[str, str], body: bytes, limit: int) -> Fetched:
         import httpcore2  # a start that fetches nothing does without
 
+        if asyncio.current_task() is None:
+            # A handler's first step on the short way (portal.protocol) has no task yet, and a timeout needs one.
+            await asyncio.sleep(0)
         try:
             async with asyncio.timeout(self._settings.seconds), self._gate:
                 return await self._follow(method, url, headers, body, limit)

@@ -27,7 +27,6 @@ from portal.i18n import N_, ngettext
 PAGE = 50
 ALL = 1000
 LIVING = ("next", "active", "retired")
-ALGS = ("EdDSA", "ES256", "RS256", "PS256")
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ table.
 uvicorn gives every request an ASGI cycle: a task, an event, five coroutines, two messages, a timer. That is right for
 pages; for an answer that exists already it is two thirds of the cost. So a request whose path stands in the front table
 and whose body is small is collected here, handed to its handler directly and answered with one write. The handler's
-first step runs at once; only if it must wait does it get a task. Everything else (long or chunked bodies, followers of
+first step runs at once, outside any task (so no timeout may begin in it: kit.fetch waits a turn first); only if it must
+wait does it get one. Everything else (long or chunked bodies, followers of
 an unfinished request, upgrades, `Expect`, a client that does not read) goes uvicorn's way, to the same handlers.
 
 uvicorn does not hand the TLS client certificate to the application; `TLSProtocol` does, under the keys of the ASGI TLS
@@ -22,9 +23,14 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from kit.front import FORM_LIMIT, Call, FrontTable, Methods, Reply
 from kit.logs import log
 
+PIPELINED = 32  # requests waiting behind one that is not answered yet
 SILENCE_BYTES = 65_536  # of a head, of trailers: what is no body and ends no request
 REQUEST_WITHIN = 60.0  # seconds for a whole request, head and body
 _LOOK_EVERY = 10.0
+
+
+class TooManyAhead(Exception):
+    """A client sends ahead more requests than anybody needs."""
 
 
 class _NoEvent:
@@ -78,6 +84,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._silent = 0
         self._moved = False
         self._idle = 0
+        self._stuck: float | None = None  # since when it does not read, or does not end
         self._since: float | None = self.loop.time()
         self._look = self.loop.call_later(_LOOK_EVERY, self._check)
 
@@ -122,6 +129,9 @@ class GuardedProtocol(HttpToolsProtocol):
         methods = self._short_way(target)
         if methods is None:
             super().on_headers_complete()
+            if len(self.pipeline) > PIPELINED:  # closes: thousands of requests in one burst, each a cycle in memory
+                self.transport.abort()
+                raise TooManyAhead  # ends the parsing of what has come already
             return
         scope = self.scope
         scope["method"] = self.parser.get_method().decode("ascii")
@@ -222,15 +232,24 @@ class GuardedProtocol(HttpToolsProtocol):
             self.server_state.total_requests -= 1  # counted above
 
     def _check(self) -> None:
-        if self._since is not None and self.loop.time() - self._since > REQUEST_WITHIN:
-            self.transport.close()
+        now = self.loop.time()
+        if self.transport.is_closing() or self.flow.write_paused:
+            # Closes: a client that asks for much and reads nothing, whose answers would stay in memory for ever.
+            if self._stuck is None:
+                self._stuck = now
+            elif now - self._stuck > REQUEST_WITHIN:
+                self.transport.abort()
+                return
+            self._look = self.loop.call_later(_LOOK_EVERY, self._check)
             return
+        self._stuck = None
+        if self._since is not None and now - self._since > REQUEST_WITHIN:
+            self.transport.close()
         # uvicorn's own timer ends connections that were last used its way; this ends those of the short way.
         if self.cycle.__class__ is Collected and self.cycle.response_complete and self._since is None:
             self._idle += 1
             if self._idle * _LOOK_EVERY > self.timeout_keep_alive:
                 self.transport.close()
-                return
         self._look = self.loop.call_later(_LOOK_EVERY, self._check)
 
 
@@ -264,6 +283,7 @@ class TLSProtocol(GuardedProtocol):
             "tls_version": found.version(),
             "cipher_suite": found.cipher()[0],
             "client_cert_chain": [ssl.DER_cert_to_PEM_cert(der)] if der else [],
+            "trusted": True,  # others do not pass the handshake
         }
         self._extensions = {"tls": tls}
 

@@ -7,7 +7,7 @@ line options come first. Nothing below the portal reads the environment.
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from consent.settings import ConsentSettings
@@ -49,7 +49,8 @@ class Settings(BaseSettings):
         "must remove that header from what strangers send",
     )
     client_certificate_cas: Path | None = Field(
-        None, description="CA certificates (PEM) that client certificates must come from; `--mtls-ca`"
+        None,
+        description="CAs (PEM) that vouch for certificates in a proxy's `Client-Cert`; our own port has `--mtls-ca`",
     )
     log_json: bool = Field(True, description="Logs as JSON lines; otherwise for reading at a terminal")
     waiting_calls: int = Field(4096, ge=16, description="Writes that may wait for the database; one more gets a 503")
@@ -62,6 +63,12 @@ class Settings(BaseSettings):
         default_factory=OutgoingSettings, description="Requests to addresses that others gave us"
     )
     infobank: InfobankSettings = Field(default_factory=InfobankSettings, description="The information bank")
+
+    @model_validator(mode="after")
+    def _header_of_a_known_proxy(self) -> "Settings":
+        if self.client_certificate_header and not self.trusted_proxies:
+            raise ValueError("client_certificate_header needs trusted_proxies: from anybody else it is not believed")
+        return self
 
     @field_validator("issuer")
     @classmethod

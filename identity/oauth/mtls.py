@@ -48,7 +48,7 @@ def certificate_of(scope: Mapping[str, Any]) -> Shown | None:
     if not tls or not tls["client_cert_chain"]:
         return None
     found = certificates.from_pem(tls["client_cert_chain"][0])
-    return None if found is None else Shown(found, tls.get("trusted", True))
+    return None if found is None else Shown(found, tls.get("trusted", False))
 
 
 def check_name(name: str, value: str) -> str | None:

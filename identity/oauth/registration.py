@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from identity import clients, grants
+from identity import client_secrets, clients, grants
 from identity.client_metadata import from_wire, to_wire
 from identity.clients import Client, Clients
 from identity.crowd import Crowd
@@ -158,7 +158,8 @@ class ClientRegistration:
                 raise InvalidRequest(f"{name} can't be sent")
         secret = document.get("client_secret")
         if secret is not None and not (
-            isinstance(secret, str) and self._hasher.digest("client-secret", secret) == client.secret_digest
+            isinstance(secret, str)
+            and client_secrets.fits(client, self._hasher.digest("client-secret", secret), self._clock.ms())
         ):
             raise InvalidMetadata("client_secret is not the current one; a client does not choose its secret")
 

@@ -41,6 +41,8 @@ class IdTokenHints:
             claims = self._ring.verify_jwt(hint, typ="JWT")
         except BadToken as error:
             raise InvalidRequest("id_token_hint is not an ID token of this issuer") from error
-        if not isinstance(claims.get("sub"), str) or "aud" not in claims or claims.get("iss") != self._issuer:
+        # `auth_time` stands in every ID token of ours and in nothing else: a signed userinfo answer is no ID token.
+        named = isinstance(claims.get("sub"), str) and "aud" in claims and "auth_time" in claims
+        if not named or claims.get("iss") != self._issuer:
             raise InvalidRequest("id_token_hint is not an ID token of this issuer")
         return claims

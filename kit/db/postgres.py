@@ -55,6 +55,10 @@ class PostgresDatabase(Database):
             pool_pre_ping=True,
             json_serializer=_dumps,
             json_deserializer=orjson.loads,
+            # A write that hangs may not outlast the batches that are laid behind it (infobank.anchoring).
+            connect_args={
+                "options": "-c statement_timeout=120000 -c idle_in_transaction_session_timeout=60000",
+            },
             hide_parameters=True,  # an error text must not carry a row (I6)
         )
         self._waiting = waiting

@@ -106,6 +106,13 @@ async def test_a_rotation_is_seen_in_the_very_next_answer(door: Door) -> None:
     assert {done["retired"], done["active"], done["next"]} <= kids
 
 
+async def test_all_sets_may_be_named_at_once(door: Door) -> None:
+    door.actor = OPERATOR
+    answer = await door.client.post("/api/keys/rotate", json={"algorithms": list(ALGS)})
+    assert answer.status_code == 200, answer.text
+    assert len(answer.json()["rotated"]) == len(ALGS)
+
+
 async def test_an_operator_lists_keys_with_their_states(door: Door) -> None:
     door.actor = OPERATOR
     answer = await door.client.get("/api/keys")
