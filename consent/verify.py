@@ -23,7 +23,7 @@ from kit.tlog import client
 from kit.tlog.errors import BadLog
 from kit.tlog.merkle import leaf_hash, verify_inclusion
 from kit.tlog.note import Checkpoint
-from kit.tlog.places import place as place
+from kit.tlog.places import place
 from kit.tlog.proof import TlogProof, parse_proof
 
 FORMAT: Final = "sekisho-consent-receipt/1"
@@ -178,11 +178,6 @@ def _step7(text: str, trust: Trust) -> tuple[TlogProof, Checkpoint, Quorum]:
 
 
 # -- the ledger itself ------------------------------------------------------------------------------------------------
-
-
-def verify_checkpoint(note: bytes, *, vkey: str) -> Checkpoint:
-    """A checkpoint signed by this key, of the log the key is named after; raises BadLog (a BadNote)."""
-    return Trust.of(vkey).open(note)
 
 
 def verify_log(where: str, trust: Trust, *, keep: client.Keep | None = None) -> client.Audit:

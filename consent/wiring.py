@@ -51,7 +51,7 @@ def log_origin(issuer: str, settings: ConsentSettings) -> str:
 
 
 def include(host: Host) -> None:
-    """Provide Logs, Decisions and Receipts; serve the ledger and the API; sweep what ran out."""
+    """Provide Logs, Decisions, Receipts, Witnesses and Witness; serve the ledger and the API; sweep what ran out."""
     settings: ConsentSettings = host.settings.consent
     database, clock, sealer, ring = host.db, host.clock, host.get(Sealer), host.get(KeyRing)
     origin = log_origin(host.issuer, settings)

@@ -1,9 +1,9 @@
 """Access tokens at the door of every API of ours: who calls, under which grant, as of now.
 
 RFC 9068 section 4 (validation), RFC 6750 (bearer), RFC 9449 section 7 (DPoP), RFC 8705 section 3 (certificates). A
-verdict is kept by the token's hash and
-compared with the change counter "tokens" on every use (invariant I5): withdrawal, revocation and suspension touch that
-topic, so what is refused is refused in every process before the call that refused it is answered.
+verdict is kept by the token's hash and compared with the change counter "tokens" on every use (invariant I5):
+withdrawal, revocation and suspension touch that topic, so what is refused is refused in every process before the call
+that refused it is answered.
 """
 
 import hashlib

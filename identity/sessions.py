@@ -36,6 +36,11 @@ _CACHE_SIZE = 50_000
 _TOKEN_LENGTH = len("sks_") + 43
 
 
+def session_cookie(issuer: str) -> str:
+    """The name of the session cookie: bound to host and https where there is https."""
+    return "__Host-sekisho" if issuer.startswith("https:") else "sekisho-local"
+
+
 @dataclass(frozen=True, slots=True)
 class BrowserSession:
     """Who this browser is signed in as, and how surely."""

@@ -53,7 +53,9 @@ LOGOUT_SECONDS = 2
 
 
 def include(host: Host) -> None:
-    """Provide Clients, Interactions, DetailTypes, Tokens, AccessTokens, Bearer, ErrorPage; serve the endpoints."""
+    """Provide Clients, Interactions, DetailTypes, Tokens, AccessTokens, Bearer, EndSession, BackChannel and the pages
+    ErrorPage, FormPost, SignedOutPage; serve the endpoints; sweep; tell clients of sessions that ended.
+    """
     accounts_wiring.include(host)
     db, clock, issuer = host.db, host.clock, host.issuer
     settings: IdentitySettings = host.settings.identity

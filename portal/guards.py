@@ -9,11 +9,10 @@
 from fastapi import Request
 
 from identity.bearer import Bearer
-from identity.sessions import BrowserSession, Sessions
+from identity.sessions import BrowserSession, Sessions, session_cookie
 from kit.host import ANONYMOUS, Actor, Audience, Host
 from kit.problems import Forbidden, Unauthenticated
 from kit.web import Check
-from portal.visits import session_cookie
 
 
 def guard(host: Host, audience: Audience) -> Check:

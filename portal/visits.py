@@ -7,20 +7,17 @@ sign-in page and back.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from identity.sessions import BrowserSession, Sessions, session_cookie
 from kit.host import Host
 from kit.problems import NotFound, Problem
 from kit.web import LaterRoute
 from portal import i18n
-
-if TYPE_CHECKING:
-    from identity.sessions import BrowserSession
 
 
 @dataclass(frozen=True)
@@ -28,7 +25,7 @@ class Visit:
     """One request of a person: language, browser session if signed in, whether the site is on https."""
 
     language: i18n.Language
-    browser: "BrowserSession | None"
+    browser: BrowserSession | None
     secure: bool
 
 
@@ -39,11 +36,6 @@ class SignInNeeded(Exception):
         super().__init__("sign-in needed")
         self.again = again
         self.staff = staff
-
-
-def session_cookie(issuer: str) -> str:
-    """The name of the session cookie: bound to host and https where there is https."""
-    return "__Host-sekisho" if issuer.startswith("https://") else "sekisho-local"
 
 
 def _negotiated(request: Request) -> i18n.Language:
@@ -66,8 +58,6 @@ def visit_of(request: Request) -> Visit:
 
 async def begin_visit(host: Host, request: Request) -> Visit:
     """Find language and browser session, once a request."""
-    from identity.sessions import Sessions
-
     token = request.cookies.get(session_cookie(host.issuer))
     browser = await host.get(Sessions).find(token) if token else None
     visit = Visit(_negotiated(request), browser, host.issuer.startswith("https://"))
@@ -77,7 +67,7 @@ async def begin_visit(host: Host, request: Request) -> Visit:
     return visit
 
 
-def require_session(request: Request, *, fresh_ms: int | None = None, now: int | None = None) -> "BrowserSession":
+def require_session(request: Request, *, fresh_ms: int | None = None, now: int | None = None) -> BrowserSession:
     """The browser session of a resident. Raises SignInNeeded; with `fresh_ms`, also when the proof is old."""
     browser = visit_of(request).browser
     if browser is None or browser.kind != "resident":
@@ -87,7 +77,7 @@ def require_session(request: Request, *, fresh_ms: int | None = None, now: int |
     return browser
 
 
-def require_staff(request: Request, *roles: str) -> "BrowserSession":
+def require_staff(request: Request, *roles: str) -> BrowserSession:
     """The browser session of staff with at least one of the roles. Raises SignInNeeded or NotFound."""
     browser = visit_of(request).browser
     if browser is None:

@@ -35,7 +35,7 @@ from identity.oauth.parameters import Parameters, read_form, read_query, require
 from identity.oauth.request import MODES, AuthorizationRequest, narrowed
 from identity.oauth.request_objects import RequestObjects
 from identity.oidc.hints import IdTokenHints
-from identity.sessions import BrowserSession, Sessions
+from identity.sessions import BrowserSession, Sessions, session_cookie
 from identity.tokens import Tokens
 from kit.clock import Clock
 from kit.db import Database
@@ -50,9 +50,9 @@ class _Asked:
 
     client: Client
     parameters: Parameters  # those that count
-    signed: bool
     answerable: AuthorizationRequest  # only what an error answer needs, or the whole pushed request
-    pushed: bytes | None
+    signed: bool = False
+    pushed: bytes | None = None
 
 
 class _ToldError(Exception):
@@ -98,7 +98,7 @@ class Authorize:
         self._hints = hints
         self._page = page
         self._crowd = crowd
-        self._cookie = b"__Host-sekisho" if issuer.startswith("https:") else b"sekisho-local"
+        self._cookie = session_cookie(issuer).encode()
 
     async def get(self, call: Call) -> Reply:
         """GET /oauth/authorize."""
@@ -140,7 +140,7 @@ class Authorize:
             pushed, request = await self._pushed.find(request_uri, client)
             if request.redirect_uri not in client.redirect_uris:  # changed since it was pushed
                 raise InvalidRequest("redirect_uri is not registered for this client")
-            return _Asked(client, parameters, client.require_signed_request, request, pushed)
+            return _Asked(client, parameters, request, pushed=pushed)
         signed = "request" in parameters or "request_uri" in parameters
         if signed:
             try:
@@ -152,7 +152,7 @@ class Authorize:
                 except OAuthError:
                     raise error from None
                 raise _ToldError(answerable, error) from error
-        return _Asked(client, parameters, signed, _answerable(parameters, client), None)
+        return _Asked(client, parameters, _answerable(parameters, client), signed=signed)
 
     async def _check(self, asked: _Asked) -> AuthorizationRequest:
         if asked.pushed is not None:

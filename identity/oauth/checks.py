@@ -1,8 +1,8 @@
 """The checks of an authorization request, in the order they are made.
 
 RFC 6749 section 4.1.1 and 4.1.2.1, OpenID Connect Core section 3.1.2.1, 3.1.2.2 and 5.5, RFC 7636, RFC 8707, RFC 9126,
- RFC 9396, RFC 9449 section 10. Pure: each check reads the parameters and the client, raises an OAuthError or
-returns the fields of the request it has proved. The same list serves /oauth/authorize and /oauth/par.
+RFC 9396, RFC 9449 section 10. Pure: each check reads the parameters and the client, raises an OAuthError or returns the
+fields of the request it has proved. The same list serves /oauth/authorize and /oauth/par.
 """
 
 import re

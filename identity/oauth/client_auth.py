@@ -1,8 +1,8 @@
 """Client authentication: who calls the token, pushed-request, introspection or revocation endpoint.
 
 RFC 6749 section 2.3 (secret by Basic or by body), RFC 7523 section 3 and OpenID Connect Core section 9
-(private_key_jwt), public clients by their id. A client uses the one method it registered. Unknown client, wrong secret
-and suspended client get the same answer after the same work.
+(private_key_jwt), RFC 8705 section 2 (certificates), public clients by their id. A client uses the one method it
+registered. Unknown client, wrong secret and suspended client get the same answer after the same work.
 """
 
 import base64

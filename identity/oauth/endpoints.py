@@ -143,7 +143,8 @@ TOKEN = _form(
             {"access_token": "eyJ0eXAiOiJhdCtqd3QifQ.e30.c2ln", "token_type": "Bearer", "expires_in": 300},
         )
     },
-    "Authorization code with PKCE, refresh with rotation, client credentials. A DPoP header binds the tokens.",
+    "Authorization code with PKCE, refresh with rotation, client credentials. A DPoP header binds the tokens, "
+    "and so does the certificate of a client that registered for it (RFC 8705 section 3).",
 )
 PAR = _form(
     "pushed_authorization_request",

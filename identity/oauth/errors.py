@@ -125,9 +125,9 @@ class InvalidAuthorizationDetails(OAuthError):
 
 
 class InvalidRequestUri(OAuthError):
-    """The request_uri is unknown, expired, spent, or another client's."""
+    """The request_uri is unknown, expired, spent, another client's, not registered, or could not be fetched."""
 
-    code, status, spec = "invalid_request_uri", 400, "OpenID Connect Core s.3.1.2.6, RFC 9126 s.2.2"
+    code, status, spec = "invalid_request_uri", 400, "OpenID Connect Core s.3.1.2.6, RFC 9101 s.7, RFC 9126 s.2.2"
 
 
 class InvalidRequestObject(OAuthError):

@@ -42,7 +42,7 @@ _LIMIT = 65_536
 # RFC 7592 section 2.2: what an update must not hold.
 _OURS = ("registration_access_token", "registration_client_uri", "client_secret_expires_at", "client_id_issued_at")
 #: Without an organisation behind it a client acts for residents only.
-_OPEN_GRANTS = frozenset({"authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"})
+_OPEN_GRANTS = frozenset({"authorization_code", "refresh_token"})
 _ANONYMOUS = Actor(kind="anonymous", id="")
 
 

@@ -1,6 +1,6 @@
-"""The token endpoint: parse, authenticate, check the proof, hand to the grant, answer.
+"""The token endpoint: parse, authenticate, see what the caller holds, hand to the grant, answer.
 
-RFC 6749 section 3.2 and 5, RFC 9449 section 5. The grant types are a table.
+RFC 6749 section 3.2 and 5, RFC 9449 section 5, RFC 8705 section 3. The grant types are a table.
 """
 
 from typing import Any, Protocol

@@ -20,7 +20,7 @@ from identity.oauth.parameters import Parameters, read_form, read_query
 from identity.oauth.request import with_query
 from identity.oidc.hints import IdTokenHints
 from identity.oidc.pages import SignedOut, SignedOutPage
-from identity.sessions import BrowserSession, Sessions
+from identity.sessions import BrowserSession, Sessions, session_cookie
 from identity.tokens import Tokens
 from keys.envelope import Sealer
 from keys.errors import SealBroken
@@ -74,7 +74,7 @@ class EndSession:
         self._page = page
         self._errors = errors
         self._secure = issuer.startswith("https:")
-        self._cookie = b"__Host-sekisho" if self._secure else b"sekisho-local"
+        self._cookie = session_cookie(issuer).encode()
 
     async def get(self, call: Call) -> Reply:
         """GET /oauth/end-session (section 2)."""

@@ -6,14 +6,11 @@ Which were told to whom stands in the audit trail before they are (invariant I4)
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection
-
 from identity import accounts
 from identity.clients import Client
 from identity.oauth.grants.shared import NOTHING, Exchanged
-from identity.oidc import claims
+from identity.oidc import claims, told
 from keys.envelope import Sealer
-from kit import audit
 from kit.db import Database
 
 
@@ -30,17 +27,9 @@ class IdTokenClaims:
         if not names or "openid" not in exchanged.scopes:
             return NOTHING
         profile = await self._database.read(accounts.profile, self._sealer, exchanged.account_id)
-        told = claims.told(profile, frozenset(names))
-        if told:
-            await self._database.write_core(_record, client, exchanged, sorted(told))
-        return told
-
-
-def _record(connection: Connection, client: Client, exchanged: Exchanged, told: list[str]) -> None:
-    audit.record(
-        connection,
-        "identity.claims.told",
-        actor=client.actor(),
-        object=("account", exchanged.account_id),
-        detail={"claims": told, "grant": exchanged.grant_id},
-    )
+        found = claims.told(profile, frozenset(names))
+        if found:
+            await self._database.write_core(
+                told.record, found, actor=client.actor(), account_id=exchanged.account_id, grant_id=exchanged.grant_id
+            )
+        return found

@@ -8,18 +8,15 @@ Which claims were told to whom stands in the audit trail before they are (invari
 
 from typing import Any
 
-from sqlalchemy import Connection
-
 from identity import accounts
 from identity.accounts import Profile
-from identity.bearer import Access, Bearer
+from identity.bearer import Bearer
 from identity.clients import Clients
 from identity.errors import TokenRefused
-from identity.oidc import claims
+from identity.oidc import claims, told
 from identity.tokens import Tokens
 from keys.envelope import Sealer
 from keys.ring import KeyRing
-from kit import audit
 from kit.db import Database
 from kit.front import NO_STORE, Call, Reply, reply_json
 
@@ -50,10 +47,12 @@ class UserInfo:
         names = claims.names_of(access.scopes) | frozenset(access.claims.get("claims", {}).get("userinfo", ()))
         if names:
             profile = await self._database.read(accounts.profile, self._sealer, access.account_id)
-            told = claims.told(profile, names)
-            if told:
-                await self._database.write_core(_record, access, sorted(told))
-            said.update(told)
+            found = claims.told(profile, names)
+            if found:
+                await self._database.write_core(
+                    told.record, found, actor=access.actor(), account_id=access.account_id, grant_id=access.grant_id
+                )
+            said.update(found)
         if client.userinfo_alg is None:
             return reply_json(200, said, headers=_ANYBODY)
         # Section 5.3.2: signed, it says from whom and for whom.
@@ -68,16 +67,6 @@ def claims_for(profile: Profile, scopes: frozenset[str]) -> dict[str, Any]:
     """The claims of the granted scopes, individual ones (`claim:…`) among them (section 5.4). Pure."""
     single = {scope.removeprefix("claim:") for scope in scopes if scope.startswith("claim:")}
     return claims.told(profile, claims.names_of(scopes) | single)
-
-
-def _record(connection: Connection, access: Access, told: list[str]) -> None:
-    audit.record(
-        connection,
-        "identity.claims.told",
-        actor=access.actor(),
-        object=("account", str(access.account_id)),
-        detail={"claims": told, "grant": access.grant_id},
-    )
 
 
 async def _body_token(call: Call) -> str | None:

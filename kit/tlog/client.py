@@ -50,11 +50,6 @@ def read_note(fetch: Fetch) -> bytes:
         raise BadNote("there is no checkpoint here: not a log", check="checkpoint") from None
 
 
-def read_checkpoint(fetch: Fetch, origin: str, verifiers: Collection[Verifier]) -> Checkpoint:
-    """The log's newest checkpoint, signature verified."""
-    return open_checkpoint(read_note(fetch), origin, verifiers)
-
-
 def read_entries(fetch: Fetch, size: int, start: int = 0) -> Iterator[list[bytes]]:
     """The entries of a log from `start`, bundle by bundle. Not verified: `audit` compares them with the tree."""
     for bundle in bundles_of(size):

@@ -17,11 +17,12 @@ from kit.tlog.errors import BadLog, BadTile, Forked
 from kit.tlog.note import Checkpoint, Verifier, open_checkpoint
 from kit.tlog.places import Fetch
 
-KINDS = ("fork", "rollback", "signature", "damaged")
-
 
 class Alarm(Exception):
-    """The log broke a promise. `kind` is one of KINDS; `evidence` is the checkpoint that shows it."""
+    """The log broke a promise, and `evidence` is the checkpoint that shows it.
+
+    `kind` is fork, rollback, signature or damaged from `step`, and quorum from a caller that demands witnesses.
+    """
 
     def __init__(self, kind: str, detail: str, evidence: bytes) -> None:
         super().__init__(detail)

@@ -71,11 +71,6 @@ class Policy:
             return any(each.name == name and each.key.public_key in keys for each in self.witnesses)
         return sum(self._met(member, keys) for member in group.members) >= group.needed
 
-    @property
-    def states(self) -> bool:
-        """Whether this policy asks for any witness at all."""
-        return self.quorum != NONE
-
 
 def parse_policy(content: bytes) -> Policy:
     """Read a policy file; raises BadPolicy naming the line."""

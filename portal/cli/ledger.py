@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from portal.cli.common import Json, fail
+from portal.cli.common import Json, fail, show
 from portal.cli.ledger_common import (
     HERE_LEDGER,
     Origin,
@@ -15,7 +15,6 @@ from portal.cli.ledger_common import (
     Strict,
     Vkey,
     checking,
-    say,
     trust_of,
 )
 from portal.cli.ledger_monitor import monitor
@@ -120,7 +119,7 @@ def verify(
             **stated.document(),
         }
         words = f"the ledger holds: {size} entries under its signed root"
-        say(result, as_json, words if stated.met is None else f"{words}; {stated}")
+        show(result, as_json, words if stated.met is None else f"{words}; {stated}")
 
 
 @app.command()
@@ -143,7 +142,7 @@ def prove(
         proof = make(url, index, trust_of(vkey, policy, origin))
         if out is not None:
             out.write_text(proof, encoding="utf-8")
-        say({"held": True, "index": index, "proof": proof}, as_json, f"wrote {out}" if out else proof.rstrip("\n"))
+        show({"held": True, "index": index, "proof": proof}, as_json, f"wrote {out}" if out else proof.rstrip("\n"))
 
 
 @app.command()
@@ -172,7 +171,7 @@ def consistency(
             "size": grown.newer.size,
             "proof": [b64(each) for each in grown.proof],
         }
-        say(result, as_json, f"the ledger only grew, from {grown.older.size} to {grown.newer.size} entries")
+        show(result, as_json, f"the ledger only grew, from {grown.older.size} to {grown.newer.size} entries")
 
 
 @app.command()
@@ -194,4 +193,4 @@ def export(
         done = copy(url, directory, trust_of(vkey, policy, origin))
         size = done.checkpoint.size
         result = {"held": True, "size": size, "tiles": done.tiles, "bundles": done.bundles, "directory": str(directory)}
-        say(result, as_json, f"copied {size} entries to {directory}: {done.tiles} tiles, {done.bundles} bundles")
+        show(result, as_json, f"copied {size} entries to {directory}: {done.tiles} tiles, {done.bundles} bundles")

@@ -1,14 +1,13 @@
 """What the ledger's commands share: where trust comes from, and how a check that failed is said. Loads no server."""
 
 import contextlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from portal.cli.common import fail
+from portal.cli.common import fail, show
 
 if TYPE_CHECKING:
     from consent.trust import Trust
@@ -40,11 +39,6 @@ def trust_of(vkey: str | None, policy: Path | None, origin: str | None = None) -
     return Trust.of(key_text(vkey), None if policy is None else policy.read_bytes(), origin=origin)
 
 
-def say(result: dict[str, Any], as_json: bool, text: str) -> None:
-    """A result for a program or for a person."""
-    print(json.dumps(result, ensure_ascii=False, indent=2) if as_json else text)
-
-
 @contextlib.contextmanager
 def checking(as_json: bool, *, wrong: str) -> Iterator[None]:
     """A check that fails ends with exit code 1, one line, and the name of the check; no answer at all with code 2."""
@@ -54,7 +48,7 @@ def checking(as_json: bool, *, wrong: str) -> Iterator[None]:
         yield
     except BadLog as bad:
         if as_json:
-            say({"held": False, "check": bad.check, "detail": str(bad)}, True, "")
+            show({"held": False, "check": bad.check, "detail": str(bad)}, True, "")
         fail(f"{wrong} ({bad.check}): {bad}", code=1)
     except OSError as error:
         fail(f"{error.filename or ''}: {error.strerror or error}".lstrip(": "))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from consent.trust import Trust
     from kit.tlog.monitor import Alarm
 
+#: Every kind of alarm (kit.tlog.monitor.Alarm) and the exit code it ends with.
 CODES = {"fork": 10, "rollback": 11, "signature": 12, "damaged": 13, "quorum": 14}
 _COMMAND_SECONDS = 60
 

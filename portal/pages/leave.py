@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from consent import records
+from identity.sessions import session_cookie
 from infobank import export, rights, vault
 from infobank.catalogue import Catalogue
 from infobank.receipts import ReceiptFiles
@@ -22,7 +23,7 @@ from kit.host import Host
 from portal import i18n
 from portal.contexts.resident import Erase, Erased, KeptThing, Leave
 from portal.i18n import N_, _
-from portal.visits import pages, require_session, session_cookie, visit_of
+from portal.visits import pages, require_session, visit_of
 from portal.web import page_headers, read_form, render
 
 FRESH = 5 * MINUTE  # erasing asks who you are again: an open browser must not be enough

@@ -29,7 +29,7 @@ from identity.oidc.end_session import EndSession
 from identity.oidc.pages import SignedOut, SignedOutPage
 from identity.passkeys import Passkeys
 from identity.password_policy import require_good
-from identity.sessions import Sessions
+from identity.sessions import Sessions, session_cookie
 from identity.throttle import Throttles
 from keys.envelope import Sealer
 from keys.hashing import TokenHasher
@@ -43,7 +43,7 @@ from portal import i18n
 from portal.contexts import signin as pages_of
 from portal.i18n import N_
 from portal.typed_dates import read_birthdate
-from portal.visits import Visit, pages, session_cookie, visit_of
+from portal.visits import Visit, pages, visit_of
 from portal.web import NOTICE_COOKIE, Form, local_path, notice, origin_of, page_headers, read_form, redirect, render
 from portal.web import _body as read_body
 

@@ -9,7 +9,8 @@ import httpx2
 import pytest
 
 from consent import records
-from consent.verify import verify_checkpoint, verify_receipt
+from consent.trust import Trust
+from consent.verify import verify_receipt
 from identity.clients import Clients
 from identity.registration import Registration
 from keys.notes import NoteVerifier
@@ -57,7 +58,7 @@ async def test_strangers_can_check_the_whole_log_over_http(bureau: Bureau, web: 
     assert answer.headers["cache-control"] == "no-cache"
     assert answer.headers["access-control-allow-origin"] == "*"
     seen["checkpoint"] = answer.content
-    size = verify_checkpoint(answer.content, vkey=vkey).size
+    size = Trust.of(vkey).open(answer.content).size
     assert size == 7
     for path in (f"tile/0/000.p/{size}", f"tile/entries/000.p/{size}", "tile/0/000.p/1", "tile/entries/000.p/3"):
         answer = await web.get(f"/ledger/{path}")
@@ -132,7 +133,7 @@ async def test_load_tests_write_to_a_log_of_their_own(db: Database, clock: Froze
                 job.cancel()
             vkey = (await web.get("/ledger/test/vkey")).text.strip()
             note = (await web.get("/ledger/test/checkpoint")).content
-            assert verify_checkpoint(note, vkey=vkey).size == 3
+            assert Trust.of(vkey).open(note).size == 3
             bundle = await web.get("/ledger/test/tile/entries/000.p/3")
             assert bundle.content == b"\x00\x05raw 0\x00\x05raw 1\x00\x05raw 2"
             assert (await web.get("/ledger/checkpoint")).content == before

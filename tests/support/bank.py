@@ -13,7 +13,7 @@ from identity.clients import Client, Clients
 from identity.codes import Authorized
 from identity.oauth.holder import Holder
 from identity.registration import Registration
-from identity.sessions import Sessions
+from identity.sessions import Sessions, session_cookie
 from identity.tokens import Tokens, new_jti
 from infobank import items, vault
 from infobank.catalogue import Catalogue
@@ -195,7 +195,6 @@ class Bank:
 
     async def sign_in(self, account_id: str) -> dict[str, str]:
         """Headers of a browser in which the resident is signed in."""
-        from portal.visits import session_cookie
 
         def begin(session: Session) -> str:
             token, _found = self.app.host.get(Sessions).begin(

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from identity import levels
 from identity.accounts import Kind, Profile, create_account
-from identity.sessions import Sessions
+from identity.sessions import Sessions, session_cookie
 from keys.envelope import Sealer
 from keys.hashing import TokenHasher
 from kit.host import SYSTEM
-from portal.visits import session_cookie
 
 if TYPE_CHECKING:
     from portal.app import Building
