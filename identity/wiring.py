@@ -82,7 +82,7 @@ def include(host: Host) -> None:
     remote = RemoteKeys(host.get(Fetcher), clock)
     client_keys = ClientKeys(remote)
     hints = IdTokenHints(issuer, ring)
-    objects = RequestObjects(issuer, client_keys, host.get(Fetcher), clock)
+    objects = RequestObjects(issuer, client_keys, host.get(Fetcher), clock, host.get(Crowd))
     auth = ClientAuth(issuer, settings, clients, client_keys, hasher, db, clock)
     pushed = PushedRequests(settings, db, clock, hasher, sealer, auth, objects, hints, dpop, types, host.get(Crowd))
     authorize = Authorize(

@@ -8,6 +8,7 @@ Registration section 9.2). Closed here, for everybody who fetches:
 - a name is resolved once, every address it has must be public (or on the operator's list), and the connection goes to
   the very address that was judged: a second, different answer of the name server is never asked for (DNS rebinding);
 - bounded in time from the first look-up to the last byte, and in size; compressed answers are refused;
+- a host that never answers holds a small part of the way out, and so does a name server: the others go on;
 - a redirect may only stay on the same origin; no cookies, no proxy from the environment, no credentials in addresses.
 
 Impure: it is the network. `judge` and `is_public` are pure.
@@ -17,8 +18,10 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import SplitResult, urljoin, urlsplit
@@ -34,6 +37,8 @@ Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 LIMIT = 65_536
 _REDIRECTS = 2
 _AT_ONCE = 32
+_AT_ONE_HOST = 2
+_MOST_WAITING = 30  # for one host; whoever comes then is refused at once
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: an IPv4 address in disguise
 
 
@@ -127,13 +132,34 @@ def judge(url: str, allow: AllowList) -> SplitResult:
     return parts
 
 
-async def look_up(host: str, port: int) -> list[Address]:
-    """Every address of a name; raises FetchRefused."""
-    try:
-        answers = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise FetchRefused("address", f"{host} can't be looked up") from error
-    return [ipaddress.ip_address(str(answer[4][0]).partition("%")[0]) for answer in answers]
+class LookUps:
+    """Asks for the addresses of names, in threads of its own: one that gets no answer is held until the system gives
+    up, long after its caller did. So a name holds few of them, and nobody else's work waits for these."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(_AT_ONCE, "look-up")
+        self._held: list[tuple[str, Future[Any]]] = []
+
+    async def find(self, host: str, port: int) -> list[Address]:
+        """Every address of a name; raises FetchRefused."""
+        self._held = [(name, future) for name, future in self._held if not future.done()]
+        if sum(name == host for name, _ in self._held) >= _AT_ONE_HOST:
+            raise FetchRefused("busy", f"{host} is being looked up already")
+        asked = self._threads.submit(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        self._held.append((host, asked))
+        try:
+            answers = await asyncio.wrap_future(asked)
+        except (OSError, UnicodeError) as error:
+            raise FetchRefused("address", f"{host} can't be looked up") from error
+        return [ipaddress.ip_address(str(answer[4][0]).partition("%")[0]) for answer in answers]
+
+
+@dataclass(slots=True)
+class _Door:
+    """The way to one host, while somebody is on it."""
+
+    gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONE_HOST))
+    inside: int = 0
 
 
 class Fetcher:
@@ -142,9 +168,10 @@ class Fetcher:
     def __init__(self, settings: OutgoingSettings | None = None) -> None:
         self._settings = settings or OutgoingSettings()
         self._allow = AllowList(self._settings.allow)
-        self.look_up = look_up
+        self.look_up = LookUps().find
         self._tls: ssl.SSLContext | None = None
         self._gate = asyncio.Semaphore(_AT_ONCE)
+        self._doors: dict[str, _Door] = {}
 
     def reaching(self, hosts: Iterable[str], *, seconds: float) -> "Fetcher":
         """Another one that may also reach these hosts: the operator of this house wrote them down, not a stranger."""
@@ -174,12 +201,28 @@ class Fetcher:
             # A handler's first step on the short way (portal.protocol) has no task yet, and a timeout needs one.
             await asyncio.sleep(0)
         try:
-            async with asyncio.timeout(self._settings.seconds), self._gate:
+            async with asyncio.timeout(self._settings.seconds), self._door(url), self._gate:
                 return await self._follow(method, url, headers, body, limit)
         except TimeoutError:
             raise FetchRefused("time", "it took too long") from None
         except (httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError, OSError) as error:
             raise FetchRefused("network", f"{type(error).__name__}: {error}"[:200]) from error
+
+    @asynccontextmanager
+    async def _door(self, url: str) -> AsyncIterator[None]:
+        """A place on the way to this host; asked for before the building's gate, so that waiting here holds nothing."""
+        host = str(judge(url, self._allow).hostname)
+        door = self._doors.setdefault(host, _Door())
+        if door.inside >= _AT_ONE_HOST + _MOST_WAITING:
+            raise FetchRefused("busy", f"too many requests to {host} at once")
+        door.inside += 1
+        try:
+            async with door.gate:
+                yield
+        finally:
+            door.inside -= 1
+            if not door.inside:
+                del self._doors[host]
 
     async def _follow(self, method: str, url: str, headers: dict[str, str], body: bytes, limit: int) -> Fetched:
         for _ in range(_REDIRECTS + 1):

@@ -106,7 +106,7 @@ class Authorize:
             if len(call.query) > _MAX_QUERY:
                 raise InvalidRequest("the request is too long; push it instead (RFC 9126)")
             parameters = read_query(call.query)
-            asked = await self._prove(parameters)
+            asked = await self._prove(parameters, call.source)
         except OAuthError as error:
             return self._page.render(call, error)
         except _ToldError as told:
@@ -129,7 +129,7 @@ class Authorize:
         pairs = [(name, part) for name, value in form.items() for part in _parts(name, value)]
         return _redirect(f"{self._issuer}/oauth/authorize?{urlencode(pairs)}")
 
-    async def _prove(self, parameters: Parameters) -> _Asked:
+    async def _prove(self, parameters: Parameters, source: str) -> _Asked:
         client = await self._clients.get(require(parameters, "client_id"))
         if client is None:
             raise InvalidRequest("client_id is unknown")
@@ -144,7 +144,7 @@ class Authorize:
         signed = "request" in parameters or "request_uri" in parameters
         if signed:
             try:
-                parameters = await self._objects.resolve(parameters, client)
+                parameters = await self._objects.resolve(parameters, client, source)
             except OAuthError as error:
                 try:
                     # What stands beside a bad object proves nothing but the address, which is the client's own.

@@ -81,7 +81,9 @@ class PushedRequests:
         if form.get("client_id", client.id) != client.id:
             raise InvalidRequest("client_id differs from the authenticated client")
         if "request" in form:
-            form = await self._objects.resolve(form, client)  # section 3: what is signed counts, and nothing beside it
+            form = await self._objects.resolve(
+                form, client, call.source
+            )  # section 3: what is signed counts, and nothing beside it
         elif client.require_signed_request:
             raise InvalidRequest("this client must send its requests signed")  # RFC 9101 section 10.5
         request = check_request(form, client, check_redirect_uri(form, client))

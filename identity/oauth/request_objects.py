@@ -6,8 +6,9 @@ client registered (section 10.4: an open `request_uri` would let anybody make us
 
 from identity.client_keys import ClientKeys
 from identity.clients import Client
+from identity.crowd import Crowd
 from identity.oauth import jar
-from identity.oauth.errors import InvalidRequest, InvalidRequestObject, InvalidRequestUri
+from identity.oauth.errors import InvalidRequest, InvalidRequestObject, InvalidRequestUri, TemporarilyUnavailable
 from identity.oauth.parameters import Parameters
 from keys.errors import BadToken
 from kit.clock import Clock
@@ -19,19 +20,23 @@ _MAX_OBJECT = 16_384
 class RequestObjects:
     """Resolves request objects to the parameters they hold."""
 
-    def __init__(self, issuer: str, keys: ClientKeys, fetcher: Fetcher, clock: Clock) -> None:
+    def __init__(self, issuer: str, keys: ClientKeys, fetcher: Fetcher, clock: Clock, crowd: Crowd) -> None:
         self._issuer = issuer
         self._keys = keys
         self._fetcher = fetcher
         self._clock = clock
+        self._crowd = crowd
 
-    async def resolve(self, parameters: Parameters, client: Client) -> Parameters:
-        """The parameters that count; raises InvalidRequestObject, InvalidRequestUri or InvalidRequest."""
+    async def resolve(self, parameters: Parameters, client: Client, source: str) -> Parameters:
+        """The parameters that count; raises InvalidRequestObject, InvalidRequestUri or InvalidRequest.
+
+        Making us fetch is charged to the network of `source` (TemporarilyUnavailable).
+        """
         if "request" in parameters and "request_uri" in parameters:
             raise InvalidRequest("send request or request_uri, not both")  # RFC 9101 section 5
         token = parameters.get("request")
         if token is None:
-            token = await self._fetch(parameters["request_uri"], client)
+            token = await self._fetch(parameters["request_uri"], client, source)
         typ = jar.type_of(token)
         try:
             _, claims = await self._keys.verify(client, token, algs=client.request_algs, typ=typ)
@@ -40,9 +45,13 @@ class RequestObjects:
         jar.check_claims(claims, client_id=client.id, issuer=self._issuer, now=self._clock.ms())
         return jar.parameters_of(claims, client.id)
 
-    async def _fetch(self, uri: str, client: Client) -> str:
+    async def _fetch(self, uri: str, client: Client, source: str) -> str:
         if uri not in client.request_uris:
             raise InvalidRequestUri("request_uri is not registered for this client")
+        if seconds := self._crowd.wait(source):
+            raise TemporarilyUnavailable(
+                "too many requests from this network", headers=((b"retry-after", str(seconds).encode()),)
+            )
         try:
             answer = await self._fetcher.get(
                 uri, limit=_MAX_OBJECT, accept="application/oauth-authz-req+jwt, application/jwt"

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
+from identity.crowd import Crowd
+from identity.throttle import Limit
 from kit.fetch import OutgoingSettings
 from tests.support.relying_party import REDIRECT, Party, join, location, sign
 from tests.support.site import Site, serving
@@ -178,6 +180,18 @@ async def test_a_request_by_reference_is_fetched_from_a_registered_address_only(
     assert location(await party.authorize({**come, "redirect_uri": REDIRECT}))[1]["error"] == "invalid_request_uri"
     both = {**come, "request": signed(party), "redirect_uri": REDIRECT}
     assert location(await party.authorize(both))[1]["error"] == "invalid_request"
+
+
+async def test_a_network_makes_us_fetch_only_so_fast(app: Any, party: Party, site: Site) -> None:
+    """RFC 9101 section 10.4: nobody has proved anything yet when `request_uri` is fetched."""
+    address = site.publish("/request.jwt", signed(party))
+    app.host.get(Crowd)._limit = Limit(burst=2, refill=1000)
+    come = {"client_id": party.client.id, "request_uri": address, "redirect_uri": REDIRECT, "state": "s"}
+    for _ in range(2):
+        assert "/interaction/" in location(await party.authorize(come))[0]
+    before = len(site.asked)
+    answer = location(await party.authorize(come))[1]
+    assert (answer["error"], answer["state"], len(site.asked)) == ("temporarily_unavailable", "s", before)
 
 
 async def test_discovery_says_so(client: Any) -> None:

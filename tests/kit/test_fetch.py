@@ -2,10 +2,13 @@
 
 import asyncio
 import ipaddress
+import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Awaitable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -118,6 +121,55 @@ async def test_size_and_time_are_bounded(site: Site) -> None:
     site.answer = lambda _: never()
     assert await refused(fetcher("127.0.0.1", seconds=0.2).get(site.url())) == "time"
     await asyncio.sleep(0.3)
+
+
+async def test_a_host_that_never_answers_holds_nobody_else_up(site: Site) -> None:
+    """Closes: a stranger's tarpit takes every place on the way out."""
+    going, full, let_go = fetcher("127.0.0.1", "localhost"), asyncio.Event(), asyncio.Event()
+    at_once: list[int] = []
+
+    async def never() -> bytes:
+        at_once.append(1)
+        if len(at_once) == 2:
+            full.set()
+        await let_go.wait()
+        return reply(b"late")
+
+    site.answer = lambda path: never() if path == "/tarpit" else reply(b"here")
+    stuck = [asyncio.create_task(going.get(site.url("/tarpit"))) for _ in range(32)]
+    await full.wait()
+    assert await refused(going.get(site.url("/tarpit"))) == "busy"  # and does not wait for it
+    assert (await going.get(f"http://localhost:{site.port}/")).body == b"here"
+    assert len(at_once) == 2
+    let_go.set()
+    assert {answer.body for answer in await asyncio.gather(*stuck)} == {b"late"}
+    assert (await going.get(site.url("/"))).body == b"here"
+    assert going._doors == {}
+
+
+async def test_a_name_server_that_never_answers_holds_nobody_else_up(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, let_go = socket.getaddrinfo, threading.Event()
+    asked: list[str] = []
+
+    def look_up(host: str, *args: Any, **options: Any) -> Any:
+        asked.append(host)
+        if host == "never.example":
+            let_go.wait(10)
+        return real("127.0.0.1", *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    going = fetcher("localhost", seconds=0.3)
+    try:
+        for _ in range(2):  # these give up, their threads can't
+            assert await refused(going.get("https://never.example/")) == "time"
+        for _ in range(40):
+            assert await refused(going.get("https://never.example/")) == "busy"
+        assert (await going.get(f"http://localhost:{site.port}/")).status == 200
+        assert asked == ["never.example", "never.example", "localhost"]
+    finally:
+        let_go.set()
 
 
 async def test_a_compressed_answer_is_refused(site: Site) -> None:
