@@ -103,14 +103,16 @@ def check_prompt(parameters: Parameters, client: Client) -> Fields:
 def read_wishes(parameters: Parameters, client: Client) -> Fields:
     """What the client would like: languages, levels, a name to fill in. Wishes never fail a request.
 
-    A level asked for as an essential claim is no wish (OpenID Connect Core section 5.5.1.1).
+    A level asked for as an essential claim is no wish (OpenID Connect Core section 5.5.1.1). A single claim is asked
+    for only within the scopes the client registered; others are left out, as section 5.5.1 allows.
     """
     wanted = claims.read(parameters.get("claims"))
+    covered = claims.names_of(client.scopes)
     asked = _wished(parameters, "acr_values")
     levels = () if wanted.acr_essential else wanted.acr_values
     return {
-        "userinfo_claims": wanted.userinfo,
-        "id_token_claims": wanted.id_token,
+        "userinfo_claims": tuple(name for name in wanted.userinfo if name in covered),
+        "id_token_claims": tuple(name for name in wanted.id_token if name in covered),
         "essential_acr": wanted.acr_values if wanted.acr_essential else (),
         "acr_values": (*asked, *levels) or client.default_acr_values,
         "hinted_subject": wanted.subject,

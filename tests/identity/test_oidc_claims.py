@@ -53,6 +53,26 @@ async def test_single_claims_go_where_they_were_asked_for(party: Party) -> None:
     assert [entry.detail["claims"] for entry in recorded][:2] == [["birthdate"], ["email"]]
 
 
+@pytest.mark.parametrize("first_party", [False, True])
+async def test_a_claim_beyond_the_clients_scopes_is_left_out(app: Any, client: Any, first_party: bool) -> None:
+    """Section 5.5.1: not an error, but not told either: the registered scopes are the bound, with a page or without."""
+    party = await join(app, client, scope="openid email", first_party=first_party)
+    wanted = asking(
+        userinfo={"address": None, "email": None}, id_token={"birthdate": {"essential": True}, "name": None}
+    )
+    tokens = (await party.exchange(await party.code(scope="openid", claims=wanted))).json()
+    assert (await userinfo(party, tokens)).json().keys() == {"sub", "email"}
+    assert not {"birthdate", "name"} & (await id_token(party, tokens)).keys()
+    pushed = await client.post(
+        "/oauth/par", data=party.request(scope="openid", claims=wanted, prompt="consent"), headers=party.basic
+    )
+    come = {"client_id": party.client.id, "request_uri": pushed.json()["request_uri"]}
+    page = await party.authorize(come)
+    shown = await client.get(page.headers["location"], headers={"cookie": f"sekisho-local={party.cookie}"})
+    assert "hanako@example.jp" in shown.text
+    assert "潮見1-2-3" not in shown.text
+
+
 async def test_the_resident_is_asked_for_a_single_claim_once(party: Party) -> None:
     """A remembered grant answers for what it holds, and for no claim more."""
     await party.code(scope="openid")
