@@ -195,7 +195,9 @@ class Enrolments:
         """Delete one chunk of clients that registered openly, never met a resident, and were not seen since."""
         waiting = (
             select(_enrolments.c.client_id)
+            .join(_clients, _clients.c.id == _enrolments.c.client_id)
             .where(
+                _clients.c.status == "active",  # a suspended one stays: somebody looks into it
                 _enrolments.c.kind == "open",
                 _enrolments.c.seen_at < before,
                 ~exists().where(_grants.c.client_id == _enrolments.c.client_id),

@@ -75,10 +75,12 @@ class HouseEffects:
         return changed
 
     def undo(self, session: Session, action: Action, targets: Sequence[str], *, actor: Actor) -> None:
-        """Lift it."""
+        """Lift it; a client that was removed meanwhile stays removed, and the others go on."""
         for target in targets:
             if action is Action.SUSPEND_CLIENT:
-                self._clients.resume(session, target, actor=actor)
+                client = clients.find(session, target)
+                if client is not None and client.status != "removed":
+                    self._clients.resume(session, target, actor=actor)
             elif action is Action.SUSPEND_SHARING:
                 holds.release(session, target, actor=actor, now=self._clock.ms(), reason="contained")
 

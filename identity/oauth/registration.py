@@ -19,6 +19,7 @@ from identity.crowd import Crowd
 from identity.enrolments import OPEN, Enrolments, Leave
 from identity.errors import InvalidClientMetadata
 from identity.oauth.errors import (
+    AccessDenied,
     InvalidMetadata,
     InvalidRedirectUri,
     InvalidRequest,
@@ -131,6 +132,8 @@ class ClientRegistration:
         if leave is None or client is None or client.status == "removed":
             # RFC 7592 section 2.1: the same answer for a client that never was.
             raise _refused("the registration access token is not this client's")
+        if not client.usable:
+            raise AccessDenied("this client is suspended")  # section 2.1: no permission is 403
         return leave
 
     # -- what is asked -----------------------------

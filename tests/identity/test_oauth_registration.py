@@ -460,6 +460,21 @@ async def test_a_registration_access_token_is_its_clients_own(client: Any) -> No
     assert "error" not in bare.headers["www-authenticate"]
 
 
+async def test_a_suspended_client_does_not_manage_itself(app: Any, client: Any) -> None:
+    """RFC 7592 sections 2.1 to 2.3: without permission the answer is 403; nothing changes, and its end is lifted."""
+    made = (await register(client)).json()
+    registry = app.host.get(Clients)
+    await app.host.db.write(registry.suspend, made["client_id"], actor=SYSTEM)
+    for method in ("GET", "PUT", "DELETE"):
+        refused = await manage(client, made, method, client_name="Other")
+        assert (refused.status_code, refused.json()["error"]) == (403, "access_denied")
+        assert (await manage(client, made, method, "srt_guess")).status_code == 401
+    found = await registry.get(made["client_id"])
+    assert (found.status, found.name_en) == ("suspended", "Clinic")
+    await app.host.db.write(registry.resume, made["client_id"], actor=SYSTEM)
+    assert (await manage(client, made)).status_code == 200
+
+
 async def test_the_token_rotates_and_a_lost_answer_locks_nobody_out(client: Any) -> None:
     """RFC 7592 section 3: the newer token replaces the older, from its first use on."""
     made = (await register(client)).json()
@@ -571,6 +586,16 @@ async def test_abandoned_open_registrations_are_swept_and_used_ones_stay(app: An
     assert await registry.get(used["client_id"]) is not None
     assert await registry.get(seen["client_id"]) is not None
     assert (await manage(client, idle)).status_code == 401
+
+
+async def test_a_suspended_registration_is_not_swept(app: Any, client: Any) -> None:
+    """What was cut off stays to be looked into, and so that lifting it finds it."""
+    made = (await register(client)).json()
+    registry = app.host.get(Clients)
+    await app.host.db.write(registry.suspend, made["client_id"], actor=SYSTEM)
+    advance(app, 31 * DAY)
+    assert await app.host.db.bulk(enrolments(app).sweep, app.host.clock.ms() - 30 * DAY * 1000) == 0
+    assert (await registry.get(made["client_id"])).status == "suspended"
 
 
 # -- the operators' side -----------------------------------------------------------------------------------------------

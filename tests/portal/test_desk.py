@@ -327,6 +327,20 @@ async def test_lifting_does_not_resume_what_an_operator_had_suspended_before(app
     assert not found.usable
 
 
+async def test_lifting_goes_on_past_a_client_that_was_removed_meanwhile(app: "Building", lead: Colleague) -> None:
+    (_, gone), (_, stays) = await bus(app), await bus(app)
+    registry = app.host.get(Clients)
+    place = f"/desk/incidents/{await opened(app)}"
+    both = {"action": "suspend_client", "target": [gone, stays]}
+    page = await follow(await lead.post(f"{place}/contain", both), lead)
+    assert not (await registry.get(stays)).usable  # type: ignore[union-attr]
+    await app.host.db.write(registry.remove, gone, actor=SYSTEM)
+    page = await follow(await lead.post(re.search(r'action="([^"]+/lift)"', page.text)[1]), lead)  # type: ignore[index]
+    assert "record-lifted" in page.text
+    assert (await registry.get(stays)).usable  # type: ignore[union-attr]
+    assert (await registry.get(gone)).status == "removed"  # type: ignore[union-attr]
+
+
 async def test_a_target_that_does_not_exist_changes_nothing(app: "Building", lead: Colleague) -> None:
     place = f"/desk/incidents/{await opened(app)}"
     for action, target in (("end_sessions", "acc_no"), ("suspend_client", "cli_no"), ("suspend_sharing", "mem_no")):
