@@ -33,7 +33,9 @@ from kit.host import Actor
 PATH = "/oauth/end-session"
 DONE = "/oauth/signed-out"
 _ASK = "/sign-out"
-_CONTEXT = "identity|end_session|ticket"
+#: Two tickets, two contexts: neither opens where the other belongs.
+_THEN = "identity|end_session|then"
+_FRAMES = "identity|end_session|frames"
 _LIFE = 30 * MINUTE
 _MAX = 16_384
 
@@ -88,7 +90,7 @@ class EndSession:
         mine = wish.client is not None and wish.subject == self._tokens.subject(session.account_id, wish.client.sector)
         if not mine:
             # Section 2: without proof that it is about this person, the person decides.
-            return _see(f"{self._issuer}{_ASK}?{urlencode({'then': self._sealed({'to': wish.to})})}")
+            return _see(f"{self._issuer}{_ASK}?{urlencode({'then': self._sealed(_THEN, {'to': wish.to})})}")
         target = await self.end(session, session.actor(), wish.to)
         return _see(target or f"{self._issuer}{_ASK}", self._forget())
 
@@ -103,7 +105,7 @@ class EndSession:
     async def done(self, call: Call) -> Reply:
         """GET /oauth/signed-out: the frames of Front-Channel Logout section 2, and the way on."""
         try:
-            ticket = self._open(call.query.removeprefix("t="))
+            ticket = self._open(_FRAMES, call.query.removeprefix("t="))
         except OAuthError as error:
             return self._errors.render(call, error)
         return self._page.render(call, SignedOut(tuple(ticket["frames"]), ticket["to"]))
@@ -119,11 +121,11 @@ class EndSession:
                 frames.append(with_query(client.frontchannel_logout_uri, about))
         if not frames:
             return to
-        return f"{self._issuer}{DONE}?t={self._sealed({'to': to, 'frames': frames})}"
+        return f"{self._issuer}{DONE}?t={self._sealed(_FRAMES, {'to': to, 'frames': frames})}"
 
     def then(self, ticket: str) -> str:
         """Where a sign-out that the person was asked about goes afterwards; raises InvalidRequest."""
-        return str(self._open(ticket)["to"]) if ticket else ""
+        return str(self._open(_THEN, ticket)["to"]) if ticket else ""
 
     def _end(self, session: Session, current: BrowserSession, actor: Actor) -> tuple[tuple[str, str], ...]:
         known = logout.clients_of(session, current.id)
@@ -148,15 +150,15 @@ class EndSession:
         state = parameters.get("state")
         return Wish(client, subject, with_query(uri, {"state": state[:2048]}) if state else uri)
 
-    def _sealed(self, ticket: dict[str, Any]) -> str:
+    def _sealed(self, context: str, ticket: dict[str, Any]) -> str:
         blob = orjson.dumps({**ticket, "until": self._clock.ms() + _LIFE})
-        return b64url(self._sealer.system().seal(_CONTEXT, blob))
+        return b64url(self._sealer.system().seal(context, blob))
 
-    def _open(self, ticket: str) -> dict[str, Any]:
+    def _open(self, context: str, ticket: str) -> dict[str, Any]:
         try:
             if len(ticket) > _MAX:
                 raise ValueError
-            found: dict[str, Any] = orjson.loads(self._sealer.system().open(_CONTEXT, b64url_decode(ticket)))
+            found: dict[str, Any] = orjson.loads(self._sealer.system().open(context, b64url_decode(ticket)))
         except (SealBroken, ValueError) as error:
             raise InvalidRequest("there is nothing here") from error
         if found["until"] <= self._clock.ms():

@@ -87,6 +87,8 @@ async def test_without_one_the_person_is_asked(party: Party) -> None:
     then = re.search(r'name="then" value="([^"]+)"', page.text)
     assert then is not None
     origin = {**cookie, "origin": party.issuer}
+    elsewhere = await party.http.get("/oauth/signed-out", params={"t": then[1]})
+    assert elsewhere.status_code == 400  # a ticket opens only where it belongs
     done = await party.http.post("/sign-out", data={"then": then[1]}, headers=origin)
     assert done.headers["location"] == BYE + "?state=s"
     assert not await alive(party)
