@@ -40,6 +40,8 @@ _AT_ONCE = 32
 _AT_ONE_HOST = 2
 _MOST_WAITING = 30  # for one host; whoever comes then is refused at once
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: an IPv4 address in disguise
+#: Said by name, whatever a Python's own tables hold: site-local (RFC 3879), local NAT64 (RFC 8215), IPv4-compatible.
+_NEVER = tuple(ipaddress.ip_network(text) for text in ("fec0::/10", "64:ff9b:1::/48", "::/96"))
 
 
 class OutgoingSettings(BaseModel):
@@ -100,6 +102,8 @@ class AllowList:
 def is_public(address: Address) -> bool:
     """Whether an address leads out into the open, however it is wrapped."""
     if isinstance(address, ipaddress.IPv6Address):
+        if any(address in network for network in _NEVER):
+            return False
         inner = address.ipv4_mapped or address.sixtofour
         if inner is None and address.teredo is not None:
             return False
