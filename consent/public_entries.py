@@ -54,8 +54,19 @@ DOCUMENTS: Final[Mapping[str, Callable[[Row], dict[str, Any]]]] = {
 }
 
 
+def _concerns_trust(row: Row) -> bool:
+    """Not what a stranger's client does to itself: the ledger is for ever, and anybody could fill it."""
+    if row["object_kind"] != "client" or row["actor_kind"] in ("operator", "system"):
+        return True
+    return bool(orjson.loads(row["detail"]).get("member"))
+
+
 def _echo(document: Callable[[Row], dict[str, Any]]) -> Callable[[Tx, Row], object]:
-    return lambda tx, row: append(tx, public_entry(document(row)))
+    def lay(tx: Tx, row: Row) -> None:
+        if _concerns_trust(row):
+            append(tx, public_entry(document(row)))
+
+    return lay
 
 
 ECHOES: Final[Mapping[str, Callable[[Tx, Row], object]]] = {

@@ -234,7 +234,8 @@ class Clients:
         row = _row(session, client_id)
         row.secret_digest = row.former_digest = None
         session.add(row)
-        self._set(session, client_id, "removed", actor)
+        itself = actor.client_id == client_id
+        self._set(session, client_id, "removed", actor, said="identity.client.left" if itself else None)
 
     def _expiry(self, expires: bool) -> Millis | None:
         life = self._settings.client_secret_seconds
@@ -254,7 +255,7 @@ class Clients:
         """Let a suspended client continue."""
         return self._set(session, client_id, "active", actor)
 
-    def _set(self, session: Session, client_id: str, to: Status, actor: Actor) -> Client:
+    def _set(self, session: Session, client_id: str, to: Status, actor: Actor, *, said: str | None = None) -> Client:
         row = _row(session, client_id)
         if row.status == "removed":
             raise UnknownClient("This client was removed.")
@@ -265,7 +266,8 @@ class Clients:
             tx = tx_of(session)
             tx.touch("clients")
             tx.touch("tokens")
-            audit.record(session, _SAID[to], actor=actor, object=("client", client_id))
+            detail = {"member": row.member_id or ""}
+            audit.record(session, said or _SAID[to], actor=actor, object=("client", client_id), detail=detail)
         return get(session, client_id)
 
 

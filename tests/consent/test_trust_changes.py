@@ -67,6 +67,22 @@ async def test_containment_of_services_and_members_and_its_lifting_are_told(bure
     assert found[2]["member"] == bureau.member
 
 
+async def test_what_a_stranger_does_to_its_own_client_is_not_told(bureau: Bureau) -> None:
+    """Anybody may register and leave where registration is open; the ledger is for ever."""
+    registry = bureau.host.get(Clients)
+    registration = Registration(name_ja="誰か", name_en="Somebody", redirect_uris=["https://somebody.example/cb"])
+    one, _ = await bureau.db.write(registry.create, registration, actor=STAFF)
+    other, _ = await bureau.db.write(registry.create, registration, actor=STAFF)
+    before = len(await public(bureau))
+    await bureau.db.write(registry.remove, one.id, actor=one.actor())
+    await bureau.db.write(registry.suspend, other.id, actor=other.actor())
+    assert len(await public(bureau)) == before
+    assert [entry.object_id for entry in await bureau.audit("identity.client.left")] == [one.id]
+    await bureau.db.write(registry.remove, other.id, actor=STAFF)
+    (told,) = (await public(bureau))[before:]
+    assert (told["type"], told["client"]) == ("client-removed", other.id)
+
+
 async def test_a_change_that_is_rolled_back_leaves_no_entry(bureau: Bureau) -> None:
     registry = bureau.host.get(Clients)
     client_id = await service(bureau)

@@ -444,7 +444,7 @@ async def test_a_client_reads_replaces_and_ends_its_registration(app: Any, clien
     assert told.status_code == 401
     assert (await party.authorize(party.request())).status_code == 400
     recorded = {entry.action for entry in await app.host.db.read(audit.entries) if entry.object_id == made["client_id"]}
-    assert {"identity.client.created", "identity.client.changed", "identity.client.removed"} <= recorded
+    assert {"identity.client.created", "identity.client.changed", "identity.client.left"} <= recorded
 
 
 async def test_a_registration_access_token_is_its_clients_own(client: Any) -> None:
