@@ -30,6 +30,7 @@ from consent.witness import (
 from consent.witnessing import Witnesses
 from identity.bearer import Bearer
 from identity.clients import Clients
+from identity.crowd import Crowd
 from identity.oauth.details import DetailTypes
 from keys.envelope import Sealer
 from keys.ring import KeyRing
@@ -154,5 +155,6 @@ def _witness(host: Host) -> None:
         raise Invalid(f"A verifier key in witness_logs does not hold: {bad}") from bad
     host.provide(Witness, witness)
     host.on_start(witness.start)
-    host.front("POST", "/witness/add-checkpoint", "public", add_checkpoint_handler(witness), ADD_CHECKPOINT_OPERATION)
+    adding = add_checkpoint_handler(witness, host.get(Crowd))
+    host.front("POST", "/witness/add-checkpoint", "public", adding, ADD_CHECKPOINT_OPERATION)
     host.front("GET", "/witness/", "public", witness_handler(witness), WITNESS_OPERATION, prefix=True)

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, select, update
 
+from identity.crowd import Crowd
 from keys.notes import NoteVerifier
 from keys.ring import KeyRing
 from kit import audit
@@ -115,6 +116,8 @@ def _swap(connection: Connection, seen: Seen, new: Acceptable, note: bytes) -> i
     done = connection.execute(change.values(size=checkpoint.size, root=checkpoint.root, note=note))
     if done.rowcount != 1:
         return _seen(connection, checkpoint.origin).size
+    if (checkpoint.size, checkpoint.root) == (seen.size, seen.root):
+        return None  # a fresh statement of the same tree: replays must not grow the trail
     audit.record(
         connection, "consent.checkpoint.cosigned", actor=ANONYMOUS, object=("log", checkpoint.origin[:120]),
         detail={"size": checkpoint.size, "root": checkpoint.root.hex()},
@@ -131,10 +134,12 @@ def _refuse(refusal: Refusal) -> Reply:
 # -- the doors --------------------------------------------------------------------------------------------------------
 
 
-def add_checkpoint_handler(witness: Witness) -> Handler:
-    """POST /witness/add-checkpoint."""
+def add_checkpoint_handler(witness: Witness, crowd: Crowd) -> Handler:
+    """POST /witness/add-checkpoint. Each network pays for what it may make us write."""
 
     async def add(call: Call) -> Reply:
+        if seconds := crowd.wait(call.source):
+            return Reply(429, b"too many requests\n", [_TEXT, _NO_STORE, (b"retry-after", b"%d" % seconds)])
         return await witness.add(await call.body(LARGEST_REQUEST))
 
     return add
@@ -181,6 +186,7 @@ ADD_CHECKPOINT_OPERATION: Final[dict[str, Any]] = {
         "404": _text("Not a log we witness", "this log is not witnessed here\n"),
         "409": _text("The old size is not the latest one we cosigned, which is told", "20852014\n", SIZE_TYPE),
         "422": _text("The trees do not fit together", "two trees of one size have different roots\n"),
+        "429": _text("Too often from one network; see Retry-After", "too many requests\n"),
     },
 }
 

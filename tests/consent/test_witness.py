@@ -65,8 +65,18 @@ async def test_cosigns_what_only_grew_and_shows_the_latest(
         assert kept.status_code == 200
         assert kept.content == note(ENTRIES[:size]) + answer.content  # the log's line and ours
         old = size
+    entries = len(await witness.audit("consent.checkpoint.cosigned"))
     again = await web.post(ADDRESS, content=body(40, ENTRIES))  # the same tree once more is a fresh statement
     assert again.status_code == 200
+    assert len(await witness.audit("consent.checkpoint.cosigned")) == entries  # but no news for the trail
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_one_network_asks_for_cosignatures_in_measure(web: httpx2.AsyncClient) -> None:
+    answers = [await web.post(ADDRESS, content=b"old") for _ in range(301)]
+    assert answers[0].status_code == 400
+    assert answers[-1].status_code == 429
+    assert int(answers[-1].headers["retry-after"]) >= 1
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
