@@ -7,11 +7,11 @@ RFC 7591 section 2 (members, defaults, language tags in section 2.2; what is not
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from unicodedata import category
 
 from pydantic import ValidationError
 
-from identity.addresses import bad
+from identity.addresses import bad, split
 from identity.oauth.mtls import NAMES
 from identity.registration import STANDARD_SCOPES, Registration
 
@@ -41,6 +41,9 @@ def from_wire(document: Mapping[str, Any], *, kept: Mapping[str, Any], scopes: f
     for name in _ENCRYPTION:
         if document.get(name) is not None:
             raise bad(f"/{name}", "Encrypted answers are not supported.")
+    if document.get("subject_type") == "public":
+        # One number for a resident at all services would let them be linked: an operator's decision.
+        raise bad("/subject_type", "Only an operator registers public subjects.")
     types = document.get("response_types", ["code"])
     grants = document.get("grant_types", ["authorization_code"])  # the default of section 2
     if not isinstance(types, list) or not isinstance(grants, list):
@@ -90,12 +93,21 @@ def to_wire(registration: Registration) -> dict[str, Any]:
 def _names(document: Mapping[str, Any]) -> dict[str, Any]:
     """The two names our pages show: by language tag, else the plain name, else the host."""
     uris = document.get("redirect_uris")
-    host = urlsplit(uris[0]).hostname if isinstance(uris, list) and uris and isinstance(uris[0], str) else None
-    plain = document.get("client_name") or host or "client"
+    parts = split(uris[0]) if isinstance(uris, list) and uris and isinstance(uris[0], str) else None
+    plain = document.get("client_name") or (parts.hostname if parts is not None else None) or "client"
+    for name, value in document.items():
+        if name.partition("#")[0] == "client_name" and isinstance(value, str):
+            _check_name(name, value)
     return {
         "name_ja": document.get("client_name#ja", document.get("client_name#ja-JP", plain)),
         "name_en": document.get("client_name#en", plain),
     }
+
+
+def _check_name(name: str, value: str) -> None:
+    """A name is shown to residents: nothing in it that turns or hides what stands around it."""
+    if any(category(letter) in ("Cc", "Cf") for letter in value):
+        raise bad(f"/{name}", f"{name[:60]} holds a control or formatting character.")
 
 
 def _scope(document: Mapping[str, Any], scopes: frozenset[str]) -> str:

@@ -331,6 +331,7 @@ def _registering(name: str, summary: str, status: str, answer: dict[str, Any], *
     }
     if below:
         operation["parameters"] = _CLIENT_ID
+        operation["responses"]["403"] = _answer("The client is suspended", _ERROR, {"error": "access_denied"})
     else:
         operation["responses"]["404"] = _problem("Clients can't register themselves here")
         operation["responses"]["429"] = _answer("Too often", _ERROR, {"error": "temporarily_unavailable"})

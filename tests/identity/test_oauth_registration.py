@@ -14,6 +14,7 @@ from identity import members
 from identity.clients import Clients
 from identity.enrolments import Enrolments
 from identity.settings import IdentitySettings
+from identity.subjects import PUBLIC
 from kit import audit
 from kit.fetch import OutgoingSettings
 from kit.host import SYSTEM
@@ -243,6 +244,12 @@ async def test_the_defaults_are_the_standards(client: Any) -> None:
         ({"client_name": "x" * 200}, "invalid_client_metadata"),
         ({"client_name": 7}, "invalid_client_metadata"),
         ({"subject_type": "secret"}, "invalid_client_metadata"),
+        ({"subject_type": "public"}, "invalid_client_metadata"),
+        ({"redirect_uris": ["https://["]}, "invalid_redirect_uri"),
+        ({"redirect_uris": ["https://["], "client_name": None}, "invalid_redirect_uri"),
+        ({"client_name": "Clinic\u202egro.live"}, "invalid_client_metadata"),
+        ({"client_name#ja": "診療所\u200b"}, "invalid_client_metadata"),
+        ({"client_name#fr": "a\nb"}, "invalid_client_metadata"),
         ({"default_max_age": -1}, "invalid_client_metadata"),
         ({"default_max_age": "3600"}, "invalid_client_metadata"),
         ({"frontchannel_logout_uri": "https://other.example/front"}, "invalid_client_metadata"),
@@ -367,13 +374,20 @@ async def test_clients_of_one_sector_know_a_resident_by_one_name(app: Any, clien
     first = (await register(client, redirect_uris=uris, sector_identifier_uri=sector)).json()
     second = (await register(client, redirect_uris=uris[:1], sector_identifier_uri=sector)).json()
     alone = (await register(client, redirect_uris=uris[:1])).json()
-    openly = [(await register(client, redirect_uris=[uri], subject_type="public")).json() for uri in uris]
-    assert openly[0]["subject_type"] == "public"
     registry = app.host.get(Clients)
-    sectors = [(await registry.get(made["client_id"])).sector for made in (first, second, alone, *openly)]
-    assert sectors[0] == sectors[1] == "127.0.0.1"
-    assert sectors[2] == "a.example"
-    assert sectors[3] == sectors[4]
+    sectors = [(await registry.get(made["client_id"])).sector for made in (first, second, alone)]
+    assert sectors == ["127.0.0.1", "127.0.0.1", "a.example"]
+
+
+@asking(registration="token")
+async def test_public_subjects_are_the_operators_to_give(app: Any, client: Any) -> None:
+    """OpenID Connect Core section 8: with an initial access token too, and at an update, they are refused."""
+    refused = await register(client, await initial(app), subject_type="public")
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_client_metadata")
+    made = (await register(client, await initial(app))).json()
+    refused = await manage(client, made, "PUT", subject_type="public")
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_client_metadata")
+    assert (await join(app, client, subject_type="public")).client.sector == PUBLIC
 
 
 @pytest.mark.parametrize("document", [None, "nonsense", {}, [], ["https://a.example/other"], [1]])
