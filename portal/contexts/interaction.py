@@ -93,6 +93,7 @@ class Scopes:
     person: str
     client: str
     recipient: str
+    unchecked: str  # where a service leads that nobody stands for; "" if a member or the city does
     learns: tuple[ScopeRow, ...]
     keeps_access: bool
     waits_until: int
@@ -217,13 +218,15 @@ def samples() -> list[Sample]:
         Sample(
             "interaction/scopes.html",
             "profile",
-            Scopes("/interaction/int_02", "浜田 みどり", "市バスの定期券", "湊浜交通", learns, True, NOW + 1_800_000),
+            Scopes(
+                "/interaction/int_02", "浜田 みどり", "市バスの定期券", "湊浜交通", "", learns, True, NOW + 1_800_000
+            ),
             viewer="resident",
         ),
         Sample(
             "interaction/scopes.html",
             "openid",
-            Scopes("/interaction/int_03", "浜田 みどり", "市バスの定期券", "", (), False, NOW + 1_800_000),
+            Scopes("/interaction/int_03", "浜田 みどり", "時刻表メモ", "", "times.example", (), False, NOW + 1_800_000),
             viewer="resident",
         ),
         Sample(

@@ -29,6 +29,7 @@ from identity.oauth.errors import OAuthError
 from identity.oauth.pages import AnswerForm, ErrorPage, FormPost
 from identity.oidc.userinfo import claims_for
 from identity.sessions import BrowserSession
+from identity.subjects import sector_of
 from infobank import views
 from infobank.catalogue import SENSITIVITY_LABELS, Catalogue
 from keys.envelope import Sealer
@@ -312,8 +313,9 @@ def router(host: Host) -> APIRouter:
         if not elements:
             member = members.find(session, client.member_id) if client.member_id else None
             owner = member.name(lang) if member else ""
+            unchecked = "" if member or client.first_party else sector_of(interaction.redirect_uri)
             return interaction, Scopes(
-                action, profile.name, client.name(lang), owner, learns, keeps, interaction.expires_at
+                action, profile.name, client.name(lang), owner, unchecked, learns, keeps, interaction.expires_at
             )
         cards = {
             card.category.id: card

@@ -215,6 +215,23 @@ async def test_sign_in_without_data_shows_what_the_service_learns(app: Building,
     assert "code" in query
 
 
+@pytest.mark.parametrize(
+    ("lang", "words"),
+    [
+        ("ja", "市はこのサービスを確かめていません。進む先はclinic.exampleです。"),
+        ("en", "The city has not checked this service. You go on to clinic.example."),
+    ],
+)
+async def test_a_service_nobody_stands_for_is_shown_as_such(
+    app: Building, client: httpx2.AsyncClient, lang: str, words: str
+) -> None:
+    for changes, told in (({"member_id": None}, True), ({}, False)):
+        party = await join(app, client, **changes)
+        base, _ = location(await party.authorize(party.request(scope="openid profile")))
+        page = await Household(party, "").get(base.removeprefix(party.issuer), lang=lang)
+        assert (words in _text(page)) is told
+
+
 async def test_request_that_cannot_be_redirected_is_told_to_the_person(home: Household) -> None:
     answer = await home.http.get("/oauth/authorize", params={"client_id": "nobody"}, headers={"accept-language": "ja"})
     assert answer.status_code == 400
