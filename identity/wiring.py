@@ -26,6 +26,7 @@ from identity.oauth.registration import ClientRegistration
 from identity.oauth.request_objects import RequestObjects
 from identity.oauth.revocation import Revocation
 from identity.oauth.token import TokenEndpoint
+from identity.oidc import userinfo
 from identity.oidc.backchannel import BackChannel
 from identity.oidc.end_session import EndSession
 from identity.oidc.hints import IdTokenHints
@@ -153,7 +154,7 @@ def include(host: Host) -> None:
         pushed=pushed,
         introspection=Introspection(auth, access_tokens, tokens, db, clock),
         revocation=Revocation(settings, auth, tokens, ring, db, clock),
-        userinfo=UserInfo(bearer, clients, tokens, sealer, db, ring),
+        userinfo=UserInfo(bearer, clients, tokens, sealer, db, ring, Crowd(clock, userinfo.LIMIT)),
         registration=registration,
         answers=answers,
         end_session=end_session,

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import Connection
+
 from identity import clients, grants, members
 from identity.oidc import told
 from identity.oidc.told import Told
@@ -94,7 +96,7 @@ def history(
     """The disclosures of a resident, newest first."""
     signed_in: tuple[Disclosure, ...] = ()
     if category in (None, PROFILE) and consent_id is None:  # a consent is about records, never about the profile
-        signed_in = _signed_in(place, account_id, since=since, until=until, member_id=member_id)
+        signed_in = _signed_in(place, account_id, since=since, until=until, member_id=member_id, limit=offset + limit)
     if category == PROFILE:
         return signed_in[offset : offset + limit]
     rows = store.disclosures(
@@ -115,13 +117,16 @@ def history(
     return tuple(both)[offset : offset + limit]
 
 
-def times(place: Place, account_id: str, *, since: Millis, until: Millis) -> list[tuple[Millis, str, str]]:
-    """(at, recipient, consent or "") of a resident's disclosures, oldest first: for strips and counts."""
-    provided = store.disclosure_times(place, account_id, since=since, until=until)
-    told_at = [
-        (each.at, each.member_id, each.consent_id) for each in _signed_in(place, account_id, since=since, until=until)
+def times(place: Place, account_id: str, *, since: Millis, until: Millis) -> list[tuple[Millis, str, int]]:
+    """(at, recipient, how often) of a resident's disclosures, oldest first: for strips and counts."""
+    connection = store.connection_of(place)
+    found = [
+        (at, member_id, 1)
+        for at, member_id, _consent in store.disclosure_times(place, account_id, since=since, until=until)
     ]
-    return sorted(provided + told_at)
+    told_at = told.times(connection, account_id, since=since, until=until)
+    owners = {client: _owner(connection, client)[0] for client in {client for _at, client, _count in told_at}}
+    return sorted(found + [(at, owners[client], count) for at, client, count in told_at])
 
 
 def get(place: Place, account_id: str, disclosure_id: str) -> Disclosure:
@@ -134,8 +139,9 @@ def get(place: Place, account_id: str, disclosure_id: str) -> Disclosure:
 
 def without_member(place: Place, account_id: str) -> dict[str, Recipient]:
     """Services of no member that were told about this resident, by id."""
-    told_to = _signed_in(place, account_id, since=None, until=None)
-    return {each.member_id: each.recipient for each in told_to if each.recipient is not None}
+    connection = store.connection_of(place)
+    owners = [_owner(connection, client) for client in told.client_ids(connection, account_id)]
+    return {name: recipient for name, recipient in owners if recipient is not None}
 
 
 def recipients(session: Session) -> dict[str, Recipient]:
@@ -187,26 +193,31 @@ def _signed_in(
     *,
     since: Millis | None,
     until: Millis | None,
-    member_id: str | None = None,
+    member_id: str | None,
+    limit: int,
 ) -> tuple[Disclosure, ...]:
     """What services were told at sign-ins, newest first."""
     connection = store.connection_of(place)
-    found = told.history(connection, account_id, since=since, until=until)
+    owners = {client: _owner(connection, client) for client in told.client_ids(connection, account_id)}
+    asked = [client for client, (name, _recipient) in owners.items() if member_id in (None, name)]
+    if not asked:
+        return ()
+    found = told.history(connection, account_id, since=since, until=until, client_ids=asked, limit=limit)
     given = {one.grant_id for one in found if one.grant_id}
     consents = {grant: next(iter(grants.consents_of(connection, grant)), "") for grant in given}
-    services = {client: clients.find(connection, client) for client in {one.client_id for one in found}}
-    seen = []
-    for one in found:
-        service = services[one.client_id]
-        owner = service.member_id if service else None
-        recipient = None
-        if owner is None:
-            names = (service.name_ja, service.name_en) if service else (one.client_id, one.client_id)
-            recipient = Recipient(one.client_id, *names, service.status if service else "unknown")
-        entry = _told(one, owner or one.client_id, consents.get(one.grant_id or "", ""), recipient)
-        if member_id in (None, entry.member_id):
-            seen.append(entry)
-    return tuple(seen)
+    return tuple(
+        _told(one, owners[one.client_id][0], consents.get(one.grant_id or "", ""), owners[one.client_id][1])
+        for one in found
+    )
+
+
+def _owner(connection: Connection, client_id: str) -> tuple[str, Recipient | None]:
+    """The member a client belongs to; else the client itself, and what it is called."""
+    service = clients.find(connection, client_id)
+    if service is not None and service.member_id is not None:
+        return service.member_id, None
+    names = (service.name_ja, service.name_en) if service else (client_id, client_id)
+    return client_id, Recipient(client_id, *names, service.status if service else "unknown")
 
 
 def _told(one: Told, recipient_id: str, consent_id: str, recipient: Recipient | None) -> Disclosure:

@@ -82,7 +82,12 @@ def preview(session: Session, *, account_id: str, settings: InfobankSettings, no
     return Preview(
         records=sum(count for count, _latest, _arrived in counts.values()),
         grants=len(grants.list_for(session, account_id)),
-        disclosures=len(disclosures.times(session, account_id, since=store.FAR_PAST, until=store.FAR_FUTURE)),
+        disclosures=sum(
+            count
+            for _at, _recipient, count in disclosures.times(
+                session, account_id, since=store.FAR_PAST, until=store.FAR_FUTURE
+            )
+        ),
         complete_at=now + settings.key_backup_days * DAY,
         kept=kept_after(settings, last_disclosure=last, now=now),
     )

@@ -245,19 +245,19 @@ def heat(session: Session, account_id: str, *, now: Millis, days: int = 91) -> t
     today = city_day(now)
     first = today - timedelta(days=days - 1)
     counts = {first + timedelta(days=index): 0 for index in range(days)}
-    for at, _member, _consent in disclosures.times(
+    for at, _member, times in disclosures.times(
         session, account_id, since=day_start(first), until=day_start(today + timedelta(days=1))
     ):
-        counts[city_day(at)] += 1
+        counts[city_day(at)] += times
     return tuple(DayCount(day, count) for day, count in counts.items())
 
 
 def by_recipient(session: Session, account_id: str, *, since: Millis, until: Millis) -> tuple[RecipientCount, ...]:
     """How often each recipient used it, most often first."""
     counts: dict[str, tuple[int, Millis]] = {}
-    for at, member_id, _consent in disclosures.times(session, account_id, since=since, until=until):
+    for at, member_id, times in disclosures.times(session, account_id, since=since, until=until):
         count, _last = counts.get(member_id, (0, at))
-        counts[member_id] = (count + 1, at)
+        counts[member_id] = (count + times, at)
     names = disclosures.recipients(session) | disclosures.without_member(session, account_id)
     found = [RecipientCount(_recipient(member, names), count, last) for member, (count, last) in counts.items()]
     return tuple(sorted(found, key=lambda entry: (-entry.count, entry.recipient.id)))

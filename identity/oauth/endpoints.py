@@ -296,6 +296,7 @@ def _userinfo(method: str) -> Operation:
             "400": _problem("The token was sent in two ways"),
             "401": _problem("No token, or one that is not honoured"),
             "403": _problem("The token lacks the scope openid"),
+            "429": _problem("Asked very often under one grant; Retry-After says when to ask again"),
             "410": _problem("The resident's data was erased"),
             **_ANYWHERE,
         },

@@ -12,14 +12,20 @@ from identity import accounts
 from identity.accounts import Profile
 from identity.bearer import Bearer
 from identity.clients import Clients
+from identity.crowd import Crowd
 from identity.errors import TokenRefused
 from identity.oidc import claims, told
+from identity.throttle import Limit
 from identity.tokens import Tokens
 from keys.envelope import Sealer
 from keys.ring import KeyRing
+from kit.clock import SECOND
 from kit.db import Database
 from kit.front import NO_STORE, Call, Reply, reply_json
+from kit.problems import TooMany
 
+#: For each grant.
+LIMIT = Limit(burst=60, refill=SECOND)
 _ANYBODY = ((b"access-control-allow-origin", b"*"),)
 
 
@@ -27,7 +33,14 @@ class UserInfo:
     """Handles GET and POST /oauth/userinfo."""
 
     def __init__(
-        self, bearer: Bearer, clients: Clients, tokens: Tokens, sealer: Sealer, database: Database, ring: KeyRing
+        self,
+        bearer: Bearer,
+        clients: Clients,
+        tokens: Tokens,
+        sealer: Sealer,
+        database: Database,
+        ring: KeyRing,
+        crowd: Crowd,
     ) -> None:
         self._bearer = bearer
         self._clients = clients
@@ -35,6 +48,7 @@ class UserInfo:
         self._sealer = sealer
         self._database = database
         self._ring = ring
+        self._crowd = crowd
 
     async def endpoint(self, call: Call) -> Reply:
         """The claims as JSON; the token by Authorization header, or in the body of a POST (RFC 6750 section 2.2)."""
@@ -46,6 +60,8 @@ class UserInfo:
         said: dict[str, Any] = {"sub": self._tokens.subject(access.account_id, client.sector)}
         names = claims.names_of(access.scopes) | frozenset(access.claims.get("claims", {}).get("userinfo", ()))
         if names:
+            if seconds := self._crowd.wait(access.grant_id or access.client_id):  # each answer is a row for ever
+                raise TooMany("The profile was asked for very often under this grant.", retry_after=seconds)
             profile = await self._database.read(accounts.profile, self._sealer, access.account_id)
             found = claims.told(profile, names)
             if found:

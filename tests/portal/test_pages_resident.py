@@ -275,6 +275,26 @@ async def test_what_was_told_at_sign_in_is_taken_home_too(home: Household) -> No
     assert "reading of the name" in archive.read("index.en.html").decode()
 
 
+async def test_a_service_that_asks_without_end_is_told_to_wait_and_counted_right(home: Household) -> None:
+    """RFC 6585 section 4: each answer of userinfo is a row for ever, and the resident's page must stand it."""
+    token = await _signed_in_with_profile(home)
+
+    async def ask() -> httpx2.Response:
+        return await home.http.get("/oauth/userinfo", headers={"authorization": f"Bearer {token}"})
+
+    assert {(await ask()).status_code for _ in range(59)} == {200}
+    refused = await ask()
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+    advance(home.party.building, 2)
+    assert [(await ask()).status_code for _ in range(3)] == [200, 200, 429]
+    page = (await home.get("/who")).text
+    assert "あなたのデータは62回使われました" in page
+    assert page.count('name="grant"') == 60
+    older = (await home.get("/who?page=2")).text
+    assert older.count('name="grant"') == 2
+    assert len((await home.get("/who/export")).json()) == 62
+
+
 async def test_tellings_and_fetches_are_one_list_in_their_order(home: Household) -> None:
     await _fetched(home)
     advance(home.building, 60)
