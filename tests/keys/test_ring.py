@@ -59,6 +59,8 @@ async def test_our_tokens_verify_with_three_other_libraries(keys: KeyStore, alg:
             assert joserfc_jwt.decode(token, key, algorithms=[alg]).claims == CLAIMS
         return
     assert joserfc_jwt.decode(token, key, algorithms=[alg]).claims == CLAIMS
+    if alg == "PS256":  # python-jose has none of RSASSA-PSS
+        return
     jose = pytest.importorskip("jose.jwt")
     assert jose.decode(token, by_kid[kid], algorithms=[alg], audience="rs") == CLAIMS
 
