@@ -117,9 +117,9 @@ def test_an_incident_is_worked_without_script(window: Any, server: Served) -> No
     page.wait_for_selector("#notice-desk-opened")
     page.fill("#text", "Switched it off.")
     page.click("#write")
-    assert page.locator(".record-note", has_text="Switched it off.").count() == 1
+    page.locator(".record-note", has_text="Switched it off.").wait_for()
     page.click("#move-triage")
-    assert page.locator(".state-triage").count() == 1
+    page.locator(".state-triage").wait_for()
 
 
 def test_containment_signs_a_resident_out_before_the_page_answers(

@@ -43,6 +43,7 @@ def _walk(walk: Walk, server: Served, page: Any) -> None:
     page.click("#code-submit")
 
     boxes = page.locator("input[name=category]:not([disabled]):not([type=hidden])")
+    page.wait_for_selector("#agree")
     assert boxes.count() > 0
     assert not any(box.is_checked() for box in boxes.all())
     assert faults(page) == []
