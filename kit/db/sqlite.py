@@ -18,14 +18,14 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from operator import itemgetter
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import orjson
-from sqlalchemy import Connection, Engine, LargeBinary, Table, create_engine, event
+from sqlalchemy import Connection, Engine, Table, create_engine, event
 from sqlalchemy.pool import NullPool, QueuePool
 
 from kit.db.hall import Database, FlushResult, Row, Session, Tx, collect, insert_rows, run_callbacks, tellable
+from kit.db.inserts import Insert
 from kit.problems import Unavailable
 
 P = ParamSpec("P")
@@ -116,7 +116,7 @@ class SqliteDatabase(Database):
         self._thread: threading.Thread | None = None
         self._idle = False  # the writer waits to be woken
         self._waker: asyncio.AbstractEventLoop | None = None  # the loop that is about to wake it
-        self._inserts: dict[tuple[str, ...], _Insert | None] = {}
+        self._inserts: dict[tuple[str, ...], Insert | None] = {}
         self._pool: ThreadPoolExecutor | None = None
         self._peeker: Connection | None = None
         self._counters: dict[str, int] = {}
@@ -367,7 +367,7 @@ class SqliteDatabase(Database):
     def _insert(self, connection: Connection, driver: sqlite3.Connection, table: Table, rows: list[Row]) -> None:
         shape = (table.name, *rows[0])
         if shape not in self._inserts:
-            self._inserts[shape] = _Insert.of(table, shape[1:], self._writer_engine)
+            self._inserts[shape] = Insert.of(table, shape[1:], self._writer_engine)
         plan = self._inserts[shape]
         values = plan.values(rows) if plan is not None else None
         if plan is None or values is None:
@@ -421,57 +421,6 @@ class SqliteDatabase(Database):
 def _require_transaction(driver: sqlite3.Connection) -> None:
     if not driver.in_transaction:
         raise BatchLostError("the database ended the transaction")
-
-
-@dataclass(frozen=True, slots=True)
-class _Insert:
-    """An INSERT of rows with the same columns, as the driver takes it."""
-
-    sql: str
-    width: int
-    pick: Callable[[Row], tuple[Any, ...]]
-    processors: tuple[tuple[int, Callable[[Any], Any]], ...]
-
-    @classmethod
-    def of(cls, table: Table, columns: tuple[str, ...], engine: Engine) -> "_Insert | None":
-        """None where SQLAlchemy has more to do: fill in defaults of its own, or refuse an unknown column."""
-        given = set(columns)
-        if (
-            len(columns) < 2
-            or given - set(table.columns.keys())
-            or any(column.name not in given and column.default is not None for column in table.columns)
-        ):
-            return None
-        dialect = engine.dialect
-        quote = dialect.identifier_preparer.quote
-        names, marks = ", ".join(map(quote, columns)), ", ".join("?" * len(columns))
-        sql = f"INSERT INTO {quote(table.name)} ({names}) VALUES ({marks})"  # noqa: S608 - names of our own tables
-        processors = []
-        for place, name in enumerate(columns):
-            kind = table.columns[name].type
-            found = None if isinstance(kind, LargeBinary) else kind.dialect_impl(dialect).bind_processor(dialect)
-            if found is not None:  # the driver takes bytes as they are
-                processors.append((place, found))
-        return cls(sql, len(columns), itemgetter(*columns), tuple(processors))
-
-    def values(self, rows: list[Row]) -> list[Any] | None:
-        """The rows as the driver binds them; None where they have not all the same columns."""
-        width, pick = self.width, self.pick
-        for row in rows:
-            if len(row) != width:
-                return None
-        try:
-            picked = [pick(row) for row in rows]
-        except KeyError:
-            return None
-        if not self.processors:
-            return picked
-        found = []
-        for values in map(list, picked):
-            for place, process in self.processors:
-                values[place] = process(values[place])
-            found.append(values)
-        return found
 
 
 def _settle(calls: list[_Call]) -> None:

@@ -11,34 +11,17 @@ from __future__ import annotations
 import struct
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TypeAlias
 
 from kit.tlog.errors import BadNote, BadSignature
-from kit.tlog.note import Signature, parse_checkpoint, parse_note
+from kit.tlog.note import Signature, Signer, Verifier, parse_checkpoint, parse_note
 
 LATEST_TIME = 2**63 - 1  # "It MUST NOT exceed 2^63 - 1"
 
 
-class Witness(Protocol):
-    """A key that is trusted to have cosigned. `verify` raises any exception on a wrong signature."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def key_id(self) -> bytes: ...
-    def verify(self, signature: bytes, message: bytes, /) -> None: ...
-
-
-class Cosigner(Protocol):
-    """A key that cosigns."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def key_id(self) -> bytes: ...
-    @property
-    def vkey(self) -> str: ...
-    def sign(self, message: bytes, /) -> bytes: ...
+#: A key that is trusted to have cosigned, and one that cosigns: what they do is what note keys do.
+Witness: TypeAlias = Verifier
+Cosigner: TypeAlias = Signer
 
 
 @dataclass(frozen=True, slots=True)
