@@ -46,6 +46,15 @@ def vkey_handler(logs: Logs, name: str = MAIN) -> Handler:
     return vkey
 
 
+def policy_handler(logs: Logs, witnesses: Witnesses) -> Handler:
+    """Who watches the ledger, and how many of them are enough: a policy file that checking tools take."""
+
+    async def policy(_call: Call) -> Reply:
+        return Reply(200, witnesses.shown(logs.get().vkey), _VKEY)
+
+    return policy
+
+
 def tile_handler(logs: Logs, prefix: str, name: str = MAIN) -> Handler:
     """Tiles and entry bundles below `prefix`."""
 
@@ -121,6 +130,14 @@ VKEY_OPERATION = _operation(
     "The text `<name>+<key id>+<base64 key>` that checking tools take. Keep your own copy: it vouches for the rest.",
     "text/plain",
     "localhost:8080/ledger+5b0b2d8c+AR1hZ…\n",
+)
+POLICY_OPERATION = _operation(
+    "ledger_policy",
+    "The ledger's witnesses and their quorum",
+    "A policy file (c2sp.org/tlog-policy) with this ledger's key, the keys of its witnesses and how many of them are "
+    "enough; `quorum none` where there are none. Keep your own copy: who chooses the witnesses could choose friends.",
+    "text/plain",
+    "log localhost:8080/ledger+5b0b2d8c+AR1hZ…\nwitness city-b b.example/witness+1f…+BC…\nquorum city-b\n",
 )
 TILE_OPERATION = {
     **_operation(

@@ -22,7 +22,7 @@ from kit.encoding import b64url, b64url_decode, canonical
 from kit.tlog import client
 from kit.tlog.errors import BadLog
 from kit.tlog.merkle import leaf_hash, verify_inclusion
-from kit.tlog.note import Checkpoint
+from kit.tlog.note import Checkpoint, parse_note
 from kit.tlog.places import place
 from kit.tlog.proof import TlogProof, parse_proof
 
@@ -111,7 +111,7 @@ def verify_receipt(
     if told != expected or claims.get("receipt_profile") != RECEIPT_PROFILE:
         wrong = sorted(name for name in {*told, *expected} if told.get(name) != expected.get(name))
         raise NotVerified(6, f"these fields differ: {', '.join(wrong) or 'receipt_profile'}")
-    proof, checkpoint, quorum = _step7(bundle["proof"], trust)
+    proof, checkpoint, quorum = _step7(bundle["proof"], trust, claims.get("witnesses"))
     entry = private_entry(b64url_decode(claims["commitment"]), kind=CONSENT_EVENT)
     try:  # 8
         verify_inclusion(leaf_hash(entry), proof.index, checkpoint.size, proof.hashes, checkpoint.root)
@@ -167,11 +167,16 @@ def _step4(event: Mapping[str, Any], agreement: Mapping[str, Any], notice: Mappi
         raise NotVerified(4, "the notice's hash is not the one in the event")
 
 
-def _step7(text: str, trust: Trust) -> tuple[TlogProof, Checkpoint, Quorum]:
+def _step7(text: str, trust: Trust, stated: Any) -> tuple[TlogProof, Checkpoint, Quorum]:
     try:
         proof = parse_proof(text)
         if proof.extra is not None:
             raise NotVerified(7, "the proof carries extra data that nobody vouches for")
+        there = {each.name for each in parse_note(proof.checkpoint).signatures}
+        # Cosignatures stand outside of what the issuer signed: taken away, they would be missed by nobody.
+        for name in stated.get("cosigned", ()) if isinstance(stated, dict) else ():
+            if str(name) not in there:
+                raise NotVerified(7, f"the cosignature of {name} that the receipt states is not there")
         return proof, trust.open(proof.checkpoint), trust.quorum(proof.checkpoint)
     except BadLog as bad:
         raise NotVerified(7, str(bad)) from None

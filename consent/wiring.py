@@ -9,11 +9,13 @@ from consent.gate import Decisions
 from consent.ledger_routes import (
     ADD_OPERATION,
     CHECKPOINT_OPERATION,
+    POLICY_OPERATION,
     TEST_LOG,
     TILE_OPERATION,
     VKEY_OPERATION,
     add_handler,
     checkpoint_handler,
+    policy_handler,
     tile_handler,
     vkey_handler,
 )
@@ -80,6 +82,7 @@ def include(host: Host) -> None:
         "GET", "/ledger/checkpoint", "public", checkpoint_handler(logs, witnesses=witnesses), CHECKPOINT_OPERATION
     )
     host.front("GET", "/ledger/vkey", "public", vkey_handler(logs), VKEY_OPERATION)
+    host.front("GET", "/ledger/policy", "public", policy_handler(logs, witnesses), POLICY_OPERATION)
     host.front("GET", "/ledger/tile/", "public", tile_handler(logs, "/ledger/"), TILE_OPERATION, prefix=True)
     if settings.ledger_add_for_tests:
         prefix = "/ledger/test/"

@@ -30,7 +30,7 @@ from kit.tlog.cosignature import Cosignature, cosignatures, read_lines, verified
 from kit.tlog.errors import BadLog
 from kit.tlog.log import MAIN, Logs
 from kit.tlog.note import parse_note
-from kit.tlog.policy import BadPolicy, Policy, PolicyWitness
+from kit.tlog.policy import NONE, BadPolicy, Policy, PolicyWitness
 from kit.tlog.reading import Published
 
 TRIES: Final = 3  # old size unknown, then told, then moved once by a second asker
@@ -38,12 +38,14 @@ TRIES: Final = 3  # old size unknown, then told, then moved once by a second ask
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How far one witness followed the ledger. `trouble` says why it did not at the last try."""
+    """How far one witness followed the ledger. `trouble` says why it did not at the last try; `disputes` whether
+    that is because our history is not one history to it."""
 
     name: str
     size: int | None
     time: int | None
     trouble: str | None
+    disputes: bool = False
 
 
 class _Trouble(Exception):
@@ -66,6 +68,7 @@ class Witnesses:
         self._timeout = timeout
         self._verifiers = {each.vkey: WitnessVerifier(each.vkey) for each in policy.witnesses} if policy else {}
         self._troubles: dict[str, str] = {}
+        self._disputing: set[str] = set()
         self._shown: tuple[int, int, bytes] | None = None  # counter, size, note
         hosts: list[str] = []
         for each in policy.witnesses if policy else ():
@@ -93,6 +96,10 @@ class Witnesses:
         keys = {self._verifiers[vkey].public for vkey in vkeys if vkey in self._verifiers}
         return self.policy is not None and self.policy.met(keys)
 
+    def shown(self, vkey: str) -> bytes:
+        """The policy as anyone may read it (c2sp.org/tlog-policy): who watches this log, and how many are enough."""
+        return (self.policy or Policy((), (), {}, NONE)).shown(vkey)
+
     def vouch(self, connection: Connection, index: int, newest: Published) -> Published:
         """The checkpoint that a receipt of this entry should carry."""
         return cosigned.vouched(connection, MAIN, index, newest, self.enough) if self._verifiers else newest
@@ -113,7 +120,8 @@ class Witnesses:
         found = []
         for each in self.policy.witnesses:
             size, when = rows.get(each.vkey, (None, None))
-            found.append(Standing(each.key.name, size, when, self._troubles.get(each.vkey)))
+            trouble = self._troubles.get(each.vkey)
+            found.append(Standing(each.key.name, size, when, trouble, each.vkey in self._disputing))
         return tuple(found)
 
     def _known(self, lines: dict[str, str]) -> dict[str, str]:
@@ -140,6 +148,7 @@ class Witnesses:
             await self._troubled(witness, error)
             return False
         self._troubles.pop(witness.vkey, None)
+        self._disputing.discard(witness.vkey)
         return await self._db.write_core(_store, published.size, witness.vkey, found)
 
     async def _cosigned(self, witness: PolicyWitness, published: Published, old: int) -> Cosignature:
@@ -172,11 +181,13 @@ class Witnesses:
     async def _troubled(self, witness: PolicyWitness, error: Exception) -> None:
         """Say it once, and write it down where the desk looks if it means that our history is in dispute."""
         words = str(error) or type(error).__name__
+        grave = isinstance(error, _Trouble) and error.grave
+        (self._disputing.add if grave else self._disputing.discard)(witness.vkey)
         if self._troubles.get(witness.vkey) == words:
             return
         self._troubles[witness.vkey] = words
         log.warning("witness", witness=witness.key.name, trouble=words)
-        if isinstance(error, _Trouble) and error.grave:
+        if grave:
             await self._db.write_core(_disputed, witness.key.name)
 
 

@@ -63,6 +63,23 @@ def new_id(prefix: str) -> str:
     return f"{prefix}_{''.join(chars)}"
 
 
+def first_id(prefix: str, ms: int) -> str:
+    """The smallest id that can be born at a moment: a bound for `<` over ids."""
+    value = ms << 80
+    return f"{prefix}_{''.join(_PAIRS[(value >> shift) & 1023] for shift in _SHIFTS)}"
+
+
+def born_at(identifier: str) -> int:
+    """When an id was made, in milliseconds since the epoch; raises ValueError for what is no id of ours."""
+    head = identifier.rpartition("_")[2][:10]
+    if len(head) != 10:
+        raise ValueError("not an id")
+    value = 0
+    for char in head:  # ten characters of five bits: exactly the time, above the 80 random bits
+        value = value * 32 + _ALPHABET.index(char)
+    return value
+
+
 def secret(prefix: str) -> str:
     """`prefix_` and 43 base64url characters: 256 bits from the system."""
     return f"{prefix}_{b64url(secrets.token_bytes(32))}"

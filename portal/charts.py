@@ -9,6 +9,7 @@ from math import floor, log10
 
 WIDTH, HEIGHT = 420, 190
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 18, 12, 30
+_DIGIT = 9  # how wide a digit of an axis is at most
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class LineChart:
     points: tuple[Point, ...]
     y_ticks: tuple[Tick, ...]
     x_ticks: tuple[Tick, ...]
+    left: int  # where the axis stands: right of its longest number
 
 
 @dataclass(frozen=True)
@@ -112,10 +114,11 @@ def line(title: str, unit: str, rows: Sequence[tuple[int, str, float]]) -> LineC
     while top < high or top == bottom:
         top += step
     span_x = (max(times) - min(times)) or 1
-    wide, tall = WIDTH - _LEFT - _RIGHT, HEIGHT - _TOP - _BOTTOM
+    left = max(_LEFT, _DIGIT * len(_short(round(top, 6))) + 20)
+    wide, tall = WIDTH - left - _RIGHT, HEIGHT - _TOP - _BOTTOM
 
     def place_x(time: int) -> float:
-        return round(_LEFT + wide * (time - min(times)) / span_x, 1)
+        return round(left + wide * (time - min(times)) / span_x, 1)
 
     def place_y(value: float) -> float:
         return round(_TOP + tall * (1 - (value - bottom) / (top - bottom)), 1)
@@ -127,7 +130,7 @@ def line(title: str, unit: str, rows: Sequence[tuple[int, str, float]]) -> LineC
         mark += step
     ends = (Tick(points[0].x, rows[0][1]), Tick(points[-1].x, rows[-1][1]))
     path = "M" + " L".join(f"{p.x} {p.y}" for p in points)
-    return LineChart(title, unit, path, points, tuple(marks), ends)
+    return LineChart(title, unit, path, points, tuple(marks), ends, left)
 
 
 def level(count: int, most: int) -> int:

@@ -65,6 +65,13 @@ class Policy:
         """Whether the witnesses with these public keys are a quorum ("Defining the quorum")."""
         return self.quorum == NONE or self._met(self.quorum, frozenset(cosigned_by))
 
+    def shown(self, *logs: str) -> bytes:
+        """The same policy for others: for the logs with these verifier keys, without anybody's address."""
+        lines = [f"log {vkey}" for vkey in logs]
+        lines += [f"witness {each.name} {each.vkey}" for each in self.witnesses]
+        lines += [f"group {name} {each.needed} {' '.join(each.members)}" for name, each in self.groups.items()]
+        return "\n".join([*lines, f"quorum {self.quorum}", ""]).encode("utf-8", "surrogateescape")
+
     def _met(self, name: str, keys: frozenset[bytes]) -> bool:
         group = self.groups.get(name)
         if group is None:

@@ -1,5 +1,6 @@
-// Checks a consent receipt in the browser: nothing is uploaded. The steps are those of consent.verify, in five groups.
-// Reads two public things from this server: the keys at /oauth/jwks and the ledger's verifier key at /ledger/vkey.
+// Checks a consent receipt in the browser: nothing is uploaded. The steps are those of consent.verify, in five groups, and
+// then who else has seen the ledger. Reads three public things from this server: the keys at /oauth/jwks, the ledger's
+// verifier key at /ledger/vkey and its witness policy at /ledger/policy.
 "use strict";
 
 (() => {
@@ -10,7 +11,7 @@
 
   const text = new TextEncoder();
   const subtle = window.crypto.subtle;
-  const ORDER = ["form", "signature", "text", "envelope", "ledger"];
+  const ORDER = ["form", "signature", "text", "envelope", "ledger", "witnesses"];
   const MEMBERS = ["agreement", "credential", "event", "format", "notice", "proof", "salt"];
 
   class Wrong extends Error {}
@@ -105,7 +106,49 @@
     if (!good) throw new Wrong("checkpoint");
     const [origin, size, root] = body.split("\n");
     if (origin !== name || !/^(0|[1-9][0-9]*)$/.test(size)) throw new Wrong("origin");
-    return { size: Number(size), root: fromBase64(root) };
+    return { size: Number(size), root: fromBase64(root), body, lines };
+  };
+
+  // -- witnesses: c2sp.org/tlog-policy and tlog-cosignature ("Ed25519 signed message")
+
+  const readPolicy = (content) => {
+    const policy = { witnesses: new Map(), groups: new Map(), quorum: "none" };
+    for (const line of content.split("\n")) {
+      const [what, name, ...rest] = line.split(/[ \t]+/).filter((word) => word);
+      if (what === "witness") policy.witnesses.set(name, rest[0]);
+      else if (what === "group") policy.groups.set(name, { needed: rest[0], members: rest.slice(1) });
+      else if (what === "quorum") policy.quorum = name;
+    }
+    return policy;
+  };
+
+  const isMet = (policy, name, signed) => {
+    const group = policy.groups.get(name);
+    if (!group) return signed.has(name);
+    const needed = { all: group.members.length, any: 1 }[group.needed] || Number(group.needed);
+    return group.members.filter((member) => isMet(policy, member, signed)).length >= needed;
+  };
+
+  const nameOf = (line) => line.slice(2, line.indexOf(" ", 2));
+
+  // true: this key cosigned; false: no line of its; raises Wrong for a line of its that does not hold.
+  const cosignedBy = async (vkey, { lines, body }) => {
+    const name = vkey.slice(0, vkey.indexOf("+"));
+    const id = vkey.slice(name.length + 1, vkey.indexOf("+", name.length + 1));
+    const raw = fromBase64(vkey.slice(name.length + id.length + 2));
+    let found = false;
+    for (const line of lines.filter((each) => nameOf(each) === name)) {
+      const value = fromBase64(line.slice(name.length + 3));
+      if (hex(value.slice(0, 4)) !== id) continue;
+      if (raw[0] !== 4 || raw.length !== 33) return false; // a kind of key that browsers cannot check (ML-DSA-44)
+      if (value.length !== 76) throw new Wrong("cosignature");
+      const time = new DataView(value.buffer, value.byteOffset + 4, 8).getBigUint64(0);
+      const key = await importEd25519(raw.slice(1));
+      const message = text.encode(`cosignature/v1\ntime ${time}\n${body}`);
+      if (!(await subtle.verify({ name: "Ed25519" }, key, value.slice(12), message))) throw new Wrong("cosignature");
+      found = true;
+    }
+    return found;
   };
 
   const readProof = (proof) => {
@@ -139,7 +182,7 @@
     return hash;
   };
 
-  // -- the five steps
+  // -- the steps; one may end in another word than "good" that is no fault
 
   const check = {
     async form(state) {
@@ -180,6 +223,18 @@
       const checkpoint = await openCheckpoint(proof.checkpoint, state.vkey);
       const root = await rootFrom(proof.index, checkpoint.size, state.entry, proof.hashes);
       if (!same(root, checkpoint.root)) throw new Wrong("root");
+      state.checkpoint = checkpoint;
+    },
+    async witnesses(state) {
+      const stated = state.claims.witnesses;
+      if (stated === undefined) return "none";
+      const there = state.checkpoint.lines.map(nameOf);
+      if (!stated.cosigned.every((name) => there.includes(name))) throw new Wrong("taken away");
+      const policy = readPolicy(state.policy);
+      const signed = new Set();
+      for (const [name, vkey] of policy.witnesses) if (await cosignedBy(vkey, state.checkpoint)) signed.add(name);
+      if (!stated.quorum) return "few";
+      return policy.quorum !== "none" && isMet(policy, policy.quorum, signed) ? "good" : "other";
     },
   };
 
@@ -187,7 +242,7 @@
 
   const show = (key, how) => {
     const step = document.getElementById(`step-${key}`);
-    step.className = `step step-${how}`;
+    step.className = `step step-${["good", "bad", "waiting"].includes(how) ? how : "left"}`;
     step.querySelector(".step-said").textContent = list.dataset[how];
   };
   const say = (how, kind) => {
@@ -211,7 +266,9 @@
     const state = {};
     try {
       state.bytes = new Uint8Array(await file.arrayBuffer());
-      [state.jwks, state.vkey] = await Promise.all([load("/oauth/jwks", "json"), load("/ledger/vkey", "text")]);
+      [state.jwks, state.vkey, state.policy] = await Promise.all([
+        load("/oauth/jwks", "json"), load("/ledger/vkey", "text"), load("/ledger/policy", "text"),
+      ]);
       state.vkey = state.vkey.trim();
     } catch {
       say("keys", "warn");
@@ -219,8 +276,7 @@
     }
     for (const [index, key] of ORDER.entries()) {
       try {
-        await check[key](state);
-        show(key, "good");
+        show(key, (await check[key](state)) || "good");
       } catch (error) {
         ORDER.slice(index + 1).forEach((later) => show(later, "left"));
         if (error instanceof Unable) {

@@ -20,14 +20,15 @@ import pytest
 from sqlalchemy import Connection, create_engine
 
 from consent.trust import Trust
-from consent.verify import verify_receipt
+from consent.verify import NotVerified, verify_receipt
 from consent.witnessing import Witnesses
 from kit.audit import AuditTrail, audit_table
 from kit.clock import FrozenClock
 from kit.db import Database, metadata, open_database
+from kit.encoding import canonical
 from kit.fetch import Fetcher
 from kit.tlog.log import Logs, append
-from kit.tlog.policy import BadPolicy, parse_policy
+from kit.tlog.policy import BadPolicy, Policy, parse_policy
 from tests.consent.bureau import open_bureau
 from tests.kit.tlog_support import TestKey
 from tests.support.peers import needs
@@ -104,11 +105,12 @@ async def test_a_witness_of_other_make_cosigns_five_growth_steps_and_refuses_a_f
             assert abs(check(vkey, note, note[len(published.note) :]) - time.time()) < 60
             assert trust.quorum(note).met is True
             assert await witnesses.gather() == 0  # nothing new
-        assert [(each.size, each.trouble) for each in await witnesses.standing()] == [(557, None)]
+        assert [(w.size, w.trouble, w.disputes) for w in await witnesses.standing()] == [(557, None, False)]
         async with another(tmp_path, clock, text) as (other, forked, asking):
             await grow(other, forked, b"0 0", *(b"another %d" % n for n in range(700)))
             assert await asking.gather() == 0
-            assert [each.trouble for each in await asking.standing()] == ["it answers with status 422"]
+            (told,) = await asking.standing()
+            assert (told.trouble, told.disputes) == ("it answers with status 422", True)
             assert await asking.gather() == 0
             assert await disputes(other) == 1
         await grow(db, logs, b"honest")
@@ -298,6 +300,22 @@ def test_a_witness_has_a_web_address() -> None:
         Witnesses(None, None, policy, fetcher=Fetcher(), timeout=1)  # type: ignore[arg-type]
 
 
+def test_the_policy_that_is_shown_says_the_same_and_tells_no_address() -> None:
+    """c2sp.org/tlog-policy: the address of a witness is optional."""
+    text = policy_text((STAND.vkey, "https://inner.lan/x"), (OTHER.vkey, "https://inner.lan/y"), needed="1")
+    text = text.replace("quorum g", "group h all g\nquorum h")
+    policy = parse_policy(text.encode())
+    shown = policy.shown(KEY.vkey)
+    assert b"inner" not in shown
+    again = parse_policy(shown)
+    assert [(each.name, each.vkey, each.url) for each in again.witnesses] == [
+        ("w0", STAND.vkey, None),
+        ("w1", OTHER.vkey, None),
+    ]
+    assert (again.groups, again.quorum, again.logs[0].vkey) == (policy.groups, policy.quorum, KEY.vkey)
+    assert parse_policy(Policy((), (), {}, "none").shown(KEY.vkey)).met(()) is True
+
+
 # -- receipts ---------------------------------------------------------------------------------------------------------
 
 
@@ -330,10 +348,12 @@ async def test_a_receipt_states_the_quorum_and_rests_on_the_newest_tree_that_has
             assert late.claims["witnesses"] == {"quorum": True, "cosigned": ["rude.example/w"], "of": 1}
             assert "quorum: 1 of 1" in dict(late.summary)["witnesses"]
             assert verify_receipt(content, jwks=bureau.jwks, vkey=bureau.vkey).quorum.met is None
+            # A cosignature is outside of what the issuer signed: taken away, it is missed all the same.
+            bare = orjson.loads(content)
+            bare["proof"] = bare["proof"][: bare["proof"].rindex("— rude.example/w")]
+            with pytest.raises(NotVerified, match=r"step 7 .* rude.example/w"):
+                verify_receipt(canonical(bare), jwks=bureau.jwks, vkey=bureau.vkey)
             wrong = orjson.loads(content)
             wrong["proof"] = wrong["proof"][:-8] + ("A" if wrong["proof"][-8] != "A" else "B") + wrong["proof"][-7:]
-            from consent.verify import NotVerified
-            from kit.encoding import canonical
-
             with pytest.raises(NotVerified, match="step 7"):
                 verify_receipt(canonical(wrong), jwks=bureau.jwks, trust=trust)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from kit.clock import from_iso, iso, to_datetime
 from kit.encoding import b64url, b64url_decode, canonical
-from kit.ids import new_id, secret
+from kit.ids import born_at, first_id, new_id, secret
 
 
 @given(st.integers(min_value=0, max_value=4_000_000_000_000))
@@ -25,6 +25,20 @@ def test_ids_sort_by_birth_and_never_repeat() -> None:
     assert born == sorted(born)
     assert len(set(born)) == 5000
     assert len(born[0]) == 4 + 26
+
+
+@given(st.integers(min_value=0, max_value=4_000_000_000_000))
+def test_an_id_says_when_it_was_made_and_the_first_of_a_moment_comes_before_all_of_it(moment: int) -> None:
+    assert born_at(first_id("lea", moment)) == moment
+    assert first_id("lea", moment) < first_id("lea", moment + 1)
+    made = new_id("lea")
+    assert first_id("lea", born_at(made)) <= made < first_id("lea", born_at(made) + 1000)
+
+
+@pytest.mark.parametrize("text", ["", "lea", "lea_short", "lea_ILOU000000"])
+def test_what_is_no_id_has_no_birth(text: str) -> None:
+    with pytest.raises(ValueError):
+        born_at(text)
 
 
 def test_a_secret_has_256_bits() -> None:

@@ -1,0 +1,134 @@
+"""Cosignatures of a receipt, checked in a real browser against receipts made here; the keys come by route."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+from sqlalchemy import Connection
+
+from consent.witnessing import Witnesses
+from kit.clock import FrozenClock
+from kit.db import open_database
+from kit.encoding import canonical
+from kit.tlog import cosigned
+from kit.tlog.cosignature import Cosignature
+from kit.tlog.log import MAIN
+from tests.consent.bureau import open_bureau
+from tests.support.peers import needs
+from tests.support.server import Served
+from tests.support.witness import Stand
+
+pytestmark = needs("chromium")
+
+ONE, TWO, THREE = (Stand(f"w.example/{name}", bytes([number]) * 32) for number, name in enumerate("abc", 1))
+
+
+@dataclass(frozen=True)
+class Made:
+    """Receipts of a city whose ledger two of three witnesses must have seen."""
+
+    jwks: dict[str, Any]
+    vkey: str
+    policy: str
+    early: bytes
+    late: bytes
+
+
+async def _make(folder: Path) -> Made:
+    from tests.conftest import make_tables
+
+    url = f"sqlite:///{folder / 'bureau.db'}"
+    make_tables(url)
+    database, clock = open_database(url), FrozenClock()
+    await database.start()
+    policy = folder / "policy"
+    lines = [f"witness {name} {stand.vkey}" for name, stand in (("a", ONE), ("b", TWO), ("c", THREE))]
+    policy.write_text("\n".join([*lines, "group few 2 a b c", "quorum few", ""]))
+    async with open_bureau(database, clock, witness_policy=policy) as bureau:
+        hanako = await bureau.resident()
+        ref = await bureau.give(hanako)
+        early = (await bureau.receipts.make(ref.consent_id, account_id=hanako)).content
+        published = await bureau.logs.published()
+
+        def sign(connection: Connection) -> None:
+            for stand in (ONE, THREE):
+                line = stand.cosign(published.note, 1_800_000_000).decode()
+                made = Cosignature(stand.name, stand.key_id, 1_800_000_000, line)
+                cosigned.store(connection, MAIN, published.size, stand.vkey, made)
+
+        await database.write_core(sign)
+        late = (await bureau.receipts.make(ref.consent_id, account_id=hanako)).content
+        shown = bureau.host.get(Witnesses).shown(bureau.vkey).decode()
+        made = Made(bureau.jwks, bureau.vkey, shown, early, late)
+    await database.stop()
+    return made
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """Made in a thread: the browser's own event loop runs in this one."""
+    folder = tmp_path_factory.mktemp("bureau")
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, _make(folder)).result()
+
+
+def _check(page: Page, server: Served, made: Made, content: bytes, *, policy: str = "") -> tuple[str, str]:
+    """How the whole ended, and the class of the last step."""
+    page.route("**/oauth/jwks", lambda route: route.fulfill(json=made.jwks))
+    page.route("**/ledger/vkey", lambda route: route.fulfill(body=made.vkey + "\n"))
+    page.route("**/ledger/policy", lambda route: route.fulfill(body=policy or made.policy))
+    page.goto(f"{server.url}/ledger")
+    receipt = {"name": "r.json", "mimeType": "application/json", "buffer": content}
+    page.set_input_files("#receipt-file", receipt)  # type: ignore[arg-type]  # a FilePayload by its members
+    page.wait_for_selector("#verdict[data-outcome]")
+    outcome = page.get_attribute("#verdict", "data-outcome")
+    return str(outcome), str(page.get_attribute("#step-witnesses", "class"))
+
+
+def _changed(content: bytes, change: Callable[[str], str]) -> bytes:
+    bundle = json.loads(content)
+    bundle["proof"] = change(bundle["proof"])
+    return canonical(bundle)
+
+
+def _flipped(proof: str, name: str) -> str:
+    """Another byte within the signature of a line."""
+    at = proof.index(f"— {name} ") + len(name) + 40
+    return proof[:at] + ("A" if proof[at] != "A" else "B") + proof[at + 1 :]
+
+
+def test_a_receipt_with_the_quorum_it_states_lights_every_step(page: Page, server: Served, made: Made) -> None:
+    assert _check(page, server, made, made.late) == ("good", "step step-good")
+    assert page.locator(".step-good").count() == 6
+
+
+def test_a_receipt_from_before_the_quorum_is_genuine_and_says_so(page: Page, server: Served, made: Made) -> None:
+    assert _check(page, server, made, made.early) == ("good", "step step-left")
+    assert "まだ人数が足りません" in page.inner_text("#step-witnesses")
+
+
+def test_a_changed_cosignature_is_wrong(page: Page, server: Served, made: Made) -> None:
+    content = _changed(made.late, lambda proof: _flipped(proof, ONE.name))
+    assert _check(page, server, made, content) == ("bad", "step step-bad")
+
+
+def test_a_cosignature_that_was_taken_away_is_missed(page: Page, server: Served, made: Made) -> None:
+    """Cosignatures are outside of what the issuer signed; their names are inside."""
+
+    def without(proof: str) -> str:
+        return "".join(line for line in proof.splitlines(keepends=True) if ONE.name not in line)
+
+    assert _check(page, server, made, _changed(made.late, without)) == ("bad", "step step-bad")
+
+
+def test_witnesses_nobody_knows_any_more_are_no_quorum_and_no_fault(page: Page, server: Served, made: Made) -> None:
+    kept = "\n".join(line for line in made.policy.splitlines() if "witness a " not in line)
+    policy = kept.replace("group few 2 a b c", "group few 2 b c") + "\n"
+    assert _check(page, server, made, made.late, policy=policy) == ("good", "step step-left")
+    assert "ここでは確かめられません" in page.inner_text("#step-witnesses")
