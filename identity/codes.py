@@ -12,6 +12,7 @@ import orjson
 from sqlalchemy import Connection, Table
 from sqlmodel import SQLModel
 
+from identity.models import Issued
 from identity.oauth.errors import InvalidRequestUri
 from identity.oauth.request import AuthorizationRequest
 from keys.hashing import TokenHasher
@@ -24,7 +25,7 @@ _ADD = Quick(
     " VALUES (:digest, :chain, :client_id, :account_id, :grant_id, :request, NULL, :expires_at)"
 )
 _SPEND = Quick("UPDATE identity_par SET used_at = :now WHERE digest = :digest AND used_at IS NULL")
-issued_table: Table = SQLModel.metadata.tables["identity_issued"]
+issued_table: Table = SQLModel.metadata.tables[str(Issued.__tablename__)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Table, insert, select, update
 from sqlmodel import SQLModel
 
-from identity import clients, codes, grants, logout
+from identity import clients, codes, decoupled, grants, logout
 from identity.clients import Client
 from identity.errors import UnknownInteraction
 from identity.oauth.answers import Answers
@@ -132,16 +132,24 @@ class Interactions:
         self._sealer = sealer
         self._clock = clock
 
-    def create(self, place: Session | Connection, request: AuthorizationRequest, *, par: bytes | None = None) -> str:
-        """Open an interaction for a checked request; returns its id."""
+    def create(
+        self,
+        place: Session | Connection,
+        request: AuthorizationRequest,
+        *,
+        par: bytes | None = None,
+        account_id: str | None = None,
+        expires_at: Millis | None = None,
+    ) -> str:
+        """Open an interaction for a checked request; returns its id. `account_id`: the one person who may answer."""
         now = self._clock.ms()
         identifier = new_id("int")
         _connection(place).execute(
             insert(_table),
             {
-                "id": identifier, "client_id": request.client_id, "account_id": None, "par": par,
+                "id": identifier, "client_id": request.client_id, "account_id": account_id, "par": par,
                 "request": sealed(request, self._sealer, identifier).pack(), "status": "open", "created_at": now,
-                "expires_at": now + self._settings.interaction_seconds * SECOND,
+                "expires_at": expires_at or now + self._settings.interaction_seconds * SECOND,
             },
         )  # fmt: skip
         return identifier
@@ -253,6 +261,27 @@ class Interactions:
             actor=actor,
             now=now,
         )
+        if request.decoupled is not None:
+            # A session of the device's own: signing out here does not sign the device out, nor do they share a `sid`.
+            authorized = _authorized(
+                request,
+                f"device|{request.decoupled}",
+                auth_at=auth_at,
+                acr=acr,
+                amr=amr,
+                scopes=scopes,
+                details=details,
+            )
+            if not decoupled.approve(
+                connection,
+                bytes.fromhex(request.decoupled),
+                account_id=account_id,
+                grant_id=grant.id,
+                authorized=authorized,
+                now=now,
+            ):
+                raise UnknownInteraction("This was answered already, or took too long. Start again on the device.")
+            return self._answers.url(request)
         code = self.issue_code(
             connection,
             request,
@@ -323,21 +352,7 @@ class Interactions:
         details: Sequence[dict[str, Any]] = (),
     ) -> str:
         """A code for a request whose grant is recorded; raises InvalidRequestUri."""
-        authorized = codes.Authorized(
-            scopes=tuple(scopes),
-            details=tuple(details),
-            resources=request.resources,
-            redirect_uri=request.redirect_uri,
-            challenge=request.challenge,
-            nonce=request.nonce,
-            session_id=session_id,
-            auth_at=auth_at,
-            acr=acr,
-            amr=tuple(amr),
-            dpop_jkt=request.dpop_jkt,
-            userinfo_claims=request.userinfo_claims,
-            id_token_claims=request.id_token_claims,
-        )
+        authorized = _authorized(request, session_id, auth_at=auth_at, acr=acr, amr=amr, scopes=scopes, details=details)
         return codes.issue(
             connection,
             self._hasher,
@@ -357,6 +372,10 @@ class Interactions:
         self._close(connection, interaction, "refused", actor.id or None)
         if interaction.par is not None and _par_open(connection, interaction.par):
             codes.spend_par(connection, interaction.par, self._clock.ms())
+        if interaction.request.decoupled is not None:
+            decoupled.refuse(
+                connection, bytes.fromhex(interaction.request.decoupled), account_id=interaction.account_id or ""
+            )
         audit.record(
             place,
             "identity.authorization.refused",
@@ -385,6 +404,33 @@ def needs_page(request: AuthorizationRequest, client: Client | None, remembered:
     if client is not None and client.first_party and "offline_access" not in request.scopes:
         return False
     return remembered is None or not set(request.remembered) <= set(remembered.scopes)
+
+
+def _authorized(
+    request: AuthorizationRequest,
+    session_id: str,
+    *,
+    auth_at: Millis,
+    acr: str,
+    amr: Iterable[str],
+    scopes: Sequence[str],
+    details: Sequence[dict[str, Any]],
+) -> codes.Authorized:
+    return codes.Authorized(
+        scopes=tuple(scopes),
+        details=tuple(details),
+        resources=request.resources,
+        redirect_uri=request.redirect_uri,
+        challenge=request.challenge,
+        nonce=request.nonce,
+        session_id=session_id,
+        auth_at=auth_at,
+        acr=acr,
+        amr=tuple(amr),
+        dpop_jkt=request.dpop_jkt,
+        userinfo_claims=request.userinfo_claims,
+        id_token_claims=request.id_token_claims,
+    )
 
 
 def _par_open(connection: Connection, par: bytes) -> bool:

@@ -170,6 +170,27 @@ class PushedRequest(SQLModel, table=True):
     expires_at: int = Field(sa_type=BigInteger, index=True)
 
 
+class DecoupledRow(SQLModel, table=True):
+    """A request made on one device and answered on another (RFC 8628), by the keyed hash of its secret."""
+
+    __tablename__ = "identity_decoupled"
+
+    digest: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    user_digest: bytes | None = Field(
+        default=None, sa_column=Column(LargeBinary, nullable=True, unique=True), description="Of the user code"
+    )
+    chain: str = Field(description="Names everything issued from it")
+    client_id: str
+    request: str = Field(sa_type=Text, description="JSON of the checked request")
+    status: str = Field(default="pending", description="pending | approved | refused | used")
+    account_id: str | None = Field(default=None, description="Who took it up: nobody else answers it")
+    grant_id: str | None = None
+    authorized: str | None = Field(default=None, sa_type=Text, description="JSON of what the exchange needs")
+    poll_seconds: int = Field(description="Seconds between two polls")
+    polled_at: int | None = Field(default=None, sa_type=BigInteger)
+    expires_at: int = Field(sa_type=BigInteger, index=True)
+
+
 class RefreshFamily(SQLModel, table=True):
     """One line of refresh tokens, of which only the newest is good. One row, however often it rotates."""
 
@@ -196,7 +217,7 @@ class Issued(SQLModel, table=True):
     jti: str
     client_id: str
     grant_id: str | None = None
-    kind: str = Field(description="access | refresh | id | code | par")
+    kind: str = Field(description="access | refresh | id | code | par | device")
     issued_at: int = Field(sa_type=BigInteger)
     expires_at: int = Field(sa_type=BigInteger, index=True)
 

@@ -24,6 +24,8 @@ from identity.public_keys import check_jwks
 from identity.subjects import sector_of
 
 STANDARD_SCOPES = ("openid", "profile", "email", "address", "phone", "offline_access")
+#: The device authorization grant (RFC 8628 section 3.4).
+DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 
 AuthMethod = Literal[
     "client_secret_basic",
@@ -33,7 +35,12 @@ AuthMethod = Literal[
     "self_signed_tls_client_auth",
     "none",
 ]
-GrantType = Literal["authorization_code", "refresh_token", "client_credentials"]
+GrantType = Literal[
+    "authorization_code",
+    "refresh_token",
+    "client_credentials",
+    "urn:ietf:params:oauth:grant-type:device_code",
+]
 TokenAlg = Literal["EdDSA", "ES256"]
 SigningAlg = Literal["EdDSA", "ES256", "PS256", "RS256"]  # never `none`, nothing symmetric
 IdTokenAlg = SigningAlg
@@ -130,8 +137,8 @@ def check(registration: Registration) -> Registration:
     _check_certificate(registration)
     method = registration.token_endpoint_auth_method
     uses_redirects = "authorization_code" in registration.grant_types
-    if "refresh_token" in registration.grant_types and not uses_redirects:
-        raise bad("/grant_types", "refresh_token goes with authorization_code.")
+    if "refresh_token" in registration.grant_types and not uses_redirects and DEVICE not in registration.grant_types:
+        raise bad("/grant_types", "refresh_token goes with authorization_code or the device code.")
     if method == "none" and "client_credentials" in registration.grant_types:
         raise bad("/token_endpoint_auth_method", "A public client can't use client_credentials.")
     for scope in registration.scope.split():

@@ -48,6 +48,7 @@ class Policy:
     account: Limit = Limit(burst=5, refill=30 * SECOND, backoff=True)
     source: Limit = Limit(burst=30, refill=5 * SECOND)
     sign_up: Limit = Limit(burst=10, refill=60 * SECOND)
+    user_code: Limit = Limit(burst=5, refill=60 * SECOND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,23 @@ class Throttles:
         if isinstance(after, int):
             return Wait(seconds=-(-after // SECOND), scope="source")
         self._keep(session, key, after)
+        return None
+
+    def charge_user_code(self, session: Session, *, account_id: str, source: str, now: Millis) -> Wait | None:
+        """Pay for typing a device's code (RFC 8628 section 5.1). Nothing is given back when it was right: else one's
+        own good codes would pay for guessing others'."""
+        paid: list[tuple[bytes, State]] = []
+        for scope, name, limit in (
+            ("user-code-source", network(source), self.policy.source),
+            ("user-code", account_id, self.policy.user_code),
+        ):
+            key = self._key(scope, name)
+            after = charge(self._state(session, key), limit, now)
+            if isinstance(after, int):
+                return Wait(seconds=-(-after // SECOND), scope="source" if "source" in scope else "account")
+            paid.append((key, after))
+        for key, after in paid:
+            self._keep(session, key, after)
         return None
 
     def failures(self, session: Session, *, login: bytes) -> int:

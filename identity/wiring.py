@@ -15,9 +15,11 @@ from identity.oauth.answers import Answers
 from identity.oauth.authorize import Authorize
 from identity.oauth.client_auth import ClientAuth
 from identity.oauth.details import DetailTypes
+from identity.oauth.device import DeviceAuthorization
 from identity.oauth.dpop import Dpop
 from identity.oauth.grants.authorization_code import AuthorizationCode
 from identity.oauth.grants.client_credentials import ClientCredentials
+from identity.oauth.grants.device_code import DeviceCode
 from identity.oauth.grants.refresh_token import RefreshToken
 from identity.oauth.introspection import Introspection
 from identity.oauth.pages import ErrorPage, FormPost
@@ -34,11 +36,13 @@ from identity.oidc.id_token_claims import IdTokenClaims
 from identity.oidc.initiate import Initiate
 from identity.oidc.pages import SignedOutPage
 from identity.oidc.userinfo import UserInfo
+from identity.registration import DEVICE
 from identity.remote_keys import RemoteKeys
 from identity.routes import operator_router
 from identity.sessions import Sessions
 from identity.settings import IdentitySettings
 from identity.software import SoftwareStatements
+from identity.throttle import Throttles
 from identity.tokens import Tokens
 from keys.envelope import Sealer
 from keys.hashing import TokenHasher
@@ -102,6 +106,20 @@ def include(host: Host) -> None:
         page,
         host.get(Crowd),
     )
+    device = DeviceAuthorization(
+        issuer,
+        settings,
+        db,
+        clock,
+        hasher,
+        auth,
+        dpop,
+        types,
+        interactions,
+        host.get(Throttles),
+        host.get(Crowd),
+    )
+    host.provide(DeviceAuthorization, device)
     told = IdTokenClaims(db, sealer)
     token = TokenEndpoint(
         auth,
@@ -110,6 +128,7 @@ def include(host: Host) -> None:
             "authorization_code": AuthorizationCode(db, clock, settings, hasher, tokens, told),
             "refresh_token": RefreshToken(db, clock, settings, tokens, told),
             "client_credentials": ClientCredentials(db, clock, settings, tokens),
+            DEVICE: DeviceCode(db, clock, settings, hasher, tokens, told),
         },
         ring,
         db,
@@ -152,6 +171,7 @@ def include(host: Host) -> None:
         authorize=authorize,
         token=token,
         pushed=pushed,
+        device=device,
         introspection=Introspection(auth, access_tokens, tokens, db, clock),
         revocation=Revocation(settings, auth, tokens, ring, db, clock),
         userinfo=UserInfo(bearer, clients, tokens, sealer, db, ring, Crowd(clock, userinfo.LIMIT)),

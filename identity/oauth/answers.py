@@ -22,6 +22,8 @@ from kit.encoding import b64url, b64url_decode
 from kit.front import NO_STORE, Call, Reply
 
 PATH = "/oauth/answer"
+#: Where a person ends who answered for another device: there is no client to send this browser to.
+ELSEWHERE = "/device/done"
 LIFE = MINUTE
 _CONTEXT = "identity|answer|ticket"
 _MAX = 16_384
@@ -50,6 +52,8 @@ class Answers:
 
     def url(self, request: AuthorizationRequest, **values: str) -> str:
         """Where the browser goes with the answer to a request."""
+        if request.decoupled is not None:
+            return f"{self._issuer}{ELSEWHERE}?said={'refused' if 'error' in values else 'agreed'}"
         answer = request.answer(self._issuer, values)
         if request.response_mode == "query":
             return with_query(request.redirect_uri, answer)

@@ -3,11 +3,13 @@
 Forms are parsed by hand, so their schemas are written by hand too.
 """
 
-from typing import Any
+from typing import Any, get_args
 
 from identity.oauth.answers import PATH as ANSWER_PATH
 from identity.oauth.answers import Answers
 from identity.oauth.authorize import Authorize
+from identity.oauth.device import PATH as DEVICE_PATH
+from identity.oauth.device import QR_PATH, DeviceAuthorization
 from identity.oauth.introspection import Introspection
 from identity.oauth.par import PushedRequests
 from identity.oauth.registration import PATH as REGISTER_PATH
@@ -21,6 +23,7 @@ from identity.oidc.end_session import EndSession
 from identity.oidc.initiate import PATH as START_PATH
 from identity.oidc.initiate import Initiate
 from identity.oidc.userinfo import UserInfo
+from identity.registration import GrantType
 from kit.front import Handler
 from kit.host import Host
 
@@ -114,11 +117,12 @@ TOKEN = _form(
     "token",
     "Get tokens",
     {
-        "grant_type": {"type": "string", "enum": ["authorization_code", "refresh_token", "client_credentials"]},
+        "grant_type": {"type": "string", "enum": list(get_args(GrantType))},
         "code": {"type": "string"},
         "redirect_uri": {"type": "string"},
         "code_verifier": {"type": "string"},
         "refresh_token": {"type": "string"},
+        "device_code": {"type": "string"},
         "scope": {"type": "string"},
         "resource": {"type": "string"},
         **_AUTH,
@@ -143,8 +147,8 @@ TOKEN = _form(
             {"access_token": "eyJ0eXAiOiJhdCtqd3QifQ.e30.c2ln", "token_type": "Bearer", "expires_in": 300},
         )
     },
-    "Authorization code with PKCE, refresh with rotation, client credentials. A DPoP header binds the tokens, "
-    "and so does the certificate of a client that registered for it (RFC 8705 section 3).",
+    "Authorization code with PKCE, refresh with rotation, client credentials, device code. A DPoP header binds the "
+    "tokens, and so does the certificate of a client that registered for it (RFC 8705 section 3).",
 )
 PAR = _form(
     "pushed_authorization_request",
@@ -168,6 +172,56 @@ PAR = _form(
         ),
     },
 )
+_TOO_OFTEN = _answer("Too often from one network; see Retry-After", _ERROR, {"error": "temporarily_unavailable"})
+DEVICE = _form(
+    "device_authorization",
+    "Ask for a device that a resident answers for elsewhere (RFC 8628)",
+    {
+        **{name: _ASKED[name] for name in ("scope", "authorization_details", "resource", "acr_values", "claims")},
+        **_AUTH,
+    },
+    [],
+    {
+        "200": _answer(
+            "A secret to poll with and a code to show (section 3.2); `verification_qr_uri` is a picture of it",
+            {
+                "type": "object",
+                "required": ["device_code", "user_code", "verification_uri", "expires_in"],
+                "properties": {
+                    "device_code": {"type": "string"},
+                    "user_code": {"type": "string"},
+                    "verification_uri": {"type": "string", "format": "uri"},
+                    "verification_uri_complete": {"type": "string", "format": "uri"},
+                    "verification_qr_uri": {"type": "string", "format": "uri"},
+                    "expires_in": {"type": "integer"},
+                    "interval": {"type": "integer"},
+                },
+            },
+            {
+                "device_code": "dvc_GmRhmhcxhwAzkoEqiMEg_DnyEysNkuNhszIySk9eS",
+                "user_code": "WDJB-MJHT",
+                "verification_uri": "https://id.city.example/device",
+                "verification_uri_complete": "https://id.city.example/device?user_code=WDJB-MJHT",
+                "verification_qr_uri": "https://id.city.example/oauth/device_qr?user_code=WDJB-MJHT",
+                "expires_in": 600,
+                "interval": 5,
+            },
+        ),
+        "429": _TOO_OFTEN,
+    },
+)
+QR: Operation = {
+    "operationId": "identity_device_qr",
+    "tags": ["oauth"],
+    "summary": "The address a resident opens, as a picture for a device to show (RFC 8628 section 3.3.1)",
+    "parameters": [{"name": "user_code", "in": "query", "required": True, "schema": {"type": "string"}}],
+    "responses": {
+        "200": {"description": "A QR code", "content": {"image/svg+xml": {"schema": {"type": "string"}}}},
+        "400": _answer("That is no code", _ERROR, {"error": "invalid_request"}),
+        "429": _TOO_OFTEN,
+        "503": _problem("Busy or stopping; nothing was done"),
+    },
+}
 INTROSPECT = _form(
     "introspect",
     "Ask what a token is worth now (RFC 7662)",
@@ -374,6 +428,7 @@ def register(
     authorize: Authorize,
     token: TokenEndpoint,
     pushed: PushedRequests,
+    device: DeviceAuthorization,
     introspection: Introspection,
     revocation: Revocation,
     userinfo: UserInfo,
@@ -397,6 +452,8 @@ def register(
     host.front("GET", DONE_PATH, "public", end_session.done, SIGNED_OUT)
     host.front("POST", "/oauth/token", "public", token.endpoint, TOKEN)
     host.front("POST", "/oauth/par", "public", pushed.endpoint, PAR)
+    host.front("POST", DEVICE_PATH, "public", device.endpoint, DEVICE)
+    host.front("GET", QR_PATH, "public", device.picture, QR)
     host.front("POST", "/oauth/introspect", "public", introspection.endpoint, INTROSPECT)
     host.front("POST", "/oauth/revoke", "public", revocation.endpoint, REVOKE)
     host.front("POST", REGISTER_PATH, "public", registration.register, REGISTER)

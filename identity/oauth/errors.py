@@ -190,6 +190,24 @@ class InvalidToken(OAuthError):
     code, status, spec = "invalid_token", 401, "RFC 6750 s.3.1, RFC 7592 s.2"
 
 
+class AuthorizationPending(OAuthError):
+    """The resident has not answered on their own device yet; ask again after the interval."""
+
+    code, status, spec = "authorization_pending", 400, "RFC 8628 s.3.5"
+
+
+class SlowDown(OAuthError):
+    """Asked before the interval had passed; it is five seconds longer from now on."""
+
+    code, status, spec = "slow_down", 400, "RFC 8628 s.3.5"
+
+
+class ExpiredToken(OAuthError):
+    """Nobody answered in time; the device begins anew."""
+
+    code, status, spec = "expired_token", 400, "RFC 8628 s.3.5"
+
+
 ROWS: tuple[type[OAuthError], ...] = (
     InvalidRequest,
     InvalidClient,
@@ -215,4 +233,7 @@ ROWS: tuple[type[OAuthError], ...] = (
     InvalidSoftwareStatement,
     UnapprovedSoftwareStatement,
     InvalidToken,
+    AuthorizationPending,
+    SlowDown,
+    ExpiredToken,
 )

@@ -16,6 +16,7 @@ CHUNK = 500
 _SWEPT: tuple[tuple[str, str, Millis], ...] = (
     ("identity_code", "digest", DAY),
     ("identity_par", "digest", 2 * HOUR),
+    ("identity_decoupled", "digest", HOUR),
     ("identity_interaction", "id", DAY),
     ("identity_refresh", "id", DAY),
     ("identity_issued", "id", HOUR),

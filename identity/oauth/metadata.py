@@ -1,13 +1,13 @@
 """What this server can do, for machines.
 
-OpenID Connect Discovery 1.0 section 3, RFC 8414 section 2, RFC 9101 section 10.5, JARM section 4, RFC 9126 section 5,
-RFC 8705 section 5, RFC 9207 section 3, RFC 9396 section 10, RFC 9449 section 5.1; section 2.1 of RP-Initiated and
-Back-Channel Logout 1.0, section 3 of Front-Channel Logout 1.0. Built once, served as bytes; the tests judge it with
-Authlib's `OpenIDProviderMetadata`.
+OpenID Connect Discovery 1.0 section 3, RFC 8414 section 2, RFC 8628 section 4, RFC 9101 section 10.5, JARM section 4,
+RFC 9126 section 5, RFC 8705 section 5, RFC 9207 section 3, RFC 9396 section 10, RFC 9449 section 5.1; section 2.1 of
+RP-Initiated and Back-Channel Logout 1.0, section 3 of Front-Channel Logout 1.0. Built once, served as bytes; the tests
+judge it with Authlib's `OpenIDProviderMetadata`.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 
@@ -15,7 +15,7 @@ from identity.levels import ORDER
 from identity.oauth.dpop import ALGS as DPOP_ALGS
 from identity.oauth.mtls import METHODS as TLS_METHODS
 from identity.oauth.request import MODES
-from identity.registration import ASSERTION_ALGS, STANDARD_SCOPES
+from identity.registration import ASSERTION_ALGS, STANDARD_SCOPES, GrantType
 from kit.front import JSON, Call, Reply
 
 _METHODS = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
@@ -39,6 +39,7 @@ def build(
         "userinfo_endpoint": f"{issuer}/oauth/userinfo",
         "jwks_uri": f"{issuer}/oauth/jwks",
         "pushed_authorization_request_endpoint": f"{issuer}/oauth/par",
+        "device_authorization_endpoint": f"{issuer}/oauth/device_authorization",
         "introspection_endpoint": f"{issuer}/oauth/introspect",
         "revocation_endpoint": f"{issuer}/oauth/revoke",
         **({"registration_endpoint": f"{issuer}/oauth/register"} if registration else {}),
@@ -50,7 +51,7 @@ def build(
         "scopes_supported": list(STANDARD_SCOPES),
         "response_types_supported": ["code"],
         "response_modes_supported": list(MODES),
-        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+        "grant_types_supported": list(get_args(GrantType)),
         "subject_types_supported": ["pairwise", "public"],
         "acr_values_supported": list(ORDER),
         "id_token_signing_alg_values_supported": list(id_token_algs),
@@ -90,6 +91,7 @@ def _aliases(mtls_url: str) -> dict[str, Any]:
     paths = {
         "token_endpoint": "token", "userinfo_endpoint": "userinfo", "introspection_endpoint": "introspect",
         "revocation_endpoint": "revoke", "pushed_authorization_request_endpoint": "par",
+        "device_authorization_endpoint": "device_authorization",
     }  # fmt: skip
     aliases = {name: f"{mtls_url}/oauth/{path}" for name, path in paths.items()}
     return {"tls_client_certificate_bound_access_tokens": True, "mtls_endpoint_aliases": aliases}

@@ -40,6 +40,8 @@ class AuthorizationRequest:
     userinfo_claims: tuple[str, ...] = ()
     id_token_claims: tuple[str, ...] = ()
     essential_acr: tuple[str, ...] = ()
+    decoupled: str | None = None  # asked on another device: which `identity_decoupled` row waits for the answer
+    user_code: str | None = None  # as that device shows it; taken up by this account, so worth nothing any more
 
     @property
     def remembered(self) -> tuple[str, ...]:

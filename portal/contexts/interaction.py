@@ -83,6 +83,7 @@ class Consent:
     keeps_access: bool
     waits_until: int
     now: int
+    user_code: str  # shown on the device that asks; "" where this browser came from the service itself
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ class Scopes:
     learns: tuple[ScopeRow, ...]
     keeps_access: bool
     waits_until: int
+    user_code: str
 
 
 _CHECKUP = CategoryRow(
@@ -186,6 +188,7 @@ def samples() -> list[Sample]:
         keeps_access=False,
         waits_until=NOW + 1_800_000,
         now=NOW,
+        user_code="",
     )
     long_name = "特定非営利活動法人湊浜市高齢者見守り地域包括支援ネットワーク推進協議会連合会"
     changed = replace(
@@ -219,14 +222,46 @@ def samples() -> list[Sample]:
             "interaction/scopes.html",
             "profile",
             Scopes(
-                "/interaction/int_02", "浜田 みどり", "市バスの定期券", "湊浜交通", "", learns, True, NOW + 1_800_000
+                "/interaction/int_02",
+                "浜田 みどり",
+                "市バスの定期券",
+                "湊浜交通",
+                "",
+                learns,
+                True,
+                NOW + 1_800_000,
+                "",
             ),
             viewer="resident",
         ),
         Sample(
             "interaction/scopes.html",
             "openid",
-            Scopes("/interaction/int_03", "浜田 みどり", "時刻表メモ", "", "times.example", (), False, NOW + 1_800_000),
+            Scopes(
+                "/interaction/int_03", "浜田 みどり", "時刻表メモ", "", "times.example", (), False, NOW + 1_800_000, ""
+            ),
+            viewer="resident",
+        ),
+        Sample(
+            "interaction/scopes.html",
+            "device",
+            Scopes(
+                "/interaction/int_04",
+                "浜田 みどり",
+                "まちかど端末",
+                "湊浜市",
+                "",
+                learns,
+                False,
+                NOW + 600_000,
+                "WDJB-MJHT",
+            ),
+            viewer="resident",
+        ),
+        Sample(
+            "interaction/consent.html",
+            "device",
+            replace(one, client="見守りセンサー", user_code="WDJB-MJHT"),
             viewer="resident",
         ),
         Sample(

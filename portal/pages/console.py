@@ -18,7 +18,7 @@ from consent.errors import AgreementState
 from identity import members
 from identity.clients import Client, Clients
 from identity.errors import InvalidClientMetadata, MemberState
-from identity.registration import Registration
+from identity.registration import DEVICE, Registration
 from identity.sessions import BrowserSession
 from infobank.catalogue import Catalogue
 from keys.ceremonies import KeyStore
@@ -364,6 +364,8 @@ def _fields(wrong: ValidationError) -> dict[str, str]:
 def _registration(form: Form) -> Registration:
     """The form as a registration; raises pydantic's ValidationError or InvalidClientMetadata."""
     grant_types = ["authorization_code", "refresh_token"]
+    if form.has("device"):
+        grant_types = [DEVICE, "refresh_token"] + (["authorization_code"] if form.one("redirect_uris") else [])
     if form.has("machine"):
         grant_types.append("client_credentials")
     jwks: Any = None

@@ -315,7 +315,15 @@ def router(host: Host) -> APIRouter:
             owner = member.name(lang) if member else ""
             unchecked = "" if member or client.first_party else sector_of(interaction.redirect_uri)
             return interaction, Scopes(
-                action, profile.name, client.name(lang), owner, unchecked, learns, keeps, interaction.expires_at
+                action,
+                profile.name,
+                client.name(lang),
+                owner,
+                unchecked,
+                learns,
+                keeps,
+                interaction.expires_at,
+                interaction.request.user_code or "",
             )
         cards = {
             card.category.id: card
@@ -323,7 +331,17 @@ def router(host: Host) -> APIRouter:
             for card in area.cards
         }
         asks = tuple(_ask(session, each, catalogue, cards, lang=lang, now=now) for each in elements)
-        page = Consent(action, profile.name, client.name(lang), asks, learns, keeps, interaction.expires_at, now)
+        page = Consent(
+            action,
+            profile.name,
+            client.name(lang),
+            asks,
+            learns,
+            keeps,
+            interaction.expires_at,
+            now,
+            interaction.request.user_code or "",
+        )
         return interaction, page
 
     @routes.get("/interaction/{interaction_id}")
@@ -453,6 +471,9 @@ def _client(session: Session, interaction: Interaction) -> Client:
 def _require_resident(interaction: Interaction, browser: BrowserSession) -> None:
     if interaction.details and browser.kind != "resident":
         raise NotFound("Only residents have data here.")
+    if interaction.request.decoupled is not None and interaction.account_id != browser.account_id:
+        # The code was typed by one person; a link to their page gives nobody else's account to the device.
+        raise NotFound("Somebody else is answering this.")
 
 
 def _see_other(target: str) -> Response:

@@ -12,6 +12,7 @@ import pytest
 
 from identity import grants
 from kit.host import SYSTEM
+from tests.identity.test_oauth_device import KIOSK, ask, poll, press, type_code
 from tests.support.relying_party import Party, Prover, join
 
 pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -49,6 +50,19 @@ async def test_codes_refresh_tokens_and_proofs_are_used_once(party: Party) -> No
     answers = await asyncio.gather(
         *(party.token(headers={"dpop": proof}, grant_type="client_credentials") for _ in range(8))
     )
+    assert Counter(answer.status_code for answer in answers) == {200: 1, 400: 7}
+
+
+async def test_a_device_code_is_taken_up_by_one_person_and_spent_once(party: Party) -> None:
+    """RFC 8628 section 3.5, invariant I7."""
+    kiosk = await join(party.building, party.http, **KIOSK)
+    others = [await join(party.building, party.http, **KIOSK) for _ in range(2)]
+    said = (await ask(kiosk)).json()
+    typed = await asyncio.gather(*(type_code(one, said["user_code"]) for one in (kiosk, *others)))
+    assert Counter(answer.status_code for answer in typed) == {303: 1, 422: 2}
+    (winner,) = [n for n, answer in enumerate(typed) if answer.status_code == 303]
+    await press((kiosk, *others)[winner], typed[winner].headers["location"], "agree")
+    answers = await asyncio.gather(*(poll(kiosk, said["device_code"]) for _ in range(8)))
     assert Counter(answer.status_code for answer in answers) == {200: 1, 400: 7}
 
 

@@ -13,6 +13,7 @@ from joserfc.jwk import ECKey, RSAKey
 from identity import members
 from identity.clients import Clients
 from identity.enrolments import Enrolments
+from identity.registration import DEVICE
 from identity.settings import IdentitySettings
 from identity.subjects import PUBLIC
 from kit import audit
@@ -147,6 +148,22 @@ async def test_an_openly_registered_client_never_gets_data(app: Any, client: Any
     assert (found.member_id, found.may_use_data, found.first_party) == (None, False, False)
     refused = await register(client, grant_types=["client_credentials"], redirect_uris=None)
     assert refused.json()["error"] == "invalid_client_metadata"
+
+
+async def test_who_registers_openly_never_signs_devices_in(client: Any) -> None:
+    """RFC 8628 section 5.4: a stranger's "service" could send its codes to residents."""
+    refused = await register(client, grant_types=[DEVICE], redirect_uris=None)
+    assert refused.json()["error"] == "invalid_client_metadata"
+
+
+@asking(registration="token")
+async def test_with_the_citys_leave_a_device_registers_without_an_address(app: Any, client: Any) -> None:
+    made = await register(
+        client, await initial(app), grant_types=[DEVICE, "refresh_token"], redirect_uris=None,
+        token_endpoint_auth_method="none",
+    )  # fmt: skip
+    assert made.status_code == 201, made.text
+    assert made.json()["response_types"] == []
 
 
 # -- what may be registered --------------------------------------------------------------------------------------------

@@ -28,6 +28,9 @@ from kit.tlog.addcheckpoint import request
 from kit.tlog.note import Checkpoint, sign_note
 from portal.app import Building, create_app
 from portal.settings import Settings
+from tests.identity.test_oauth_device import KIOSK, press, type_code
+from tests.identity.test_oauth_device import ask as device_ask
+from tests.identity.test_oauth_device import poll as device_poll
 from tests.kit.tlog_support import TestKey, naive_consistency, naive_root
 from tests.portal.test_console import PROPOSAL, a_client, a_member, an_offer
 from tests.portal.test_desk import SUMMARY, bus, log, opened, version
@@ -58,6 +61,7 @@ BOOKKEEPING = {
     "identity_attempt": "a sign-in or sign-up half way; lets nobody in, and its end is audited",
     "identity_passkey_challenge": "a question to a passkey; its answer is audited",
     "identity_par": "what a service asks, before anybody answered; the answer is audited",
+    "identity_decoupled": "what a device asks, and that it polls; the answer is audited",
     "identity_interaction": "a question in front of a resident; the answer is audited",
 }
 # Rows of these are dead by the clock some time before a job removes them; how they began is in the trail, and who ended
@@ -78,8 +82,8 @@ READS = {
 }  # fmt: skip
 # Operations after which only bookkeeping has changed: they open a door half way.
 HALF_WAY = {
-    "POST /oauth/par", "POST /sign-in/passkey/begin", "POST /sign-up",
-    "POST /sign-up/passkey/begin", "POST /safety/passkeys/begin",
+    "POST /oauth/par", "POST /oauth/device_authorization", "POST /sign-in/passkey/begin", "POST /sign-up",
+    "POST /sign-up/passkey/begin", "POST /safety/passkeys/begin", "POST /device",
 }  # fmt: skip
 
 
@@ -138,6 +142,23 @@ async def post_oauth_authorize(w: World) -> Any:
 async def post_oauth_par(w: World) -> Any:
     party = await w.party()
     return await w.http.post("/oauth/par", data=party.request(), headers=party.basic)
+
+
+@case("POST /oauth/device_authorization")
+async def post_oauth_device(w: World) -> Any:
+    return await device_ask(await w.party(**KIOSK))
+
+
+@case("POST /device")
+async def post_device(w: World) -> Any:
+    """Wrong, then right; then the device gets its tokens."""
+    party = await w.party(**KIOSK)
+    said = (await device_ask(party)).json()
+    await type_code(party, "BBBB-BBBB")
+    answer = await type_code(party, said["user_code"])
+    await press(party, answer.headers["location"], "agree")
+    assert (await device_poll(party, said["device_code"])).status_code == 200
+    return answer
 
 
 @case("POST /oauth/token")

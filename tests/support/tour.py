@@ -122,6 +122,7 @@ class Tour:
                 page.fill("#redirect_uris", LIBRARY)
                 page.select_option("#method", "none")
                 page.fill("#scope", "openid profile email address offline_access")
+                page.check("#device")
                 page.click("#create")
                 page.wait_for_url(re.compile(r"/console/clients/[^/]+$"))
                 self._library = page.url.rpartition("/")[2]
@@ -256,6 +257,20 @@ def asked(tour: Tour, page: Page) -> Iterator[str]:
     page.click("#later")
     page.wait_for_selector("#questions")
     yield "home-with-a-question"
+    form = {"client_id": tour.library(), "scope": "openid profile"}
+    device = page.request.post(f"{tour.url}/oauth/device_authorization", form=form).json()
+    yield from _show(tour, page, "/device")
+    page.fill("#user_code", "BBBB-BBBB")
+    page.click("#code-submit")
+    yield "device-wrong"
+    page.goto(device["verification_uri_complete"])
+    yield "device-filled"
+    page.click("#code-submit")
+    page.wait_for_selector("#for-device")
+    yield "device-question"
+    page.click("#refuse")
+    page.wait_for_selector("#done")
+    yield "device-refused"
 
 
 def at_home(tour: Tour, page: Page) -> Iterator[str]:

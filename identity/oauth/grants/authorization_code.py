@@ -14,6 +14,7 @@ from identity import chains, codes
 from identity.clients import Client
 from identity.oauth import pkce
 from identity.oauth.errors import InvalidGrant
+from identity.oauth.grants.families import begin_family
 from identity.oauth.grants.shared import (
     Exchanged,
     Replayed,
@@ -36,11 +37,6 @@ _FIND = Quick(
     "SELECT c.chain, c.client_id, c.account_id, c.grant_id, c.request, c.used_at, c.expires_at, g.status, a.status"
     " FROM identity_code c JOIN identity_grant g ON g.id = c.grant_id JOIN identity_account a ON a.id = c.account_id"
     " WHERE c.digest = :digest"
-)
-_BEGIN = Quick(
-    "INSERT INTO identity_refresh (id, client_id, account_id, grant_id, current, generation, request, status,"
-    " ends_at, expires_at) VALUES (:id, :client_id, :account_id, :grant_id, :current, 0, :request, 'active',"
-    " :ends_at, :expires_at)"
 )
 _USE = Quick("UPDATE identity_code SET used_at = :now WHERE digest = :digest AND used_at IS NULL")
 
@@ -111,31 +107,18 @@ class AuthorizationCode:
             connection, jti, "access", client_id=client.id, grant_id=grant_id, now=now,
             seconds=self._settings.access_token_seconds,
         )  # fmt: skip
-        refresh_token = None
-        if "offline_access" in authorized.scopes and "refresh_token" in client.grant_types:
-            family = codes.bound_to(authorized, holder.jkt, holder.x5t)
-            refresh_token = self._begin_family(connection, chain, client.id, account_id, grant_id, family, now)
+        refresh_token = begin_family(
+            connection,
+            self._tokens,
+            self._settings,
+            client,
+            chain=chain,
+            account_id=account_id,
+            grant_id=grant_id,
+            authorized=codes.bound_to(authorized, holder.jkt, holder.x5t),
+            now=now,
+        )
         return Exchanged(jti, account_id, grant_id, authorized, authorized.scopes, audience, refresh_token)
-
-    def _begin_family(
-        self,
-        connection: Connection,
-        chain: str,
-        client_id: str,
-        account_id: str,
-        grant_id: str,
-        authorized: codes.Authorized,
-        now: Millis,
-    ) -> str:
-        idle = self._settings.refresh_idle_seconds
-        token, current = self._tokens.new_refresh(chain, 0)
-        _BEGIN.run(
-            connection, id=chain, client_id=client_id, account_id=account_id, grant_id=grant_id, current=current,
-            request=authorized.pack(), ends_at=now + self._settings.refresh_seconds * SECOND,
-            expires_at=now + idle * SECOND,
-        )  # fmt: skip
-        note_issued(connection, f"{chain}.0", "refresh", client_id=client_id, grant_id=grant_id, now=now, seconds=idle)
-        return token
 
     def _replayed(self, connection: Connection, chain: str, grant_id: str, client: Client, now: Millis) -> Replayed:
         if not chains.revoke(connection, chain, until=now + self._settings.access_token_seconds * SECOND):

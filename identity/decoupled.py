@@ -1,0 +1,169 @@
+"""Requests made on one device and answered on another: the rows they wait in.
+
+RFC 8628 section 3 (device codes). pending -> approved | refused; approved -> used, once; whatever is not answered in
+time runs out by the clock. The secret the device polls with is kept as a keyed hash, and so is the short code the
+resident types. Who takes a request up first is the only one who may answer it: typing somebody else's code gives the
+typist's account to that device, so a second answer must never replace the first.
+"""
+
+import re
+import secrets
+import unicodedata
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import Connection
+
+from identity.codes import Authorized
+from identity.oauth.request import AuthorizationRequest
+from kit.clock import SECOND, Millis
+from kit.db import Quick
+
+Status = Literal["pending", "approved", "refused", "used"]
+
+#: RFC 8628 section 6.1: no vowels, so no words; 20^8 codes are 34.5 bits, and typing is throttled (section 5.1).
+ALPHABET = "BCDFGHJKLMNPQRSTVWXZ"
+LENGTH = 8
+#: What one poll too early adds, and where that ends (section 3.5).
+STEP, SLOWEST = 5, 60
+_SEPARATORS = re.compile(r"[\s\-‐-―−ー.・]+")
+
+_ADD = Quick(
+    "INSERT INTO identity_decoupled (digest, user_digest, chain, client_id, request, status, account_id, grant_id,"
+    " authorized, poll_seconds, polled_at, expires_at) VALUES (:digest, :user_digest, :chain, :client_id, :request,"
+    " 'pending', NULL, NULL, NULL, :interval, NULL, :expires_at) ON CONFLICT (user_digest) DO NOTHING"
+)
+_BY_USER_CODE = Quick(
+    "SELECT digest, client_id, request, account_id, expires_at FROM identity_decoupled"
+    " WHERE user_digest = :user_digest AND status = 'pending' AND expires_at > :now"
+)
+_TAKE_UP = Quick(
+    "UPDATE identity_decoupled SET account_id = :account_id WHERE digest = :digest AND status = 'pending'"
+    " AND expires_at > :now AND (account_id IS NULL OR account_id = :account_id)"
+)
+_APPROVE = Quick(
+    "UPDATE identity_decoupled SET status = 'approved', grant_id = :grant_id, authorized = :authorized"
+    " WHERE digest = :digest AND status = 'pending' AND account_id = :account_id AND expires_at > :now"
+)
+_REFUSE = Quick(
+    "UPDATE identity_decoupled SET status = 'refused' WHERE digest = :digest AND status = 'pending'"
+    " AND account_id = :account_id"
+)
+_FIND = Quick(
+    "SELECT d.chain, d.client_id, d.status, d.account_id, d.grant_id, d.authorized, d.poll_seconds, d.polled_at,"
+    " d.expires_at, d.request, g.status, a.status FROM identity_decoupled d"
+    " LEFT JOIN identity_grant g ON g.id = d.grant_id LEFT JOIN identity_account a ON a.id = d.account_id"
+    " WHERE d.digest = :digest"
+)
+_POLLED = Quick("UPDATE identity_decoupled SET polled_at = :now, poll_seconds = :interval WHERE digest = :digest")
+_USE = Quick("UPDATE identity_decoupled SET status = 'used' WHERE digest = :digest AND status = 'approved'")
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A request that was found by its user code."""
+
+    digest: bytes
+    client_id: str
+    request: str
+    account_id: str | None
+    expires_at: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """A request as the device that polls finds it."""
+
+    chain: str
+    client_id: str
+    status: Status
+    account_id: str
+    grant_id: str
+    authorized: str
+    interval: int
+    polled_at: Millis | None
+    expires_at: Millis
+    request: str
+    stands: bool  # grant and account are active
+
+    def too_early(self, now: Millis) -> bool:
+        """Whether the interval has not passed; half a second is the network's."""
+        return self.polled_at is not None and now - self.polled_at < self.interval * SECOND - SECOND // 2
+
+
+def new_user_code() -> str:
+    """A fresh code, as it is shown: `WDJB-MJHT`."""
+    return shown("".join(secrets.choice(ALPHABET) for _ in range(LENGTH)))
+
+
+def normal(typed: str) -> str | None:
+    """A code as somebody typed it (small letters, full width, other dashes or none), or None if it can't be one."""
+    code = _SEPARATORS.sub("", unicodedata.normalize("NFKC", typed[:100])).upper()
+    return code if len(code) == LENGTH and set(code) <= set(ALPHABET) else None
+
+
+def shown(code: str) -> str:
+    """A normal code with its hyphen."""
+    return f"{code[:4]}-{code[4:]}"
+
+
+def add(
+    connection: Connection,
+    *,
+    digest: bytes,
+    user_digest: bytes | None,
+    chain: str,
+    request: AuthorizationRequest,
+    interval: int,
+    expires_at: Millis,
+) -> bool:
+    """A new waiting request; False if its user code is taken, by chance of one in billions."""
+    added = _ADD.run(
+        connection, digest=digest, user_digest=user_digest, chain=chain, client_id=request.client_id,
+        request=request.pack(), interval=interval, expires_at=expires_at,
+    )  # fmt: skip
+    return added == 1
+
+
+def by_user_code(connection: Connection, user_digest: bytes, now: Millis) -> Waiting | None:
+    """The request that waits for this user code, if there is one."""
+    row = _BY_USER_CODE.one(connection, user_digest=user_digest, now=now)
+    return None if row is None else Waiting(bytes(row[0]), *row[1:])
+
+
+def take_up(connection: Connection, digest: bytes, *, account_id: str, now: Millis) -> bool:
+    """The first resident to come is the one who answers; False for every other."""
+    return _TAKE_UP.run(connection, digest=digest, account_id=account_id, now=now) == 1
+
+
+def approve(
+    connection: Connection, digest: bytes, *, account_id: str, grant_id: str, authorized: Authorized, now: Millis
+) -> bool:
+    """The resident agreed; False if it was answered already, ran out, or is somebody else's."""
+    return (
+        _APPROVE.run(
+            connection, digest=digest, account_id=account_id, grant_id=grant_id, authorized=authorized.pack(), now=now
+        )
+        == 1
+    )
+
+
+def refuse(connection: Connection, digest: bytes, *, account_id: str) -> bool:
+    """The resident refused, or was refused; False if it was answered already."""
+    return _REFUSE.run(connection, digest=digest, account_id=account_id) == 1
+
+
+def find(connection: Connection, digest: bytes) -> Polled | None:
+    """The request behind a polled secret."""
+    row = _FIND.one(connection, digest=digest)
+    return None if row is None else Polled(*row[:10], row[10] == row[11] == "active")
+
+
+def polled(connection: Connection, digest: bytes, *, interval: int, now: Millis) -> None:
+    """The device asked; from now on it waits this long."""
+    _POLLED.run(connection, digest=digest, interval=interval, now=now)
+
+
+def use(connection: Connection, digest: bytes) -> bool:
+    """True for the one poll that gets the tokens (invariant I7)."""
+    return _USE.run(connection, digest=digest) == 1
