@@ -51,7 +51,8 @@ _REFUSE = Quick(
 )
 _FIND = Quick(
     "SELECT d.chain, d.client_id, d.status, d.account_id, d.grant_id, d.authorized, d.poll_seconds, d.polled_at,"
-    " d.expires_at, d.request, g.status, a.status FROM identity_decoupled d"
+    " d.expires_at, d.request,"
+    " CASE WHEN g.status = 'active' AND a.status = 'active' THEN 1 ELSE 0 END FROM identity_decoupled d"
     " LEFT JOIN identity_grant g ON g.id = d.grant_id LEFT JOIN identity_account a ON a.id = d.account_id"
     " WHERE d.digest = :digest"
 )
@@ -84,7 +85,7 @@ class Polled:
     polled_at: Millis | None
     expires_at: Millis
     request: str
-    stands: bool  # grant and account are active
+    stands: int  # whether grant and account are active
 
     def too_early(self, now: Millis) -> bool:
         """Whether the interval has not passed; half a second is the network's."""
@@ -156,7 +157,7 @@ def refuse(connection: Connection, digest: bytes, *, account_id: str) -> bool:
 def find(connection: Connection, digest: bytes) -> Polled | None:
     """The request behind a polled secret."""
     row = _FIND.one(connection, digest=digest)
-    return None if row is None else Polled(*row[:10], row[10] == row[11] == "active")
+    return None if row is None else Polled(*row)
 
 
 def polled(connection: Connection, digest: bytes, *, interval: int, now: Millis) -> None:
