@@ -11,6 +11,7 @@ from unicodedata import category
 
 from pydantic import ValidationError
 
+from identity import fapi
 from identity.addresses import bad, split
 from identity.oauth.mtls import NAMES
 from identity.registration import STANDARD_SCOPES, Registration
@@ -20,8 +21,8 @@ _SAME = (
     "application_type", "redirect_uris", "post_logout_redirect_uris", "token_endpoint_auth_signing_alg", "jwks",
     "jwks_uri", "subject_type", "sector_identifier_uri", "id_token_signed_response_alg",
     "userinfo_signed_response_alg", "authorization_signed_response_alg", "request_object_signing_alg",
-    "require_signed_request_object", "request_uris", "dpop_bound_access_tokens",
-    "tls_client_certificate_bound_access_tokens", *NAMES,
+    "require_signed_request_object", "request_uris", "response_modes", "profile", "dpop_bound_access_tokens",
+    "tls_client_certificate_bound_access_tokens", "use_mtls_endpoint_aliases", *NAMES,
     "require_pushed_authorization_requests", "default_max_age", "require_auth_time", "default_acr_values",
     "initiate_login_uri", "backchannel_logout_uri", "backchannel_logout_session_required", "frontchannel_logout_uri",
     "frontchannel_logout_session_required", "client_uri", "logo_uri", "policy_uri", "tos_uri", "contacts",
@@ -85,9 +86,16 @@ def to_wire(registration: Registration) -> dict[str, Any]:
         "response_types": ["code"] if uses_redirects else [],
         "token_endpoint_auth_method": registration.token_endpoint_auth_method,
         "scope": registration.scope,
-        "id_token_signed_response_alg": registration.id_token_signed_response_alg or "RS256",
+        "id_token_signed_response_alg": registration.id_token_signed_response_alg or _default_alg(registration),
+        "authorization_signed_response_alg": (
+            registration.authorization_signed_response_alg or _default_alg(registration)
+        ),
         "require_pkce": registration.require_pkce is not False or registration.token_endpoint_auth_method == "none",
     }
+
+
+def _default_alg(registration: Registration) -> str:
+    return "RS256" if registration.profile == "none" else fapi.DEFAULT_ALG
 
 
 def _names(document: Mapping[str, Any]) -> dict[str, Any]:

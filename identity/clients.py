@@ -12,8 +12,9 @@ from sqlalchemy import Connection, Table
 from sqlalchemy import select as core_select
 from sqlmodel import SQLModel, col, select
 
-from identity import members
+from identity import fapi, members
 from identity.errors import UnknownClient
+from identity.fapi import Profile
 from identity.models import ClientRow
 from identity.oauth.mtls import NAMES
 from identity.registration import ASSERTION_ALGS, Registration, check
@@ -65,6 +66,8 @@ class Client:
     authorization_alg: str
     assertion_algs: tuple[str, ...]
     request_algs: tuple[str, ...]
+    profile: Profile
+    response_modes: tuple[str, ...]
     access_token_alg: Literal["EdDSA", "ES256"]
     sector: str
     dpop_bound: bool
@@ -101,6 +104,16 @@ class Client:
     def public(self) -> bool:
         """Whether it can't keep a secret (RFC 6749 section 2.1)."""
         return self.auth_method == "none"
+
+    @property
+    def fapi(self) -> bool:
+        """Whether it keeps to the FAPI 2.0 Security Profile."""
+        return self.profile != "none"
+
+    @property
+    def signs_messages(self) -> bool:
+        """Whether its requests and our answers must be signed (FAPI 2.0 Message Signing)."""
+        return self.profile == "fapi2-message-signing"
 
     def name(self, lang: str) -> str:
         """The name in a language."""
@@ -194,6 +207,16 @@ class Clients:
         tx_of(session).touch("clients")
         audit.record(session, "identity.client.changed", actor=actor, object=("client", client_id))
         return get(session, client_id)
+
+    def set_profile(self, session: Session, client_id: str, profile: Profile, *, actor: Actor) -> Client:
+        """Turn a FAPI 2.0 profile on or off for a client. Raises InvalidClientMetadata if it can't keep it,
+        UnknownClient.
+        """
+        changes: dict[str, Any] = {"profile": profile}
+        before = registration_of(session, client_id)
+        if before.authorization_signed_response_alg == "RS256":
+            changes["authorization_signed_response_alg"] = None  # the default of old, chosen by nobody
+        return self.replace(session, client_id, before.model_copy(update=changes), actor=actor)
 
     def rotate_secret(
         self, session: Session, client_id: str, *, actor: Actor, overlap_seconds: int = 0, expires: bool = False
@@ -335,6 +358,10 @@ def _client(found: Any) -> Client:
         settings.get("token_endpoint_auth_signing_alg"),
         settings.get("request_object_signing_alg"),
     )
+    profile: Profile = settings.get("profile", "none")
+    strict = profile != "none"
+    algs = fapi.ALGS if strict else ASSERTION_ALGS
+    default_alg = fapi.DEFAULT_ALG if strict else None
     return Client(
         id=found["id"],
         name_ja=found["name_ja"],
@@ -354,19 +381,22 @@ def _client(found: Any) -> Client:
         scopes=frozenset(settings["scope"].split()),
         resources=frozenset(settings["resources"]),
         introspects=frozenset(settings["introspects"]),
-        id_token_alg=settings.get("id_token_signed_response_alg"),
+        id_token_alg=settings.get("id_token_signed_response_alg") or default_alg,
         userinfo_alg=settings.get("userinfo_signed_response_alg"),
-        authorization_alg=settings.get("authorization_signed_response_alg", "RS256"),
-        assertion_algs=(assertion_alg,) if assertion_alg else ASSERTION_ALGS,
-        request_algs=(request_alg,) if request_alg else ASSERTION_ALGS,
+        authorization_alg=settings.get("authorization_signed_response_alg") or default_alg or "RS256",
+        assertion_algs=(assertion_alg,) if assertion_alg else algs,
+        request_algs=(request_alg,) if request_alg else algs,
+        profile=profile,
+        response_modes=tuple(fapi.full_mode(mode) for mode in settings.get("response_modes", ())),
         access_token_alg=settings["access_token_signed_alg"],
         sector=_sector(settings, redirect_uris, found["id"]),
         dpop_bound=settings["dpop_bound_access_tokens"],
         certificate_bound=settings.get("tls_client_certificate_bound_access_tokens", False),
         certificate_name=next(((name, settings[name]) for name in NAMES if settings.get(name)), None),
-        require_par=settings["require_pushed_authorization_requests"],
-        require_pkce=method == "none" or settings.get("require_pkce") is not False,
-        require_signed_request=settings.get("require_signed_request_object", False),
+        require_par=strict or settings["require_pushed_authorization_requests"],
+        require_pkce=strict or method == "none" or settings.get("require_pkce") is not False,
+        require_signed_request=profile == "fapi2-message-signing"
+        or settings.get("require_signed_request_object", False),
         request_uris=tuple(settings.get("request_uris", ())),
         default_max_age=settings.get("default_max_age"),
         default_acr_values=tuple(settings.get("default_acr_values", ())),

@@ -19,6 +19,8 @@ from identity.addresses import (
     check_same_origin,
     split,
 )
+from identity.fapi import Profile
+from identity.fapi import check as check_profile
 from identity.oauth.mtls import NAMES, check_name
 from identity.public_keys import check_jwks
 from identity.subjects import sector_of
@@ -44,6 +46,7 @@ GrantType = Literal[
 TokenAlg = Literal["EdDSA", "ES256"]
 SigningAlg = Literal["EdDSA", "ES256", "PS256", "RS256"]  # never `none`, nothing symmetric
 IdTokenAlg = SigningAlg
+ResponseMode = Literal["query", "form_post", "jwt", "query.jwt", "form_post.jwt"]
 
 #: What a client may sign an assertion or a request with; RS256 because Core sections 6.1 and 9 ask for it.
 ASSERTION_ALGS = ("PS256", "ES256", "EdDSA", "RS256")
@@ -90,9 +93,16 @@ class Registration(BaseModel):
     sector_identifier_uri: Uri | None = Field(
         None, description="A JSON array of all redirect URIs, fetched and checked; its host is the sector"
     )
-    id_token_signed_response_alg: IdTokenAlg | None = Field(None, description="Absent: RS256")
+    profile: Profile = Field("none", description="Of FAPI 2.0, kept whole or refused")
+    response_modes: list[ResponseMode] = Field(
+        default_factory=list, max_length=5, description="How its answers may travel; absent: any way we know"
+    )
+    use_mtls_endpoint_aliases: bool = Field(False, description="It calls where client certificates are asked for")
+    id_token_signed_response_alg: IdTokenAlg | None = Field(None, description="Absent: RS256, under FAPI 2.0 ES256")
     userinfo_signed_response_alg: SigningAlg | None = Field(None, description="Absent: plain JSON")
-    authorization_signed_response_alg: SigningAlg = Field("RS256", description="For the response modes with `jwt`")
+    authorization_signed_response_alg: SigningAlg | None = Field(
+        None, description="For the response modes with `jwt`; absent: RS256, under FAPI 2.0 ES256"
+    )
     request_object_signing_alg: SigningAlg | None = Field(None, description="Absent: any we know")
     require_signed_request_object: bool = False
     request_uris: list[Uri] = Field(default_factory=list, max_length=20, description="What `request_uri` may name")
@@ -135,6 +145,7 @@ def check(registration: Registration) -> Registration:
     _check_standard(registration)
     _check_addresses(registration)
     _check_certificate(registration)
+    check_profile(registration)
     method = registration.token_endpoint_auth_method
     uses_redirects = "authorization_code" in registration.grant_types
     if "refresh_token" in registration.grant_types and not uses_redirects and DEVICE not in registration.grant_types:

@@ -17,6 +17,7 @@ from identity.errors import (
     UnknownGrant,
     UnknownMember,
 )
+from identity.fapi import Profile
 from identity.grants import Grant
 from identity.members import Member
 from identity.registration import Registration
@@ -75,6 +76,7 @@ class ClientAnswer(Answer):
     scope: str
     resources: list[str]
     introspects: list[str]
+    profile: Profile
     dpop_bound_access_tokens: bool
     require_pushed_authorization_requests: bool
     first_party: bool
@@ -86,6 +88,12 @@ class NewClientAnswer(Answer):
 
     client: ClientAnswer
     client_secret: str | None = Field(description="Keep it now: it is not shown again")
+
+
+class NewProfile(Body):
+    """The profile a client is to keep."""
+
+    profile: Profile = Field(examples=["fapi2-security"])
 
 
 class SecretAnswer(Answer):
@@ -194,6 +202,16 @@ def operator_router(db: Database, clock: Clock, registry: Clients, fetcher: Fetc
         )
 
     @router.post(
+        "/clients/{client_id}/profile",
+        operation_id="identity_set_client_profile",
+        responses=problems(*GUARDED, UnknownClient, InvalidClientMetadata),
+    )
+    async def set_profile(request: Request, client_id: str, body: NewProfile) -> ClientAnswer:
+        """Turn a FAPI 2.0 profile on or off. Refused, with the field, if the client's registration can't keep it."""
+        actor = require_role(request, "operator")
+        return _client(await db.write(registry.set_profile, client_id, body.profile, actor=actor))
+
+    @router.post(
         "/clients/{client_id}/{step}",
         operation_id="identity_move_client",
         responses=problems(*GUARDED, UnknownClient),
@@ -273,6 +291,7 @@ def _client(client: Client) -> ClientAnswer:
         scope=" ".join(sorted(client.scopes)),
         resources=sorted(client.resources),
         introspects=sorted(client.introspects),
+        profile=client.profile,
         dpop_bound_access_tokens=client.dpop_bound,
         require_pushed_authorization_requests=client.require_par,
         first_party=client.first_party,

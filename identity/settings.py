@@ -11,9 +11,9 @@ class IdentitySettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     code_seconds: int = Field(60, ge=5, le=60, description="Lifetime of an authorization code (at most 60)")
-    par_seconds: int = Field(90, ge=10, le=600, description="Lifetime of a pushed authorization request")
     device_code_seconds: int = Field(600, ge=10, le=1800, description="How long a device's code may be answered")
     device_poll_seconds: int = Field(5, ge=1, le=30, description="How long a device waits between two questions")
+    par_seconds: int = Field(90, ge=10, lt=600, description="Lifetime of a pushed authorization request (under 600)")
     interaction_seconds: int = Field(1800, ge=60, le=7200, description="How long a sign-in or consent page may wait")
     access_token_seconds: int = Field(300, ge=10, le=3600, description="Lifetime of an access token")
     id_token_seconds: int = Field(300, ge=10, le=3600, description="Lifetime of an ID token")

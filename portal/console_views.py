@@ -225,6 +225,7 @@ def client_page(session: Session, viewer: Viewer, client_id: str) -> pages.Clien
         redirect_uris=found.redirect_uris,
         grant_types=tuple(sorted(found.grant_types)),
         scopes=tuple(sorted(found.scopes)),
+        profile=found.profile,
         dpop=found.dpop_bound,
         par=found.require_par,
         first_party=found.first_party,

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from identity import grants, logout
 from identity.clients import Client, Clients
 from identity.crowd import Crowd
+from identity.fapi import SIGNED_MODES, full_mode
 from identity.interaction import Interactions, needs_page
 from identity.oauth.answers import Answers
 from identity.oauth.checks import check_redirect_uri, check_request
@@ -240,7 +241,9 @@ def _answerable(parameters: Parameters, client: Client) -> AuthorizationRequest:
     redirect_uri = check_redirect_uri(parameters, client)
     state = parameters.get("state", "")[:2048] or None
     mode = parameters.get("response_mode", "query")
-    mode = {"jwt": "query.jwt"}.get(mode, mode if mode in MODES else "query")
+    mode = full_mode(mode) if mode in MODES else "query"
+    if client.signs_messages and mode not in SIGNED_MODES:
+        mode += ".jwt"  # errors too (FAPI 2.0 Message Signing section 5.4.1)
     return AuthorizationRequest(client.id, redirect_uri, "", state=state, response_mode=mode)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from identity.clients import Client
+from identity.fapi import SIGNED_MODES, full_mode
 from identity.oauth import pkce
 from identity.oauth.errors import (
     InvalidRequest,
@@ -40,7 +41,8 @@ def check_redirect_uri(parameters: Parameters, client: Client) -> str:
     """
     asked = parameters.get("redirect_uri")
     if asked is None:
-        if len(client.redirect_uris) == 1 and "openid" not in parameters.get("scope", "").split(" "):
+        alone = len(client.redirect_uris) == 1 and not client.fapi  # FAPI 2.0 Security Profile section 5.3.2.2 item 6
+        if alone and "openid" not in parameters.get("scope", "").split(" "):
             return client.redirect_uris[0]
         raise InvalidRequest("redirect_uri is required")
     if asked not in client.redirect_uris:
@@ -64,12 +66,21 @@ def check_response_type(parameters: Parameters, client: Client) -> Fields:
     return {}
 
 
-def check_response_mode(parameters: Parameters, _: Client) -> Fields:
-    """A mode we would silently ignore is refused; `jwt` means the query for a code (JARM section 2.3.4)."""
+def check_response_mode(parameters: Parameters, client: Client) -> Fields:
+    """A mode we would silently ignore is refused, and so is one the client did not register.
+
+    FAPI 2.0 Message Signing section 5.4.1: a client of that profile takes signed answers only; section 5.3.3:
+    `response_modes`.
+    """
     mode = parameters.get("response_mode", "query")
     if mode not in MODES:
         raise InvalidRequest(f"response_mode must be one of {', '.join(MODES)}")
-    return {"response_mode": "query.jwt" if mode == "jwt" else mode}
+    mode = full_mode(mode)
+    if client.signs_messages and mode not in SIGNED_MODES:
+        raise InvalidRequest("response_mode must be jwt: this client takes signed answers only")
+    if client.response_modes and mode not in client.response_modes:
+        raise InvalidRequest("response_mode is not registered for this client")
+    return {"response_mode": mode}
 
 
 def read_challenge(parameters: Parameters, client: Client) -> Fields:

@@ -115,17 +115,20 @@ class ClientAuth:
             _, claims = await self._keys.verify(client, assertion, algs=client.assertion_algs, typ=None)
         except BadToken as error:
             raise InvalidClient("client authentication failed", private=error.private) from error
-        expires_at = self._check_claims(claims, client.id, call.path, self._clock.ms())
+        expires_at = self._check_claims(claims, client, call.path, self._clock.ms())
         key = once.digest("assertion", client.id, claims["jti"])
         if not await self._database.write_core(once.claim, key, expires_at + SKEW):
             raise InvalidClient("the assertion was used already")  # RFC 7523 section 3, rule 7
         return client
 
-    def _check_claims(self, claims: dict[str, Any], client_id: str, path: str, now: Millis) -> Millis:
+    def _check_claims(self, claims: dict[str, Any], client: Client, path: str, now: Millis) -> Millis:
         """RFC 7523 section 3, rules 1 to 6. Returns the moment of expiry."""
-        if claims.get("iss") != client_id or claims.get("sub") != client_id:
+        if claims.get("iss") != client.id or claims.get("sub") != client.id:
             raise InvalidClient("iss and sub of the assertion must be the client_id")
         audience = claims.get("aud")
+        if client.fapi and audience != self._issuer:
+            # FAPI 2.0 Security Profile section 5.3.2.1 item 8: an endpoint's address could be one a rogue server gave.
+            raise InvalidClient("aud of the assertion must be this issuer, as a string")
         named = [audience] if isinstance(audience, str) else audience
         # An assertion that also names somebody else could be replayed there, or was meant for there.
         accepted = {self._issuer, self._issuer + path, self._issuer + "/oauth/token"}

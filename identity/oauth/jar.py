@@ -12,7 +12,7 @@ import orjson
 
 from identity.oauth.errors import InvalidRequestObject
 from identity.oauth.parameters import Parameters
-from kit.clock import SECOND, Millis
+from kit.clock import HOUR, SECOND, Millis
 from kit.encoding import b64url_decode
 
 TYPE = "oauth-authz-req+jwt"
@@ -58,6 +58,20 @@ def check_claims(claims: dict[str, Any], *, client_id: str, issuer: str, now: Mi
             raise InvalidRequestObject(f"{name} of the request object is in the future")
     if "request" in claims or "request_uri" in claims:
         raise InvalidRequestObject("a request object holds neither request nor request_uri")  # section 4
+
+
+def check_lifetime(claims: dict[str, Any], now: Millis) -> None:
+    """What FAPI 2.0 Message Signing section 5.3.1 (items 2 to 4) asks beyond: `aud`, `nbf` and `exp` must be there,
+    and no object is good for more than an hour.
+    """
+    for name in ("aud", "nbf", "exp"):
+        if claims.get(name) is None:
+            raise InvalidRequestObject(f"{name} of the request object is required")
+    begins_at, ends_at = _moment(claims, "nbf", now), _moment(claims, "exp", now)
+    if begins_at < now - HOUR:
+        raise InvalidRequestObject("nbf of the request object is more than 60 minutes ago")
+    if ends_at > begins_at + HOUR:
+        raise InvalidRequestObject("exp of the request object is more than 60 minutes after nbf")
 
 
 def parameters_of(claims: dict[str, Any], client_id: str) -> Parameters:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from identity import client_secrets, clients, grants
+from identity import client_secrets, clients, fapi, grants
 from identity.client_metadata import from_wire, to_wire
 from identity.clients import Client, Clients
 from identity.crowd import Crowd
@@ -102,6 +102,8 @@ class ClientRegistration:
         document = await _document(call)
         self._check_update(document, client)
         kept = {name: getattr(before, name) for name in _NOT_ITS_OWN}
+        if fapi.stricter(before.profile, _asked_profile(document)) == before.profile:
+            kept["profile"] = before.profile  # a client may ask for more, not for less
         registration = await self._read(document, leave, kept=kept)
         changed, secret, fresh = await self._database.write(self._change, client_id, registration)
         return self._answer(200, changed, registration, fresh, secret)
@@ -232,6 +234,11 @@ def _both(session: Session, client_id: str) -> tuple[Client, Registration]:
 
 def _itself(client_id: str) -> Actor:
     return Actor(kind="service", id=client_id, client_id=client_id)
+
+
+def _asked_profile(document: Mapping[str, Any]) -> fapi.Profile:
+    asked = document.get("profile")
+    return asked if asked in fapi.PROFILES else "none"  # anything else is refused when the registration is read
 
 
 async def _document(call: Call) -> dict[str, Any]:

@@ -43,6 +43,8 @@ class RequestObjects:
         except BadToken as error:
             raise InvalidRequestObject("the request object does not verify", private=error.private) from error
         jar.check_claims(claims, client_id=client.id, issuer=self._issuer, now=self._clock.ms())
+        if client.fapi:
+            jar.check_lifetime(claims, self._clock.ms())
         return jar.parameters_of(claims, client.id)
 
     async def _fetch(self, uri: str, client: Client, source: str) -> str:

@@ -1,5 +1,6 @@
 """`sekisho admin`: first operator, members and clients, on a directory nobody serves; afterwards use the console."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -120,13 +121,22 @@ def create_client(
     scope: Annotated[str, typer.Option(help="Scopes it may ask for.")] = "openid profile offline_access",
     machine: Annotated[bool, typer.Option(help="Client credentials only: no resident is involved.")] = False,
     client_id: Annotated[str | None, typer.Option(help="Choose the id yourself.")] = None,
+    jwks: Annotated[Path | None, typer.Option(help="Its public keys (a JWK Set): instead of a secret.")] = None,
+    dpop: Annotated[bool, typer.Option(help="Its tokens are bound to a key of its own (RFC 9449).")] = False,
+    profile: Annotated[str, typer.Option(help="none, fapi2-security or fapi2-message-signing.")] = "none",
     data: Data = HERE,
     as_json: Json = False,
 ) -> None:
-    """Register a client with a secret (shown once). Keys instead of a secret: use the console or the API.
+    """Register a client with a secret (shown once), or with keys. For the rest of its metadata use the API.
 
     Example: sekisho admin create-client --name-ja 受付 --name-en Reception --redirect-uri https://clinic.example/callback
     """
+    import orjson
+
+    try:
+        keys = orjson.loads(jwks.read_bytes()) if jwks is not None else None
+    except (OSError, ValueError) as error:
+        fail(f"{jwks} can't be read as a JWK Set: {error}")
 
     async def work(building: Any) -> dict[str, Any]:
         from identity.clients import Clients
@@ -136,6 +146,8 @@ def create_client(
         registration = Registration(
             name_ja=name_ja, name_en=name_en, member_id=member, redirect_uris=redirect_uri or [], scope=scope,
             grant_types=["client_credentials"] if machine else ["authorization_code", "refresh_token"],
+            token_endpoint_auth_method="client_secret_basic" if keys is None else "private_key_jwt", jwks=keys,
+            dpop_bound_access_tokens=dpop, profile=_profile(profile),
         )  # fmt: skip
         clients = building.host.get(Clients)
         made, secret = await building.host.db.write(
@@ -144,7 +156,40 @@ def create_client(
         return {"client_id": made.id, "client_secret": secret}
 
     made = with_building(data, work)
-    show(made, as_json, f"client_id {made['client_id']}\nclient_secret {made['client_secret']} (shown once)")
+    line = "" if made["client_secret"] is None else f"\nclient_secret {made['client_secret']} (shown once)"
+    show(made, as_json, f"client_id {made['client_id']}{line}")
+
+
+@app.command("set-profile")
+def set_profile(
+    client_id: Annotated[str, typer.Argument(help="The client.")],
+    profile: Annotated[str, typer.Argument(help="none, fapi2-security or fapi2-message-signing.")],
+    data: Data = HERE,
+    as_json: Json = False,
+) -> None:
+    """Turn a FAPI 2.0 profile on or off for a client; refused if its registration can't keep it.
+
+    Example: sekisho admin set-profile cli_01k0000000000000000000000 fapi2-security
+    """
+
+    async def work(building: Any) -> dict[str, Any]:
+        from identity.clients import Clients
+        from kit.host import SYSTEM
+
+        change = building.host.get(Clients).set_profile
+        changed = await building.host.db.write(change, client_id, _profile(profile), actor=SYSTEM)
+        return {"client_id": changed.id, "profile": changed.profile}
+
+    changed = with_building(data, work)
+    show(changed, as_json, f"{changed['client_id']} keeps to {changed['profile']}")
+
+
+def _profile(name: str) -> Any:
+    from identity.fapi import PROFILES
+
+    if name not in PROFILES:
+        fail(f"there is no profile {name}; choose one of {', '.join(PROFILES)}")
+    return name
 
 
 @app.command("verify-audit")

@@ -178,6 +178,7 @@ class ClientPage:
     redirect_uris: tuple[str, ...]
     grant_types: tuple[str, ...]
     scopes: tuple[str, ...]
+    profile: str
     dpop: bool
     par: bool
     first_party: bool
@@ -470,6 +471,7 @@ def samples() -> list[Sample]:
         redirect_uris=("https://planner.transit.minatohama.example/callback", "http://localhost:9402/callback"),
         grant_types=("authorization_code", "refresh_token"),
         scopes=("openid", "profile", "offline_access", "bank:deposit"),
+        profile="fapi2-security",
         dpop=False,
         par=True,
         first_party=False,

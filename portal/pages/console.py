@@ -333,7 +333,7 @@ def router(host: Host) -> APIRouter:
 _FIELDS = {
     "name_ja": "name_ja", "name_en": "name_en", "member_id": "member", "redirect_uris": "redirect_uris",
     "token_endpoint_auth_method": "method", "jwks": "jwks", "scope": "scope", "grant_types": "method",
-    "sector_identifier": "redirect_uris",
+    "sector_identifier": "redirect_uris", "profile": "profile", "dpop_bound_access_tokens": "profile",
 }  # fmt: skip
 _WORDS = {
     "name_ja": N_("Between 1 and 120 characters."),
@@ -344,6 +344,7 @@ _WORDS = {
     ),
     "method": N_("This way does not fit the other choices: a public client can't have tokens of its own."),
     "jwks": N_("A JSON Web Key Set with public keys only, strong enough; needed for a client with its own key."),
+    "profile": N_("FAPI 2.0 asks for tokens bound to a key."),
     "scope": N_("Scope names are letters, digits and : . _ / -, separated by spaces."),
 }
 
@@ -384,6 +385,7 @@ def _registration(form: Form) -> Registration:
             "token_endpoint_auth_method": form.one("method"),
             "jwks": jwks,
             "scope": " ".join(form.one("scope").split()),
+            "profile": form.one("profile") or "none",
             "dpop_bound_access_tokens": form.has("dpop"),
             "require_pushed_authorization_requests": form.has("par"),
         }

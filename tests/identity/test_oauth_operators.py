@@ -130,3 +130,14 @@ async def test_what_has_expired_is_swept_and_the_live_stays(app: Any, client: An
         assert await db.read(count, table) == 0, table
     assert await db.read(count, "identity_issued") == 1  # the refresh token
     assert (await party.refresh(live["refresh_token"])).status_code == 200
+
+
+async def test_a_profile_is_turned_on_if_the_client_can_keep_it(desk: Any) -> None:
+    made = (await desk.post("/api/identity/clients", json=NEW_CLIENT)).json()["client"]
+    assert made["profile"] == "none"
+    path = f"/api/identity/clients/{made['id']}/profile"
+    refused = await desk.post(path, json={"profile": "fapi2-security"})
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/token_endpoint_auth_method")
+    assert (await desk.post(path, json={"profile": "strict"})).status_code == 422
+    assert (await desk.post(path, json={"profile": "none"})).json()["profile"] == "none"
+    assert (await desk.post("/api/identity/clients/cli_x/profile", json={"profile": "none"})).status_code == 404

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import typer
+from joserfc.jwk import ECKey
 
 from portal.__main__ import app
 
@@ -157,6 +158,16 @@ def test_staff_members_and_clients_are_created_and_the_audit_chain_holds(data: P
         "--redirect-uri", "https://clinic.example/callback", "--data", str(data), "--json",
     )  # fmt: skip
     assert json.loads(done.stdout)["client_secret"].startswith("sec_")
+    jwks = data.parent / "jwks.json"
+    jwks.write_text(json.dumps({"keys": [ECKey.generate_key("P-256").as_dict(private=False)]}), "utf-8")
+    done = sekisho(
+        "admin", "create-client", "--name-ja", "受付", "--name-en", "Desk", "--jwks", str(jwks), "--dpop",
+        "--profile", "fapi2-security", "--redirect-uri", "https://desk.example/cb", "--data", str(data), "--json",
+    )  # fmt: skip
+    made = json.loads(done.stdout)
+    assert made["client_secret"] is None
+    done = sekisho("admin", "set-profile", made["client_id"], "fapi2-message-signing", "--data", str(data))
+    assert "keeps to fapi2-message-signing" in done.stdout
     done = sekisho("admin", "verify-audit", "--data", str(data), "--json")
     assert json.loads(done.stdout)["held"]
 

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
+from joserfc.jwk import ECKey
 
 from consent.settings import ConsentSettings
 from identity import totp
@@ -332,6 +333,17 @@ async def post_api_identity_clients(w: World) -> Any:
 async def post_api_identity_clients_client_id_secret(w: World) -> Any:
     _member, client_id = await bus(w.app)
     return await (await w.staff()).api("POST", f"/api/identity/clients/{client_id}/secret")
+
+
+@case("POST /api/identity/clients/{client_id}/profile")
+async def post_api_identity_clients_client_id_profile(w: World) -> Any:
+    key = ECKey.generate_key("P-256").as_dict(private=False)
+    party = await join(
+        w.app, w.http, token_endpoint_auth_method="private_key_jwt", jwks={"keys": [key]},
+        dpop_bound_access_tokens=True,
+    )  # fmt: skip
+    path = f"/api/identity/clients/{party.client.id}/profile"
+    return await (await w.staff()).api("POST", path, {"profile": "fapi2-security"})
 
 
 @case("POST /api/identity/clients/{client_id}/{step}")

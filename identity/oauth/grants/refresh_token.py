@@ -1,4 +1,4 @@
-"""The refresh token grant, with rotation.
+"""The refresh token grant, with rotation; without it for clients of a FAPI 2.0 profile.
 
 RFC 6749 section 6, RFC 9700 section 4.14.2: each use yields a new refresh token and spends the old one; a spent one
 that comes back ends the family, for either the thief or the client holds it. RFC 9449 section 5: a bound family stays
@@ -92,9 +92,14 @@ class RefreshToken:
         if not set(asked) <= set(authorized.scopes):
             raise InvalidScope("scope asks for more than was granted")  # section 6
         audience = read_audience(form.get("resource"), authorized.resources, self._tokens.issuer)
-        generation += 1
         idle = self._settings.refresh_idle_seconds
-        token, digest = self._tokens.new_refresh(presented.family_id, generation)
+        if client.fapi:
+            # Security Profile section 5.3.2.1 item 9: a thief can't use it without the client's key, and an answer
+            # lost on its way would end the grant.
+            token, digest = form["refresh_token"], presented.digest
+        else:
+            generation += 1
+            token, digest = self._tokens.new_refresh(presented.family_id, generation)
         rotated = _ROTATE.run(
             connection, new=digest, generation=generation, id=presented.family_id, old=presented.digest,
             expires_at=min(now + idle * SECOND, ends_at),
@@ -106,10 +111,11 @@ class RefreshToken:
             connection, jti, "access", client_id=client.id, grant_id=grant_id, now=now,
             seconds=self._settings.access_token_seconds,
         )  # fmt: skip
-        note_issued(
-            connection, f"{presented.family_id}.{generation}", "refresh", client_id=client.id,
-            grant_id=grant_id, now=now, seconds=idle,
-        )  # fmt: skip
+        if not client.fapi:
+            note_issued(
+                connection, f"{presented.family_id}.{generation}", "refresh", client_id=client.id,
+                grant_id=grant_id, now=now, seconds=idle,
+            )  # fmt: skip
         scopes = asked or authorized.scopes
         return Exchanged(jti, account_id, grant_id, authorized, scopes, audience, token)
 
