@@ -18,7 +18,7 @@ from typing import Any, Literal, cast
 
 import orjson
 
-from consent import store
+from consent import store, streams
 from consent.durations import parse_duration
 from consent.errors import AgreementState, BadAgreement, UnknownAgreement
 from consent.ledger import digest, public_entry
@@ -236,6 +236,7 @@ def withdraw(session: Session, agreement_id: str, *, actor: Actor, now: Millis) 
     session.flush()
     last = store.revision_by_number(session, agreement_id, agreement.latest)
     _announce(session, "agreement-withdrawn", last, now)
+    streams.tell(session, "agreement-withdrawn", agreement_id, member_id=agreement.member_id, now=now)
     audit.record(session, "consent.agreement.withdrawn", actor=actor, object=("agreement", agreement_id))
     tx_of(session).touch(TOPIC)
     return _view(agreement)

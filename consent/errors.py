@@ -43,3 +43,15 @@ class ReceiptNotReady(Conflict):
     """The ledger has not laid the entry yet; it will within a second."""
 
     slug, title = "receipt-not-ready", "The receipt will be ready in a moment"
+
+
+class UnknownStream(NotFound):
+    """The calling service follows no changes."""
+
+    slug, title = "unknown-stream", "There is no stream"
+
+
+class StreamIsPushed(Conflict):
+    """The stream's changes are pushed; they are not to be polled, too."""
+
+    slug, title = "stream-is-pushed", "This stream is pushed"

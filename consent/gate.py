@@ -6,6 +6,7 @@ or members have moved; the counters are compared on every single use, and if the
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
@@ -46,6 +47,17 @@ def judge(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """May this recipient use these categories under this consent?"""
+
+    consent_id: str
+    recipient: str
+    categories: tuple[str, ...]
+    purpose: str | None = None
+    account_id: str | None = None
+
+
 class Decisions:
     """Decisions for those who only ask (services before they act, other holders of data)."""
 
@@ -66,31 +78,45 @@ class Decisions:
         account_id: str | None = None,
     ) -> Permit | Refusal:
         """Decide on a consent as of now. The answer is good for this moment only."""
+        (outcome,) = await self.ask_all([Question(consent_id, recipient, tuple(categories), purpose, account_id)])
+        return outcome
+
+    async def ask_all(self, questions: Sequence[Question]) -> list[Permit | Refusal]:
+        """Decide on many as of one moment: all answers rest on the same count of changes."""
         count = (await self._database.counter(TOPIC), await self._database.counter(_MEMBERS_TOPIC))
         if count != self._count:
             self._kept.clear()
             self._count = count
-        facts = self._kept.get(consent_id)
-        if facts is None:
-            found = await self._database.peek(_look, consent_id)
-            if found is not None and self._count == count:
-                if len(self._kept) >= self._size:
-                    self._kept.pop(next(iter(self._kept)))
-                self._kept[consent_id] = found
-            facts = found
-        return decide(
-            facts,
-            recipient=recipient,
-            categories=categories,
-            now=self._clock.ms(),
-            purpose=purpose,
-            account_id=account_id,
-        )
+        known = {each.consent_id: self._kept.get(each.consent_id) for each in questions}
+        unknown = [consent_id for consent_id, facts in known.items() if facts is None]
+        if unknown:
+            found = await self._database.peek(_look, unknown)
+            known.update(found)
+            if self._count == count:
+                for consent_id, facts in found.items():
+                    if len(self._kept) >= self._size:
+                        self._kept.pop(next(iter(self._kept)))
+                    self._kept[consent_id] = facts
+        now = self._clock.ms()
+        return [
+            decide(
+                known[each.consent_id],
+                recipient=each.recipient,
+                categories=each.categories,
+                now=now,
+                purpose=each.purpose,
+                account_id=each.account_id,
+            )
+            for each in questions
+        ]
 
 
-def _look(connection: Connection, consent_id: str) -> Facts | None:
-    found = _facts(connection, "id", write=False, id=consent_id)
-    return found[0] if found else None
+def _look(connection: Connection, consent_ids: Sequence[str]) -> dict[str, Facts]:
+    return {
+        facts.consent_id: facts
+        for consent_id in consent_ids
+        for facts in _facts(connection, "id", write=False, id=consent_id)
+    }
 
 
 def _facts(connection: Connection, by: str, *, write: bool, **values: str) -> list[Facts]:

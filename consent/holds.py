@@ -4,9 +4,11 @@ A hold changes no consent: every decision refuses with `sharing_held` while it i
 process. It concerns no person, so it is a public ledger entry.
 """
 
+from typing import Literal
+
 from sqlmodel import Session, col, select, update
 
-from consent import store
+from consent import store, streams
 from consent.agreements import TOPIC
 from consent.ledger import public_entry
 from consent.models import Agreement, Hold, Record
@@ -48,7 +50,9 @@ def standing_accounts(session: Session, member_id: str) -> tuple[str, ...]:
     return tuple(session.exec(query))
 
 
-def _changed(session: Session, what: str, member_id: str, actor: Actor, now: Millis, reason: str) -> None:
+def _changed(
+    session: Session, what: Literal["held", "released"], member_id: str, actor: Actor, now: Millis, reason: str
+) -> None:
     session.flush()
     # Decisions lock the agreement they rest on; moving it too makes them and this change take turns (PostgreSQL).
     touched = update(Agreement).where(col(Agreement.member_id) == member_id).values(changed_at=Agreement.changed_at)
@@ -56,5 +60,8 @@ def _changed(session: Session, what: str, member_id: str, actor: Actor, now: Mil
     append(session, public_entry({"type": f"sharing-{what}", "member": member_id, "time": iso(now)}))
     audit.record(
         session, f"consent.sharing.{what}", actor=actor, object=("member", member_id), detail={"reason": reason}
+    )
+    streams.tell(
+        session, "sharing-held" if what == "held" else "sharing-released", member_id, member_id=member_id, now=now
     )
     tx_of(session).touch(TOPIC)

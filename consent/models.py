@@ -95,3 +95,33 @@ class Dummy(SQLModel, table=True):
 
     leaf_id: str = Field(primary_key=True, max_length=64)
     at: int = Field(sa_type=BigInteger)
+
+
+class Stream(SQLModel, table=True):
+    """A service follows the changes of consents: how it gets them, and whose."""
+
+    __tablename__ = "consent_stream"
+
+    client_id: str = Field(primary_key=True, max_length=40)
+    member_id: str = Field(index=True, max_length=40)
+    everyone: bool = Field(description="Changes of all recipients' consents, not only of those for its own member")
+    endpoint: str | None = Field(default=None, sa_type=Text, description="Pushed there; without one the service polls")
+    authorization: bytes | None = Field(
+        default=None, sa_column=Column(LargeBinary), description="Header for the pushes, sealed"
+    )
+    opened_at: int = Field(sa_type=BigInteger)
+    tries: int = Field(default=0, description="Pushes that failed since the last one that was taken")
+    next_at: int = Field(sa_type=BigInteger, description="Not pushed before")
+
+
+class Delivery(SQLModel, table=True):
+    """A change on its way to a service. Gone when the service has taken it."""
+
+    __tablename__ = "consent_delivery"
+    __table_args__ = (Index("ix_consent_delivery_client_created", "client_id", "created_at", "id"),)
+
+    id: str = Field(primary_key=True, max_length=40, description="The `jti` of the security event token")
+    client_id: str = Field(max_length=40, description="Empty: not yet spread to the streams it concerns")
+    member_id: str = Field(max_length=40, description="The recipient it is about")
+    claims: str = Field(sa_type=Text, description="What the token says, canonical JSON")
+    created_at: int = Field(sa_type=BigInteger)

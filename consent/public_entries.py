@@ -14,7 +14,9 @@ from typing import Any, Final
 import orjson
 from sqlalchemy import Connection, select
 
+from consent import streams
 from consent.ledger import public_entry
+from consent.security_events import Kind
 from kit import audit
 from kit.audit import audit_table, read_head
 from kit.clock import Millis, iso
@@ -69,8 +71,24 @@ def _echo(document: Callable[[Row], dict[str, Any]]) -> Callable[[Tx, Row], obje
     return lay
 
 
+_TOLD: Final[Mapping[str, Kind]] = {
+    "identity.member.suspended": "member-suspended",
+    "identity.member.resumed": "member-resumed",
+}
+
+
+def _follow(action: str, lay: Callable[[Tx, Row], object]) -> Callable[[Tx, Row], object]:
+    """And word of it to the services that keep decisions (`consent.streams`)."""
+
+    def both(tx: Tx, row: Row) -> None:
+        lay(tx, row)
+        streams.tell_later(tx, _TOLD[action], row["object_id"], member_id=row["object_id"], now=row["at"])
+
+    return both if action in _TOLD else lay
+
+
 ECHOES: Final[Mapping[str, Callable[[Tx, Row], object]]] = {
-    action: _echo(document) for action, document in DOCUMENTS.items()
+    action: _follow(action, _echo(document)) for action, document in DOCUMENTS.items()
 }
 
 

@@ -16,7 +16,7 @@ from typing import Any, Literal, cast
 import orjson
 from sqlalchemy.exc import IntegrityError
 
-from consent import agreements, store
+from consent import agreements, store, streams
 from consent.agreements import TOPIC, Revision
 from consent.errors import AgreementState, BadConsent, ConsentState, UnknownConsent
 from consent.ledger import commit, digest
@@ -298,7 +298,7 @@ def _append(
     lang: str | None = None,
     reason: str = "",
 ) -> ConsentRef:
-    """The five parts of a change."""
+    """The five parts of a change, and word of it to who follows."""
     try:
         row.state = after(cast(State, row.state) if row.events else None, kind)
     except BadHistory as bad:
@@ -364,6 +364,19 @@ def _append(
             **({"reason": reason} if reason else {}),
         },
     )
+    if kind != "refused":  # nobody can know of a consent that never stood
+        streams.tell(
+            session,
+            "consent-changed" if row.state == STANDING else "consent-ended",
+            row.id,
+            member_id=row.member_id,
+            now=at,
+            consent=row.id,
+            agreement=row.agreement_id,
+            state=row.state,
+            change=kind,
+            seq=row.events - 1,
+        )
     tx_of(session).touch(TOPIC)
     return ConsentRef(row.id, event_id, leaf)
 

@@ -3,7 +3,7 @@
 from urllib.parse import urlsplit
 
 from consent import dummies, errors, public_entries, records
-from consent.decision_routes import DECISION_OPERATION, decision_handler
+from consent.decision_routes import DECISION_OPERATION, DECISIONS_OPERATION, decision_handler, decisions_handler
 from consent.details import TYPE, DataUseChecker
 from consent.gate import Decisions
 from consent.ledger_routes import (
@@ -19,9 +19,12 @@ from consent.ledger_routes import (
     tile_handler,
     vkey_handler,
 )
+from consent.operations import DELETE_OPERATION, POLL_OPERATION, PUT_OPERATION, SHOW_OPERATION
+from consent.push import Push
 from consent.receipts import Receipts
 from consent.routes import operator_router, public_router, resident_router, service_router
 from consent.settings import ConsentSettings
+from consent.stream_routes import StreamEndpoints
 from consent.witness import (
     ADD_CHECKPOINT_OPERATION,
     WITNESS_OPERATION,
@@ -46,6 +49,8 @@ from kit.tlog.policy import parse_policy
 
 SEQUENCE_EVERY = 0.25  # PostgreSQL: a leaf is in a signed tree well within a second
 SWEEP_CHUNK = 50
+PUSH_EVERY = 1
+CLOSE_EVERY = 600
 
 
 def log_origin(issuer: str, settings: ConsentSettings) -> str:
@@ -94,6 +99,9 @@ def include(host: Host) -> None:
     _witness(host)
     decide = decision_handler(host.get(Bearer), decisions)
     host.front("POST", "/api/consent/decision", "service", decide, DECISION_OPERATION)
+    decide_all = decisions_handler(host.get(Bearer), decisions, clock)
+    host.front("POST", "/consent/decisions", "service", decide_all, DECISIONS_OPERATION)
+    _streams(host)
 
     host.routes("public", public_router())
     host.routes("resident", resident_router(database, sealer, receipts, clock))
@@ -120,7 +128,25 @@ def include(host: Host) -> None:
         errors.ConsentState,
         errors.BadConsent,
         errors.ReceiptNotReady,
+        errors.UnknownStream,
+        errors.StreamIsPushed,
     )
+
+
+def _streams(host: Host) -> None:
+    """Services that follow what changes."""
+    database, clients, sealer, ring = host.db, host.get(Clients), host.get(Sealer), host.get(KeyRing)
+    push = Push(host.issuer, database, host.clock, clients, sealer, ring, host.get(Fetcher))
+    host.provide(Push, push)
+    endpoints = StreamEndpoints(
+        host.issuer, database, host.clock, host.get(Bearer), clients, sealer, ring, host.get(Fetcher), push
+    )
+    host.front("GET", "/consent/stream", "service", endpoints.show, SHOW_OPERATION)
+    host.front("PUT", "/consent/stream", "service", endpoints.put, PUT_OPERATION)
+    host.front("DELETE", "/consent/stream", "service", endpoints.delete, DELETE_OPERATION)
+    host.front("POST", "/consent/stream/poll", "service", endpoints.poll, POLL_OPERATION)
+    host.job("consent.streams.push", PUSH_EVERY, push.deliver)
+    host.job("consent.streams.close", CLOSE_EVERY, push.close_dead)
 
 
 def _anchors(host: Host) -> None:

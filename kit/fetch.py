@@ -182,6 +182,10 @@ class Fetcher:
         allow = (*self._settings.allow, *hosts)
         return Fetcher(self._settings.model_copy(update={"allow": allow, "seconds": seconds}))
 
+    def check(self, url: str) -> None:
+        """Whether an address could be fetched, as far as its text can tell; raises FetchRefused. Asks nobody."""
+        judge(url, self._allow)
+
     async def get(self, url: str, *, limit: int = LIMIT, accept: str = "application/json") -> Fetched:
         """GET an address; raises FetchRefused. The answer may have any status: the caller judges it."""
         return await self._fetch("GET", url, {"accept": accept}, b"", limit)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
+import httpx2
 from pydantic import SecretStr
 from sqlalchemy import Connection, text
 
@@ -22,6 +23,8 @@ from consent.settings import ConsentSettings
 from identity import members
 from identity import wiring as identity_wiring
 from identity.accounts import Profile, create_account
+from identity.clients import Clients
+from identity.registration import Registration
 from identity.settings import IdentitySettings
 from keys import wiring as keys_wiring
 from keys.envelope import Sealer
@@ -33,7 +36,7 @@ from keys.settings import KeysSettings
 from kit.audit import AuditEntry, AuditTrail, entries, seal_pending
 from kit.clock import FrozenClock
 from kit.db import Database, Session
-from kit.fetch import Fetcher
+from kit.fetch import Fetcher, OutgoingSettings
 from kit.front import FrontTable
 from kit.host import ANONYMOUS, Actor, Host
 from kit.tlog import reading
@@ -255,7 +258,7 @@ async def open_bureau(
         consent=ConsentSettings(ledger_add_for_tests=load_tests, **consent),
     )
     host = Host(db, clock, settings, ISSUER)
-    host.provide(Fetcher, Fetcher())
+    host.provide(Fetcher, Fetcher(OutgoingSettings(allow=("127.0.0.1",))))
     trail = AuditTrail(db, clock)
     parts = (("keys", keys_wiring.include), ("identity", identity_wiring.include), ("consent", consent_wiring.include))
     for package, include in parts:
@@ -273,4 +276,36 @@ async def open_bureau(
         await stop()
 
 
-__all__ = ["Bureau", "Tile", "leaves", "open_bureau", "person", "proposal"]
+@dataclass(frozen=True)
+class Service:
+    """A registered client with a token of its own."""
+
+    client_id: str
+    headers: dict[str, str]
+    secret: str
+
+
+async def service(
+    bureau: Bureau, web: httpx2.AsyncClient, *, member: str | None, scope: str = "", **registration: Any
+) -> Service:
+    """A member's service and its access token, by client credentials."""
+    asked = Registration(
+        name_ja="バスの時刻",
+        name_en="Bus times",
+        member_id=member,
+        grant_types=["client_credentials"],
+        scope=scope,
+        **registration,
+    )
+    made, secret = await bureau.db.write(bureau.host.get(Clients).create, asked, actor=STAFF)
+    answer = await web.post("/oauth/token", data={"grant_type": "client_credentials"}, auth=(made.id, secret or ""))
+    assert answer.status_code == 200, answer.text
+    return Service(made.id, {"authorization": f"Bearer {answer.json()['access_token']}"}, secret or "")
+
+
+async def token(bureau: Bureau, web: httpx2.AsyncClient, *, member: str | None, scope: str = "") -> dict[str, str]:
+    """The headers of a service."""
+    return (await service(bureau, web, member=member, scope=scope)).headers
+
+
+__all__ = ["Bureau", "Service", "Tile", "leaves", "open_bureau", "person", "proposal", "service", "token"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
@@ -11,38 +10,13 @@ import pytest
 from consent import records
 from consent.trust import Trust
 from consent.verify import verify_receipt
-from identity.clients import Clients
-from identity.registration import Registration
 from keys.notes import NoteVerifier
 from kit.clock import FrozenClock
 from kit.db import Database
 from kit.tlog.client import audit
-from tests.consent.bureau import STAFF, Bureau, open_bureau, person
+from tests.consent.bureau import Bureau, open_bureau, person, token
 
 sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
-
-@pytest.fixture
-async def web(bureau: Bureau) -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(
-        transport=httpx2.ASGITransport(app=bureau.front), base_url="http://localhost:8080"
-    ) as made:
-        yield made
-
-
-async def token(bureau: Bureau, web: httpx2.AsyncClient, *, member: str | None, scope: str = "") -> dict[str, str]:
-    """A service's own access token, by client credentials."""
-    registration = Registration(
-        name_ja="バスの時刻",
-        name_en="Bus times",
-        member_id=member,
-        grant_types=["client_credentials"],
-        scope=scope,
-    )
-    made, secret = await bureau.db.write(bureau.host.get(Clients).create, registration, actor=STAFF)
-    answer = await web.post("/oauth/token", data={"grant_type": "client_credentials"}, auth=(made.id, secret or ""))
-    assert answer.status_code == 200, answer.text
-    return {"authorization": f"Bearer {answer.json()['access_token']}"}
 
 
 async def test_strangers_can_check_the_whole_log_over_http(bureau: Bureau, web: httpx2.AsyncClient) -> None:

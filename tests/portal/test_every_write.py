@@ -57,6 +57,7 @@ BOOKKEEPING = {
     "kit_counter": "change counters of caches",
     "kit_lease": "which process runs a job",
     "cert_cursor": "how far the desk has read the audit trail",
+    "consent_delivery": "word of a change on its way to a service; the change itself is audited",
     "identity_throttle": "how many tries a door has seen of late; a failed try is audited as such",
     "identity_once": "names of proofs and assertions that may not come again; forgotten when they would expire anyway",
     "identity_attempt": "a sign-in or sign-up half way; lets nobody in, and its end is audited",
@@ -78,11 +79,12 @@ ISSUING = {COMPACT, "identity_code", "identity_refresh"}
 # Questions by POST, because what is asked about must not stand in an address: they change nothing.
 READS = {
     "POST /oauth/authorize", "POST /oauth/end-session",  # lead to a GET of their own
-    "POST /oauth/introspect", "POST /oauth/userinfo", "POST /api/consent/decision",
+    "POST /oauth/introspect", "POST /oauth/userinfo", "POST /api/consent/decision", "POST /consent/decisions",
     "POST /api/cert/incidents/{incident_id}/containment/preview",
 }  # fmt: skip
 # Operations after which only bookkeeping has changed: they open a door half way.
 HALF_WAY = {
+    "POST /consent/stream/poll",
     "POST /oauth/par", "POST /oauth/device_authorization", "POST /sign-in/passkey/begin", "POST /sign-up",
     "POST /sign-up/passkey/begin", "POST /safety/passkeys/begin", "POST /device",
 }  # fmt: skip
@@ -258,6 +260,45 @@ async def post_api_consent_decision(w: World) -> Any:
     home = await w.home()
     body = {"consent": await home.give(), "categories": ["health_checkup"]}
     return await w.http.post("/api/consent/decision", json=body, headers=own_token(w, home.party))
+
+
+@case("POST /consent/decisions")
+async def post_consent_decisions(w: World) -> Any:
+    home = await w.home()
+    body = {"decisions": [{"consent": await home.give(), "categories": ["health_checkup"]}]}
+    return await w.http.post("/consent/decisions", json=body, headers=own_token(w, home.party))
+
+
+async def follow(w: World, party: Party) -> Any:
+    body = {"delivery": {"method": "urn:ietf:rfc:8936"}}
+    return await w.http.put("/consent/stream", json=body, headers=own_token(w, party))
+
+
+@case("PUT /consent/stream")
+async def put_consent_stream(w: World) -> Any:
+    return await follow(w, await w.party())
+
+
+@case("DELETE /consent/stream")
+async def delete_consent_stream(w: World) -> Any:
+    party = await w.party()
+    await follow(w, party)
+    return await w.http.delete("/consent/stream", headers=own_token(w, party))
+
+
+@case("POST /consent/stream/poll")
+async def post_consent_stream_poll(w: World) -> Any:
+    """What it acknowledges is on its way no more."""
+    home = await w.home()
+    await follow(w, home.party)
+    await home.give()
+    headers, found = own_token(w, home.party), {}
+    for acks in ([], ["set_" + "0" * 26]):
+        body = {"returnImmediately": True, "ack": [*acks, *found]}
+        answer = await w.http.post("/consent/stream/poll", json=body, headers=headers)
+        found = answer.json()["sets"]
+    assert not found
+    return answer
 
 
 @case("POST /api/bank/records")
