@@ -62,6 +62,7 @@ class Access:
     jkt: str | None
     x5t: str | None
     expires_at: Millis
+    fapi: bool = False
 
     def require(self, scope: str) -> None:
         """Raise TokenTooNarrow unless the token has the scope (RFC 6750 section 3.1)."""
@@ -143,6 +144,7 @@ class AccessTokens:
             jkt=claims.get("cnf", {}).get("jkt"),
             x5t=claims.get("cnf", {}).get("x5t#S256"),
             expires_at=claims["exp"] * SECOND,
+            fapi=client.fapi,
         )
 
 
@@ -200,9 +202,10 @@ class Bearer:
                 path=call.scope["path"],
                 now=self._clock.ms(),
                 access_token=token,
+                nonce_required=self._dpop.wants_nonce(fapi=access.fapi),
             )
         except OAuthError as error:
-            raise _bad_proof(error.description) from error
+            raise _bad_proof(error.description, code=error.code) from error
         if proved is None:
             raise _bad_proof("The DPoP header is missing.")
         if not same(proved.jkt, access.jkt):
@@ -257,7 +260,6 @@ def _refused(scheme: str, detail: str) -> TokenRefused:
     return TokenRefused(detail, headers={"WWW-Authenticate": f'{scheme} error="invalid_token"{more}'})
 
 
-def _bad_proof(detail: str) -> ProofRefused:
-    return ProofRefused(
-        detail, headers={"WWW-Authenticate": f'DPoP error="invalid_dpop_proof", algs="{" ".join(ALGS)}"'}
-    )
+def _bad_proof(detail: str, *, code: str = "invalid_dpop_proof") -> ProofRefused:
+    """RFC 9449 section 7.1, and section 9 where the nonce is missing or old."""
+    return ProofRefused(detail, headers={"WWW-Authenticate": f'DPoP error="{code}", algs="{" ".join(ALGS)}"'})

@@ -216,7 +216,9 @@ class Clients:
         before = registration_of(session, client_id)
         if before.authorization_signed_response_alg == "RS256":
             changes["authorization_signed_response_alg"] = None  # the default of old, chosen by nobody
-        return self.replace(session, client_id, before.model_copy(update=changes), actor=actor)
+        changed = self.replace(session, client_id, before.model_copy(update=changes), actor=actor)
+        tx_of(session).touch("tokens")  # verdicts on its tokens remember the profile
+        return changed
 
     def rotate_secret(
         self, session: Session, client_id: str, *, actor: Actor, overlap_seconds: int = 0, expires: bool = False

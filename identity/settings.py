@@ -20,8 +20,8 @@ class IdentitySettings(BaseModel):
     refresh_idle_seconds: int = Field(30 * 86_400, ge=60, description="An unused refresh token dies after this")
     refresh_seconds: int = Field(180 * 86_400, ge=60, description="A refresh token family dies after this, used or not")
     dpop_proof_seconds: int = Field(300, ge=5, le=600, description="How old a DPoP proof may be")
-    dpop_nonce: Literal["off", "required"] = Field(
-        "off", description="Whether DPoP proofs at the token and pushed-request endpoints must carry our nonce"
+    dpop_nonce: Literal["off", "fapi", "required"] = Field(
+        "off", description="Whose DPoP proofs must carry our nonce: nobody's, FAPI 2.0 clients', everybody's"
     )
     mtls_url: str | None = Field(
         None, description="Origin where clients with certificates call, published as `mtls_endpoint_aliases` (RFC 8705)"

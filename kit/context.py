@@ -14,11 +14,12 @@ class RequestContext:
     A request gets its id when somebody first asks for it: most hot ones never need one.
     """
 
-    __slots__ = ("_id", "source")
+    __slots__ = ("_id", "headers", "source")
 
     def __init__(self, request_id: str | None, source: str) -> None:
         self._id = request_id
         self.source = source
+        self.headers: tuple[tuple[bytes, bytes], ...] = ()  # what the answer carries, whatever it will be
 
     @property
     def request_id(self) -> str:
@@ -30,3 +31,10 @@ class RequestContext:
 
 NOBODY = RequestContext(request_id="", source="")
 request: ContextVar[RequestContext] = ContextVar("sekisho_request", default=NOBODY)
+
+
+def answer_with(name: bytes, value: bytes) -> None:
+    """Let the answer to the request in hand carry a header, be it good or bad; outside a request nothing happens."""
+    about = request.get()
+    if about is not NOBODY:
+        about.headers = (*(header for header in about.headers if header[0] != name), (name, value))

@@ -257,6 +257,12 @@ class FrontTable:
     async def reply(self, methods: Methods, call: Call) -> Reply:
         """What is answered; every error has become its wire shape."""
         about = context.RequestContext(None, call.source)
+        reply = await self._asked(methods, call, about)
+        if about.headers:
+            return Reply(reply.status, reply.body, [*reply.headers, *about.headers])
+        return reply
+
+    async def _asked(self, methods: Methods, call: Call, about: context.RequestContext) -> Reply:
         token = context.request.set(about)
         try:
             handler = methods.get(call.scope["method"])

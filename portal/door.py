@@ -44,13 +44,14 @@ class Door:
         if not scope["query_string"].isascii():
             scope = {**scope, "query_string": ascii_query(scope["query_string"])}
         request_id = new_id("req")
-        token = context.request.set(context.RequestContext(request_id, str(client[0]) if client else ""))
+        about = context.RequestContext(request_id, str(client[0]) if client else "")
+        token = context.request.set(about)
         whole = False
 
         async def with_headers(message: Message) -> None:
             nonlocal whole
             if message["type"] == "http.response.start":
-                headers = list(message.get("headers", []))
+                headers = [*message.get("headers", []), *about.headers]
                 present = {name.lower() for name, _ in headers}
                 for name, value in self._headers:
                     if name not in present:

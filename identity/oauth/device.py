@@ -89,7 +89,7 @@ class DeviceAuthorization:
             raise UnauthorizedClient("this client may not use the device authorization grant")
         self._pay(call)  # devices are public clients as a rule: anybody may call itself one
         request = self._read(form, client)
-        proved = await self._dpop.prove(call, self._database, self._clock.ms())
+        proved = await self._dpop.prove(call, self._database, self._clock.ms(), client)
         if proved is not None:
             request = bound(request, proved.jkt)
         details = self._types.read(form.get("authorization_details"))

@@ -2,7 +2,7 @@
 
 RFC 9449: section 4.3 (checking), 5 (token endpoint), 7 (resources), 8 and 9 (nonces), 10 (binding the code). Signature
 and shape are `keys.jose.parse_dpop`'s; here are the claims. The nonce is a keyed hash of the time slice, so that no
-state is kept and every process agrees.
+state is kept and every process agrees; that of the slice before is still taken.
 """
 
 import hashlib
@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from identity import once
+from identity.clients import Client
 from identity.oauth.errors import InvalidDpopProof, UseDpopNonce
 from identity.settings import IdentitySettings
 from keys.errors import BadToken
 from keys.hashing import TokenHasher, same
 from keys.jose import parse_dpop
+from kit import context
 from kit.clock import MINUTE, SECOND, Millis
 from kit.db import Database
 from kit.encoding import b64url
@@ -73,6 +75,8 @@ class Dpop:
         if named != _normal(self._issuer + path) and (self._alias is None or named != _normal(self._alias + path)):
             raise InvalidDpopProof("htu does not match the address of this request")
         if nonce_required:  # step 10
+            # Section 8.2: good or bad, the answer carries the newest, so that a client seldom has to ask twice.
+            context.answer_with(b"dpop-nonce", self.nonce(now).encode())
             self._check_nonce(claims.get("nonce"), now)
         issued_at = int(claims["iat"] * 1000)  # step 11
         oldest = self._settings.dpop_proof_seconds * SECOND
@@ -85,14 +89,19 @@ class Dpop:
         key = once.digest("dpop", proof.jkt, claims["jti"])
         return Proved(proof.jkt, key, issued_at + oldest + SKEW)
 
-    async def prove(self, call: Call, database: Database, now: Millis) -> Proved | None:
-        """For the token and pushed-request endpoints: read the proof and spend it; None if there is none."""
-        required = self._settings.dpop_nonce == "required"
+    async def prove(self, call: Call, database: Database, now: Millis, client: Client) -> Proved | None:
+        """For the endpoints that clients call: read the proof and spend it; None if there is none."""
+        required = self.wants_nonce(fapi=client.fapi)
         proofs = [value for name, value in call.scope["headers"] if name == b"dpop"]
         proved = self.read(proofs, method=call.method, path=call.path, now=now, nonce_required=required)
         if proved is not None and not await database.write_core(once.claim, proved.once, proved.expires_at):
             raise InvalidDpopProof("the DPoP proof was used already")
         return proved
+
+    def wants_nonce(self, *, fapi: bool) -> bool:
+        """Whether proofs of such a client must carry our nonce (sections 8 and 9)."""
+        wanted = self._settings.dpop_nonce
+        return wanted == "required" or (wanted == "fapi" and fapi)
 
     def nonce(self, now: Millis) -> str:
         """The nonce of this moment (section 8)."""
@@ -101,9 +110,7 @@ class Dpop:
     def _check_nonce(self, nonce: object, now: Millis) -> None:
         good = (self.nonce(now), self.nonce(now - NONCE_SLICE))
         if not isinstance(nonce, str) or not any(same(nonce.encode(), one.encode()) for one in good):
-            raise UseDpopNonce(
-                "use the nonce of the DPoP-Nonce header", headers=((b"dpop-nonce", self.nonce(now).encode()),)
-            )
+            raise UseDpopNonce("use the nonce of the DPoP-Nonce header")
 
 
 def _normal(uri: str) -> str:

@@ -87,7 +87,7 @@ class PushedRequests:
         elif client.require_signed_request:
             raise InvalidRequest("this client must send its requests signed")  # RFC 9101 section 10.5
         request = check_request(form, client, check_redirect_uri(form, client))
-        request = await self._bind(call, self._hints.read(form, request))
+        request = await self._bind(call, client, self._hints.read(form, request))
         details = self._types.read(form.get("authorization_details"))
         if details:
             request = narrowed(request, await self._database.read(self._types.check, client, details))
@@ -108,9 +108,9 @@ class PushedRequests:
             raise InvalidRequestUri("request_uri has expired")
         return digest, opened(unpack(found[1]), self._sealer, digest.hex())
 
-    async def _bind(self, call: Call, request: AuthorizationRequest) -> AuthorizationRequest:
+    async def _bind(self, call: Call, client: Client, request: AuthorizationRequest) -> AuthorizationRequest:
         """RFC 9449 section 10.1: a proof sent here binds the code as `dpop_jkt` does."""
-        proved = await self._dpop.prove(call, self._database, self._clock.ms())
+        proved = await self._dpop.prove(call, self._database, self._clock.ms(), client)
         if proved is None:
             return request
         if request.dpop_jkt is not None and request.dpop_jkt != proved.jkt:

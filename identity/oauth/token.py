@@ -64,7 +64,7 @@ class TokenEndpoint:
     async def _holder(self, call: Call, client: Client) -> Holder:
         jkt = None
         if b"dpop" in call.headers:
-            proved = await self._dpop.prove(call, self._database, self._clock.ms())
+            proved = await self._dpop.prove(call, self._database, self._clock.ms(), client)
             jkt = proved.jkt if proved is not None else None
         certificate = certificate_of(call.scope) if client.certificate_bound else None
         return Holder(jkt, certificate.x5t if certificate is not None else None)

@@ -179,25 +179,3 @@ async def test_a_public_clients_refresh_token_is_bound_to_the_key(app: Any, clie
     again = await party.refresh(body["refresh_token"], headers=token_proof(party, key))
     assert again.status_code == 200
     assert again.json()["token_type"] == "DPoP"
-
-
-async def test_a_server_that_wants_nonces_gives_one_and_takes_it(settings: Any, clock: Any) -> None:
-    """Section 8."""
-    import httpx2
-
-    from portal.app import create_app
-
-    strict = settings.model_copy(update={"identity": IdentitySettings(dpop_nonce="required")})
-    async with create_app(strict, clock=clock).running(jobs=False) as building:
-        transport = httpx2.ASGITransport(app=building)
-        async with httpx2.AsyncClient(transport=transport, base_url=building.settings.issuer) as http:
-            party = await join(building, http, grant_types=["client_credentials"], redirect_uris=[], scope="read")
-            key = Prover()
-            first = await party.token(headers=token_proof(party, key), grant_type="client_credentials")
-            assert first.json()["error"] == "use_dpop_nonce"
-            nonce = first.headers["dpop-nonce"]
-            second = await party.token(headers=token_proof(party, key, nonce=nonce), grant_type="client_credentials")
-            assert second.status_code == 200, second.text
-            clock.advance(seconds=900)
-            late = await party.token(headers=token_proof(party, key, nonce=nonce), grant_type="client_credentials")
-            assert late.json()["error"] == "use_dpop_nonce"
