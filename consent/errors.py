@@ -1,6 +1,6 @@
 """Problems of agreements, records and receipts (RFC 9457), one line each."""
 
-from kit.problems import Conflict, Invalid, NotFound
+from kit.problems import Conflict, Invalid, NotFound, Problem
 
 
 class UnknownAgreement(NotFound):
@@ -55,3 +55,9 @@ class StreamIsPushed(Conflict):
     """The stream's changes are pushed; they are not to be polled, too."""
 
     slug, title = "stream-is-pushed", "This stream is pushed"
+
+
+class HistoryNotKept(Problem):
+    """A status list of the past was asked for."""
+
+    slug, title, status = "history-not-kept", "Past lists are not kept", 501

@@ -78,6 +78,17 @@ class ConsentEvent(SQLModel, table=True):
     sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False), description="Event, salt and leaf id")
 
 
+class StatusPlace(SQLModel, table=True):
+    """A place in a status list that was taken. By whom is sealed with the event; here nobody is named."""
+
+    __tablename__ = "consent_status"
+    __table_args__ = (Index("ix_consent_status_ended", "number", "ended"),)
+
+    number: int = Field(primary_key=True, description="Which list")
+    idx: int = Field(primary_key=True, description="Drawn at random")
+    ended: bool = Field(description="The event that took it is not its record's last any more")
+
+
 class Hold(SQLModel, table=True):
     """Sharing with a member is held (an incident): every decision refuses while the row is there."""
 

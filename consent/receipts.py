@@ -22,6 +22,7 @@ from consent.errors import ReceiptNotReady, UnknownConsent
 from consent.iso27560 import RECEIPT_PROFILE, fields
 from consent.ledger import commitment
 from consent.records import StoredEvent
+from consent.status import StatusLists
 from consent.trust import Quorum
 from consent.witnessing import Witnesses
 from keys import sdjwt
@@ -37,7 +38,6 @@ from kit.tlog.proof import parse_proof
 FORMAT: Final = "sekisho-consent-receipt/1"
 MEDIA_TYPE: Final = "application/vnd.sekisho.consent-receipt+json"
 VCT: Final = "urn:sekisho:consent-receipt:27560:1"
-ALWAYS_SHOWN: Final = frozenset({"receipt_profile", "commitment", "iat", "witnesses"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,7 @@ class Receipts:
         *,
         issuer: str,
         witnesses: Witnesses | None = None,
+        statuses: StatusLists | None = None,
     ) -> None:
         self._database = database
         self._sealer = sealer
@@ -76,6 +77,7 @@ class Receipts:
         self._clock = clock
         self._issuer = issuer
         self._witnesses = witnesses
+        self._statuses = statuses
 
     async def make(self, consent_id: str, *, account_id: str, event_id: str | None = None) -> Receipt:
         """The receipt of an event of this resident's consent; of the newest event if none is named.
@@ -96,6 +98,8 @@ class Receipts:
         }
         if self._witnesses is not None and self._witnesses.policy is not None:
             shown["witnesses"] = _stated(self._witnesses.quorum(parse_proof(material.proof).checkpoint))
+        if self._statuses is not None and material.event.place is not None:
+            shown["status"] = self._statuses.claim(material.event.place)
         hidden = fields(event, material.body, issuer=self._issuer)
         credential = sdjwt.issue(
             {**shown, **hidden}, list(hidden), sign=self._ring.sign_jwt, vct=VCT, salts=lambda _: b64url(os.urandom(16))

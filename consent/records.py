@@ -16,7 +16,7 @@ from typing import Any, Literal, cast
 import orjson
 from sqlalchemy.exc import IntegrityError
 
-from consent import agreements, store, streams
+from consent import agreements, status, store, streams
 from consent.agreements import TOPIC, Revision
 from consent.errors import AgreementState, BadConsent, ConsentState, UnknownConsent
 from consent.ledger import commit, digest
@@ -77,6 +77,7 @@ class StoredEvent:
     document: dict[str, Any]
     salt: bytes = field(repr=False)
     leaf_id: str
+    place: status.Place | None  # in the status lists; events from before there were any have none
 
 
 def give(
@@ -298,7 +299,7 @@ def _append(
     lang: str | None = None,
     reason: str = "",
 ) -> ConsentRef:
-    """The five parts of a change, and word of it to who follows."""
+    """The five parts of a change, word of it to who follows, and the receipts' status: this is the last word now."""
     try:
         row.state = after(cast(State, row.state) if row.events else None, kind)
     except BadHistory as bad:
@@ -334,10 +335,12 @@ def _append(
         document["reason"] = reason
     envelope = commit(document)
     leaf = append(session, envelope.entry)
-    sealed = key.seal(
-        f"consent_event|sealed|{event_id}",
-        canonical({"event": document, "salt": b64url(envelope.salt), "leaf": leaf.leaf_id}),
-    )
+    connection = session.connection()
+    place = status.take(connection)
+    if before is not None and before.place is not None:
+        status.end(connection, before.place)
+    opens = {"salt": b64url(envelope.salt), "leaf": leaf.leaf_id, "place": [place.number, place.index]}
+    sealed = key.seal(f"consent_event|sealed|{event_id}", canonical({"event": document, **opens}))
     first = row.events == 0
     row.events += 1
     row.changed_at = at
@@ -390,7 +393,8 @@ def _last(session: Session, sealer: Sealer, row: RecordRow) -> StoredEvent:
 
 def _open(session: Session, sealer: Sealer, row: EventRow) -> StoredEvent:
     opened = orjson.loads(sealer.owner(session, row.account_id).open(f"consent_event|sealed|{row.id}", row.sealed))
-    return StoredEvent(row.id, row.seq, opened["event"], b64url_decode(opened["salt"]), opened["leaf"])
+    place = status.Place(*opened["place"]) if "place" in opened else None
+    return StoredEvent(row.id, row.seq, opened["event"], b64url_decode(opened["salt"]), opened["leaf"], place)
 
 
 def _record(session: Session, consent_id: str, account_id: str | None) -> RecordRow:

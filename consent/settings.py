@@ -48,6 +48,12 @@ class ConsentSettings(BaseModel):
     audit_root_every: timedelta = Field(
         default=timedelta(hours=1), description="How often the audit trail's newest hash goes into the ledger"
     )
+    status_every: timedelta = Field(
+        default=timedelta(minutes=5),
+        ge=timedelta(seconds=1),
+        le=timedelta(days=1),
+        description="How often the status lists of receipts are published anew; in between nobody sees who moved",
+    )
     dummies_an_hour: int = Field(
         default=0,
         ge=0,

@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from consent import dummies, errors, public_entries, records
+from consent import dummies, errors, public_entries, records, status
 from consent.decision_routes import DECISION_OPERATION, DECISIONS_OPERATION, decision_handler, decisions_handler
 from consent.details import TYPE, DataUseChecker
 from consent.gate import Decisions
@@ -24,6 +24,7 @@ from consent.push import Push
 from consent.receipts import Receipts
 from consent.routes import operator_router, public_router, resident_router, service_router
 from consent.settings import ConsentSettings
+from consent.status import StatusLists
 from consent.stream_routes import StreamEndpoints
 from consent.witness import (
     ADD_CHECKPOINT_OPERATION,
@@ -66,11 +67,14 @@ def include(host: Host) -> None:
     logs = Logs(database)
     decisions = Decisions(database, clock, size=settings.decisions_kept)
     witnesses = _witnesses(host, logs)
-    receipts = Receipts(database, sealer, ring, clock, issuer=host.issuer, witnesses=witnesses)
+    every = settings.status_every.total_seconds()
+    statuses = StatusLists(database, ring, clock, issuer=host.issuer, every=every)
+    receipts = Receipts(database, sealer, ring, clock, issuer=host.issuer, witnesses=witnesses, statuses=statuses)
     host.provide(Logs, logs)
     host.provide(Decisions, decisions)
     host.provide(Receipts, receipts)
     host.provide(Witnesses, witnesses)
+    host.provide(StatusLists, statuses)
     host.get(DetailTypes).register(TYPE, DataUseChecker())
 
     async def open_logs() -> None:  # after keys are loaded: registration order is floor order
@@ -89,6 +93,9 @@ def include(host: Host) -> None:
     host.front("GET", "/ledger/vkey", "public", vkey_handler(logs), VKEY_OPERATION)
     host.front("GET", "/ledger/policy", "public", policy_handler(logs, witnesses), POLICY_OPERATION)
     host.front("GET", "/ledger/tile/", "public", tile_handler(logs, "/ledger/"), TILE_OPERATION, prefix=True)
+    host.front("GET", status.PATH, "public", status.aggregation_handler(statuses), status.AGGREGATION_OPERATION)
+    lists = status.list_handler(statuses)
+    host.front("GET", f"{status.PATH}/", "public", lists, status.LIST_OPERATION, prefix=True)
     if settings.ledger_add_for_tests:
         prefix = "/ledger/test/"
         host.front("POST", "/ledger/add", "public", add_handler(database, logs), ADD_OPERATION)
@@ -130,6 +137,7 @@ def include(host: Host) -> None:
         errors.ReceiptNotReady,
         errors.UnknownStream,
         errors.StreamIsPushed,
+        errors.HistoryNotKept,
     )
 
 

@@ -89,13 +89,15 @@ def thumbprint(jwk: Jwk) -> str:
     return b64url(hashlib.sha256(canonical(public_members(jwk))).digest())
 
 
-def verify_with_jwks(token: str, jwks: Jwk, *, algs: Collection[str], typ: str | None) -> tuple[dict[str, Any], Claims]:
+def verify_with_jwks(
+    token: str, jwks: Jwk, *, algs: Collection[str], typ: str | None, longest: int = _MAX_TOKEN
+) -> tuple[dict[str, Any], Claims]:
     """Header and claims of a JWT signed by one of the keys; raises BadToken. No claim is checked.
 
     `typ` must match the header (RFC 8725 section 3.11). None means an untyped JWT: no `typ`, "JWT", or the
     one for client assertions; any other type is refused, so that no other kind of token passes for one.
     """
-    header, parts = _read_header(token, algs)
+    header, parts = _read_header(token, algs, longest)
     _check_typ(header, typ)
     if "jwk" in header:  # a key that comes with the message proves nothing
         raise BadToken(private="jwk in the header")
@@ -138,10 +140,10 @@ def parse_dpop(proof: str) -> DpopProof:
     return DpopProof(jwk=jwk, jkt=thumbprint(jwk), claims=claims)
 
 
-def _read_header(token: str, algs: Collection[str]) -> tuple[dict[str, Any], int]:
+def _read_header(token: str, algs: Collection[str], longest: int = _MAX_TOKEN) -> tuple[dict[str, Any], int]:
     if not set(algs) <= _SHAPE.keys():
         raise ValueError("an algorithm was asked for that is never accepted")
-    if not isinstance(token, str) or len(token) > _MAX_TOKEN or not token.isascii() or token.count(".") != 2:
+    if not isinstance(token, str) or len(token) > longest or not token.isascii() or token.count(".") != 2:
         raise BadToken(private="not a compact JWS")
     unverified = _object(token.partition(".")[0])
     # RFC 8725 section 3.1: the verifier's list decides, never the header.

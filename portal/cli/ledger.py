@@ -41,6 +41,9 @@ def verify_receipt(
     vkey: Vkey = None,
     policy: Policy = None,
     quorum: Strict = False,
+    online: Annotated[
+        bool, typer.Option("--online", help="Then ask the issuer's status list whether it still holds.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Check a receipt, offline: nothing is asked of the server that issued it. Exit code 1 if it does not verify.
@@ -51,7 +54,9 @@ def verify_receipt(
 
       curl -o jwks.json http://localhost:8080/oauth/jwks
 
-    With a witness policy it also says which witnesses cosigned the ledger the receipt is in.
+    With a witness policy it also says which witnesses cosigned the ledger the receipt is in. With --online the whole
+    list of statuses is fetched, so that nobody learns which receipt was looked for; exit code 3 if something later (a
+    change, a withdrawal, an end) replaced what this receipt says, 2 if the list says nothing that can be believed.
 
     Example: sekisho ledger verify-receipt my.sekisho-receipt.json --vkey ledger.vkey --jwks jwks.json
     """
@@ -70,13 +75,42 @@ def verify_receipt(
             fail(str(error), code=1)
         if quorum:
             trust.require_quorum(found.note)
+        status = _status(found.claims, _jwks(jwks)) if online else None
         result = {"verified": True, **dict(found.summary), **found.quorum.document()}
+        if status is not None:
+            result["status"] = status
         if as_json:
             print(json.dumps(result, ensure_ascii=False, indent=2))
-            return
-        _steps(verify.STEPS)
-        for name, value in found.summary:
-            print(f"  {name:<11} {value}")
+        else:
+            _steps(verify.STEPS)
+            for name, value in (*found.summary, *((("status", _STATUS[status]),) if status else ())):
+                print(f"  {name:<11} {value}")
+        if status == "invalid":
+            raise typer.Exit(3)
+
+
+_STATUS = {
+    "valid": "nothing has replaced it",
+    "invalid": "genuine, but something later has replaced it",
+    "none": "an older receipt: it names no status list",
+}
+
+
+def _status(claims: Any, jwks: Any) -> str:
+    """What the issuer's status list says of it; ends with exit code 2 where it can't be believed."""
+    import httpx2
+
+    from consent import status_list
+    from kit.clock import SECOND, SystemClock
+
+    try:
+        wanted = status_list.reference(claims)
+        if wanted is None:
+            return "none"
+        answer = httpx2.get(wanted.uri, headers={"accept": status_list.MEDIA_TYPE}, timeout=30).raise_for_status()
+        return status_list.check(wanted, answer.text.strip(), jwks=jwks, now=SystemClock().ms() // SECOND)
+    except (status_list.BadStatus, httpx2.HTTPError) as bad:
+        fail(f"the receipt is genuine; its status is not known: {bad}", code=2)
 
 
 def _steps(steps: tuple[str, ...], *, failed: int | None = None) -> None:

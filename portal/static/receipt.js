@@ -56,11 +56,11 @@
     }
   };
 
-  const verifyJws = async (jwt, jwks) => {
+  const verifyJws = async (jwt, jwks, typ = "dc+sd-jwt") => {
     const [head, body, signature, ...more] = jwt.split(".");
     if (more.length || signature === undefined) throw new Wrong("jws");
     const header = JSON.parse(new TextDecoder().decode(fromBase64url(head)));
-    if (header.typ !== "dc+sd-jwt" || header.crit !== undefined) throw new Wrong("typ");
+    if (header.typ !== typ || header.crit !== undefined) throw new Wrong("typ");
     const jwk = jwks.keys.find((key) => key.kid === header.kid && key.alg === header.alg);
     if (!jwk) throw new Wrong("kid");
     const signed = text.encode(`${head}.${body}`);
@@ -238,6 +238,22 @@
     },
   };
 
+  // -- whether it still holds: Token Status List (draft-ietf-oauth-status-list-21, section 8.3), only when asked
+
+  const statusOf = async (claims, jwks) => {
+    if (claims.status === undefined) return "none";
+    const { idx, uri } = claims.status.status_list;
+    const token = await load(new URL(uri).pathname, "text"); // a list of ours; its name is checked below
+    const listed = await verifyJws(token, jwks, "statuslist+jwt");
+    const now = Date.now() / 1000;
+    if (listed.sub !== uri || listed.iat > now + 60 || listed.exp <= now - 60) throw new Wrong("list");
+    if (listed.status_list.bits !== 1) throw new Wrong("bits");
+    const packed = new Blob([fromBase64url(listed.status_list.lst)]).stream();
+    const bits = new Uint8Array(await new Response(packed.pipeThrough(new DecompressionStream("deflate"))).arrayBuffer());
+    if (!Number.isInteger(idx) || idx < 0 || idx >> 3 >= bits.length) throw new Wrong("index");
+    return (bits[idx >> 3] >> (idx & 7)) & 1 ? "invalid" : "valid";
+  };
+
   // -- what is shown
 
   const show = (key, how) => {
@@ -252,6 +268,20 @@
     verdict.firstElementChild.textContent = verdict.dataset[how];
   };
 
+  const still = document.getElementById("still");
+  const stillSaid = document.getElementById("still-said");
+  let checked = null;
+  document.getElementById("ask-status").addEventListener("click", async () => {
+    let found;
+    try {
+      found = await statusOf(checked.claims, checked.jwks);
+    } catch {
+      found = "unknown";
+    }
+    stillSaid.dataset.outcome = found;
+    stillSaid.textContent = still.dataset[found];
+  });
+
   const load = async (path, read) => {
     const answer = await fetch(path, { credentials: "omit", cache: "no-cache" });
     if (!answer.ok) throw new Error(path);
@@ -263,6 +293,9 @@
     if (!file) return;
     ORDER.forEach((key) => show(key, "waiting"));
     verdict.hidden = true;
+    still.hidden = true;
+    stillSaid.textContent = "";
+    delete stillSaid.dataset.outcome;
     const state = {};
     try {
       state.bytes = new Uint8Array(await file.arrayBuffer());
@@ -290,5 +323,7 @@
       }
     }
     say("good", "done");
+    checked = state;
+    still.hidden = false;
   });
 })();

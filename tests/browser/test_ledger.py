@@ -12,8 +12,9 @@ import pytest
 from playwright.sync_api import Page
 from sqlalchemy import Connection
 
+from consent.status import StatusLists
 from consent.witnessing import Witnesses
-from kit.clock import FrozenClock
+from kit.clock import FrozenClock, SystemClock
 from kit.db import open_database
 from kit.encoding import canonical
 from kit.tlog import cosigned
@@ -38,6 +39,7 @@ class Made:
     policy: str
     early: bytes
     late: bytes
+    ended: str
 
 
 async def _make(folder: Path) -> Made:
@@ -45,7 +47,7 @@ async def _make(folder: Path) -> Made:
 
     url = f"sqlite:///{folder / 'bureau.db'}"
     make_tables(url)
-    database, clock = open_database(url), FrozenClock()
+    database, clock = open_database(url), FrozenClock(SystemClock().ms())
     await database.start()
     policy = folder / "policy"
     lines = [f"witness {name} {stand.vkey}" for name, stand in (("a", ONE), ("b", TWO), ("c", THREE))]
@@ -64,8 +66,10 @@ async def _make(folder: Path) -> Made:
 
         await database.write_core(sign)
         late = (await bureau.receipts.make(ref.consent_id, account_id=hanako)).content
+        await bureau.withdraw(hanako, ref.consent_id)
+        ended, _ = await bureau.host.get(StatusLists).token(1)
         shown = bureau.host.get(Witnesses).shown(bureau.vkey).decode()
-        made = Made(bureau.jwks, bureau.vkey, shown, early, late)
+        made = Made(bureau.jwks, bureau.vkey, shown, early, late, ended.decode())
     await database.stop()
     return made
 
@@ -132,3 +136,19 @@ def test_witnesses_nobody_knows_any_more_are_no_quorum_and_no_fault(page: Page, 
     policy = kept.replace("group few 2 a b c", "group few 2 b c") + "\n"
     assert _check(page, server, made, made.late, policy=policy) == ("good", "step step-left")
     assert "ここでは確かめられません" in page.inner_text("#step-witnesses")
+
+
+def test_a_receipt_whose_consent_was_taken_back_is_genuine_and_holds_no_more(
+    page: Page, server: Served, made: Made
+) -> None:
+    """Token Status List, section 8.3; a list that is another's or was changed says nothing."""
+    assert _check(page, server, made, made.late)[0] == "good"
+    head, body, signature = made.ended.split(".")
+    answers = {"invalid": made.ended, "unknown": f"{head}.{body}.{'A' * len(signature)}"}
+    now = [""]
+    page.route("**/status-lists/1", lambda route: route.fulfill(body=answers[now[0]]))
+    for now[0] in answers:
+        page.evaluate("delete document.getElementById('still-said').dataset.outcome")
+        page.click("#ask-status")
+        page.wait_for_selector("#still-said[data-outcome]")
+        assert page.get_attribute("#still-said", "data-outcome") == now[0]

@@ -137,6 +137,10 @@ def test_receipt_is_checked_in_the_browser_and_nothing_is_sent(window: Any, serv
     # The icon may still be on its way; nothing else is asked for, and nothing is sent.
     asked = sorted(r for r in sent if "/static/" not in r)
     assert asked == ["GET /ledger/policy", "GET /ledger/vkey", "GET /oauth/jwks"]
+    page.click("#ask-status")  # the whole list, not what is in it of this receipt
+    page.wait_for_selector("#still-said[data-outcome]")
+    assert page.get_attribute("#still-said", "data-outcome") == "valid"
+    assert "GET /status-lists/1" in sent
 
 
 @pytest.mark.parametrize(

@@ -80,10 +80,15 @@ def test_a_receipt_is_verified_offline_by_the_command(server: Served, tmp_path: 
         kept["jwks.json"].write_text(http.get("/oauth/jwks").text)
         consent = http.get("/api/consent/records").json()["records"][0]["id"]
         content = http.get(f"/api/consent/records/{consent}/receipt").content
-    server.stop()
     kept["mine.sekisho-receipt.json"].write_bytes(content)
     kept["changed.json"].write_bytes(content + b" ")
     keys = ["--vkey", str(kept["ledger.vkey"]), "--jwks", str(kept["jwks.json"])]
+    online = ["ledger", "verify-receipt", str(kept["mine.sekisho-receipt.json"]), *keys, "--online", "--json"]
+    done = sekisho(*online)
+    assert (done.returncode, json.loads(done.stdout)["status"]) == (0, "valid"), done.stderr
+    server.stop()
+    done = sekisho(*online)  # genuine, but nobody says whether something replaced it
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
     done = sekisho("ledger", "verify-receipt", str(kept["mine.sekisho-receipt.json"]), *keys, "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["verified"]
