@@ -21,7 +21,7 @@ def include(host: Host) -> None:
     host.provide(Passwords, keys.passwords)
 
     max_age = int(settings.jwks_max_age.total_seconds())
-    host.front("GET", "/oauth/jwks", "public", jwks_handler(keys.ring, max_age=max_age), JWKS_OPERATION)
+    host.front("GET", "/oauth/jwks", "public", jwks_handler(keys.ring, max_age=max_age), JWKS_OPERATION, cors=True)
     host.routes("operator", operator_router(keys))
     host.problems(
         errors.BadToken,

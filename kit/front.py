@@ -184,6 +184,7 @@ class FrontRow:
     operation: dict[str, Any]
     package: str
     prefix: bool = False
+    cors: bool = False  # pages of other sites may read the answers (kit.cors); never where a cookie counts
 
 
 class WireError(Exception):
@@ -234,15 +235,23 @@ class FrontTable:
         self._security = API_SECURITY if security is None else security
         self._security_block = b"".join(map(_line, self._security))
         self.seen = seen
+        from kit import cors  # not before: it is made of what stands here
+
         by_prefix: dict[str, dict[str, Handler]] = {}
+        opened: dict[tuple[str, bool], set[str]] = {}
         for row in rows:
             table = by_prefix if row.prefix else self._exact
             methods = table.setdefault(row.path, {})
             if row.method in methods:
                 raise ValueError(f"{row.method} {row.path} is in the front table twice")
-            methods[row.method] = row.handler
+            handler = row.handler
+            if row.cors:
+                handler = cors.opened(handler)
+                methods["OPTIONS"] = cors.preflight({row.method, *opened.get((row.path, row.prefix), ())})
+                opened.setdefault((row.path, row.prefix), set()).add(row.method)
+            methods[row.method] = handler
             if row.method == "GET":
-                methods.setdefault("HEAD", row.handler)
+                methods.setdefault("HEAD", handler)
         self._prefixes = sorted(by_prefix.items(), key=lambda item: -len(item[0]))
 
     def find(self, path: str) -> Methods | None:
@@ -259,7 +268,9 @@ class FrontTable:
         about = context.RequestContext(None, call.source)
         reply = await self._asked(methods, call, about)
         if about.headers:
-            return Reply(reply.status, reply.body, [*reply.headers, *about.headers])
+            own = {name for name, _ in reply.headers}
+            more = [header for header in about.headers if header[0] not in own]
+            return Reply(reply.status, reply.body, [*reply.headers, *more])
         return reply
 
     async def _asked(self, methods: Methods, call: Call, about: context.RequestContext) -> Reply:

@@ -105,12 +105,14 @@ class Host:
         operation: Mapping[str, Any],
         *,
         prefix: bool = False,
+        cors: bool = False,
     ) -> None:
         """A hot path, reached by an exact-path table in front of everything else.
 
-        `operation` is its OpenAPI operation object. With `prefix` the row takes every path that begins with `path`.
+        `operation` is its OpenAPI operation object. With `prefix` the row takes every path that begins with `path`;
+        with `cors` pages of other sites may call it and read its answers (kit.cors).
         """
-        self.rows.append(FrontRow(method, path, audience, handler, dict(operation), self.package, prefix))
+        self.rows.append(FrontRow(method, path, audience, handler, dict(operation), self.package, prefix, cors))
 
     def job(self, name: str, every: float, run: Callable[[], Awaitable[object]]) -> None:
         """Run an idempotent function every so many seconds."""

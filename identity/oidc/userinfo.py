@@ -26,7 +26,6 @@ from kit.problems import TooMany
 
 #: For each grant.
 LIMIT = Limit(burst=60, refill=SECOND)
-_ANYBODY = ((b"access-control-allow-origin", b"*"),)
 
 
 class UserInfo:
@@ -70,13 +69,13 @@ class UserInfo:
                 )
             said.update(found)
         if client.userinfo_alg is None:
-            return reply_json(200, said, headers=_ANYBODY)
+            return reply_json(200, said)
         # Section 5.3.2: signed, it says from whom and for whom.
         await self._ring.refresh()
         token = self._ring.sign_jwt(
             {**said, "iss": self._tokens.issuer, "aud": client.id}, typ="JWT", alg=client.userinfo_alg
         )
-        return Reply(200, token.encode(), [(b"content-type", b"application/jwt"), NO_STORE, *_ANYBODY])
+        return Reply(200, token.encode(), [(b"content-type", b"application/jwt"), NO_STORE])
 
 
 def claims_for(profile: Profile, scopes: frozenset[str]) -> dict[str, Any]:
