@@ -127,8 +127,12 @@ class AccessTokens:
         if client is None or not client.usable:
             return None
         grant_id = claims.get("grant_id")
-        alive, account_id = await self._database.peek(_alive, claims["jti"], grant_id)
-        if not alive:
+        for passed in claims.get("exchanged_from", ()):  # RFC 8693: as good as every client it came through
+            before = await self._clients.get(passed)
+            if before is None or not before.usable:
+                return None
+        honoured, account_id = await self._database.peek(alive, claims["jti"], grant_id)
+        if not honoured:
             return None
         audience = claims["aud"]
         return Access(
@@ -223,10 +227,14 @@ def _check_certificate(call: HasScope, scheme: str, x5t: str) -> None:
         )
 
 
-def _alive(connection: Connection, jti: str, grant_id: str | None) -> tuple[bool, str | None]:
+def alive(connection: Connection, jti: str, grant_id: str | None) -> tuple[bool, str | None]:
     """Whether neither token nor chain is revoked and the grant and its resident are there; and who it is."""
-    if connection.execute(_REVOKED, {"jti": jti, "chain": chain_of(jti)}).first() is not None:
-        return False, None
+    while True:
+        if connection.execute(_REVOKED, {"jti": jti, "chain": chain_of(jti)}).first() is not None:
+            return False, None
+        if jti.count(".") < 2:
+            break
+        jti = jti.rpartition(".")[0]  # exchanged: it dies with the token it came from
     if grant_id is None:
         return True, None
     found = connection.execute(_ALIVE, {"grant_id": grant_id}).first()

@@ -61,6 +61,10 @@ class Client:
     scopes: frozenset[str]
     resources: frozenset[str]
     introspects: frozenset[str]
+    exchange_audiences: frozenset[str]
+    exchange_scopes: frozenset[str]
+    impersonates: bool
+    may_act: str | None
     id_token_alg: str | None
     userinfo_alg: str | None
     authorization_alg: str
@@ -383,6 +387,10 @@ def _client(found: Any) -> Client:
         scopes=frozenset(settings["scope"].split()),
         resources=frozenset(settings["resources"]),
         introspects=frozenset(settings["introspects"]),
+        exchange_audiences=frozenset(settings.get("exchange_audiences", ())),
+        exchange_scopes=frozenset(settings.get("exchange_scope", "").split()),
+        impersonates=settings.get("exchange_impersonation", False),
+        may_act=settings.get("may_act"),
         id_token_alg=settings.get("id_token_signed_response_alg") or default_alg,
         userinfo_alg=settings.get("userinfo_signed_response_alg"),
         authorization_alg=settings.get("authorization_signed_response_alg") or default_alg or "RS256",

@@ -29,6 +29,9 @@ STANDARD_SCOPES = ("openid", "profile", "email", "address", "phone", "offline_ac
 #: The device authorization grant (RFC 8628 section 3.4).
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 
+#: Token exchange (RFC 8693 section 2.1).
+EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+
 AuthMethod = Literal[
     "client_secret_basic",
     "client_secret_post",
@@ -42,6 +45,7 @@ GrantType = Literal[
     "refresh_token",
     "client_credentials",
     "urn:ietf:params:oauth:grant-type:device_code",
+    "urn:ietf:params:oauth:grant-type:token-exchange",
 ]
 TokenAlg = Literal["EdDSA", "ES256"]
 SigningAlg = Literal["EdDSA", "ES256", "PS256", "RS256"]  # never `none`, nothing symmetric
@@ -88,6 +92,12 @@ class Registration(BaseModel):
     introspects: list[str] = Field(
         default_factory=list, max_length=20, description="Audiences it is the resource server of, for introspection"
     )
+    exchange_audiences: list[str] = Field(
+        default_factory=list, max_length=20, description="For which audiences it may exchange tokens (RFC 8693)"
+    )
+    exchange_scope: str = Field("", description="Scopes an exchanged token may have at most, space-separated")
+    exchange_impersonation: bool = Field(False, description="Whether it may exchange without an actor_token")
+    may_act: Short | None = Field(None, description="The client that may act with this client's tokens")
     subject_type: Literal["pairwise", "public"] = "pairwise"
     sector_identifier: str | None = Field(None, description="Host that pairwise subjects are made for")
     sector_identifier_uri: Uri | None = Field(
@@ -152,10 +162,16 @@ def check(registration: Registration) -> Registration:
         raise bad("/grant_types", "refresh_token goes with authorization_code or the device code.")
     if method == "none" and "client_credentials" in registration.grant_types:
         raise bad("/token_endpoint_auth_method", "A public client can't use client_credentials.")
-    for scope in registration.scope.split():
+    if (EXCHANGE in registration.grant_types) != bool(registration.exchange_audiences):
+        raise bad(
+            "/exchange_audiences", "Token exchange needs the audiences that an operator allows, and they need it."
+        )
+    if method == "none" and EXCHANGE in registration.grant_types:
+        raise bad("/token_endpoint_auth_method", "A public client can't exchange tokens.")
+    for scope in (*registration.scope.split(), *registration.exchange_scope.split()):
         if not _SCOPE.fullmatch(scope):
             raise bad("/scope", f"{scope[:40]} is not a scope name.")
-    for name in ("resources", "introspects"):
+    for name in ("resources", "introspects", "exchange_audiences"):
         for number, uri in enumerate(getattr(registration, name)):
             parts = split(uri)
             if parts is None or not parts.scheme or parts.fragment or "#" in uri:

@@ -76,6 +76,10 @@ class ClientAnswer(Answer):
     scope: str
     resources: list[str]
     introspects: list[str]
+    exchange_audiences: list[str]
+    exchange_scope: str
+    exchange_impersonation: bool
+    may_act: str | None
     profile: Profile
     dpop_bound_access_tokens: bool
     require_pushed_authorization_requests: bool
@@ -291,6 +295,10 @@ def _client(client: Client) -> ClientAnswer:
         scope=" ".join(sorted(client.scopes)),
         resources=sorted(client.resources),
         introspects=sorted(client.introspects),
+        exchange_audiences=sorted(client.exchange_audiences),
+        exchange_scope=" ".join(sorted(client.exchange_scopes)),
+        exchange_impersonation=client.impersonates,
+        may_act=client.may_act,
         profile=client.profile,
         dpop_bound_access_tokens=client.dpop_bound,
         require_pushed_authorization_requests=client.require_par,

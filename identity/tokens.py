@@ -48,6 +48,11 @@ def new_jti(chain: str | None = None) -> str:
     return own if chain is None else f"{chain}.{own[-16:]}"
 
 
+def derived_jti(jti: str) -> str:
+    """The name of a token that was exchanged for another: whatever ends that one ends it too (`bearer.alive`)."""
+    return f"{jti}.{new_id('chn')[-16:]}"
+
+
 class Tokens:
     """Makes tokens."""
 
@@ -77,8 +82,12 @@ class Tokens:
         account_id: str | None = None,
         grant_id: str | None = None,
         authorized: Authorized | None = None,
+        more: Mapping[str, Any] = _NOTHING,
     ) -> str:
-        """A signed access token (RFC 9068 section 2). Without a resident the subject is the client itself."""
+        """A signed access token (RFC 9068 section 2). Without a resident the subject is the client itself.
+
+        `more` is what a token that was exchanged says otherwise (RFC 8693 section 4).
+        """
         issued_at = now // 1000
         claims: dict[str, Any] = {
             "iss": self.issuer,
@@ -101,8 +110,12 @@ class Tokens:
                 claims["claims"] = {"userinfo": authorized.userinfo_claims}  # asked for one by one
             if authorized.details:
                 claims["authorization_details"] = authorized.details
+        if client.may_act is not None:
+            claims["may_act"] = {"sub": client.may_act}
         if holder is not NOTHING:
             claims["cnf"] = holder.cnf()
+        if more:
+            claims |= more
         return self._ring.sign_jwt(claims, typ="at+jwt", alg=client.access_token_alg)
 
     def id_token(
@@ -115,6 +128,7 @@ class Tokens:
         now: Millis,
         with_nonce: bool,
         told: Mapping[str, Any] = _NOTHING,
+        more: Mapping[str, Any] = _NOTHING,
     ) -> str:
         """A signed ID token (OpenID Connect Core sections 2 and 3.1.3.6); at refresh without nonce (section 12.2)."""
         alg = client.id_token_alg or self._default_alg
@@ -135,6 +149,8 @@ class Tokens:
         }
         if with_nonce and authorized.nonce is not None:
             claims["nonce"] = authorized.nonce
+        if more:
+            claims |= more
         return self._ring.sign_jwt(claims, typ="JWT", alg=alg)
 
     def session_name(self, session_id: str, client: Client) -> str:

@@ -123,6 +123,12 @@ TOKEN = _form(
         "code_verifier": {"type": "string"},
         "refresh_token": {"type": "string"},
         "device_code": {"type": "string"},
+        "subject_token": {"type": "string"},
+        "subject_token_type": {"type": "string"},
+        "actor_token": {"type": "string"},
+        "actor_token_type": {"type": "string"},
+        "requested_token_type": {"type": "string"},
+        "audience": {"type": "string"},
         "scope": {"type": "string"},
         "resource": {"type": "string"},
         **_AUTH,
@@ -140,6 +146,7 @@ TOKEN = _form(
                     "expires_in": {"type": "integer"},
                     "scope": {"type": "string"},
                     "refresh_token": {"type": "string"},
+                    "issued_token_type": {"type": "string"},
                     "id_token": {"type": "string"},
                     "authorization_details": {"type": "array", "items": {"type": "object"}},
                 },
@@ -147,8 +154,8 @@ TOKEN = _form(
             {"access_token": "eyJ0eXAiOiJhdCtqd3QifQ.e30.c2ln", "token_type": "Bearer", "expires_in": 300},
         )
     },
-    "Authorization code with PKCE, refresh with rotation, client credentials, device code. A DPoP header binds the "
-    "tokens, and so does the certificate of a client that registered for it (RFC 8705 section 3).",
+    "Authorization code with PKCE, refresh with rotation, client credentials, device code, token exchange. A DPoP "
+    "header binds the tokens, and so does the certificate of a client that registered for it (RFC 8705 section 3).",
 )
 PAR = _form(
     "pushed_authorization_request",

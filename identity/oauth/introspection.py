@@ -23,7 +23,7 @@ from kit.front import JSON, NO_STORE, Call, Reply
 _INACTIVE = Reply(200, b'{"active":false}', [JSON, NO_STORE])
 _PASSED_ON = (
     "iss", "sub", "aud", "exp", "iat", "jti", "client_id", "scope", "auth_time", "acr", "amr", "grant_id", "cnf",
-    "authorization_details",
+    "authorization_details", "act", "may_act",
 )  # fmt: skip
 _KEPT = 20_000
 

@@ -13,7 +13,7 @@ from joserfc.jwk import ECKey, RSAKey
 from identity import members
 from identity.clients import Clients
 from identity.enrolments import Enrolments
-from identity.registration import DEVICE
+from identity.registration import DEVICE, EXCHANGE
 from identity.settings import IdentitySettings
 from identity.subjects import PUBLIC
 from kit import audit
@@ -164,6 +164,19 @@ async def test_with_the_citys_leave_a_device_registers_without_an_address(app: A
     )  # fmt: skip
     assert made.status_code == 201, made.text
     assert made.json()["response_types"] == []
+
+
+@asking(registration="token")
+async def test_nobody_registers_an_exchange_policy_of_its_own(app: Any, client: Any) -> None:
+    """RFC 8693: which tokens may become which is an operator's to say."""
+    made = await register(
+        client, await initial(app), grant_types=["authorization_code", EXCHANGE], exchange_audiences=["https://x.example"]
+    )  # fmt: skip
+    assert made.json()["error"] == "invalid_client_metadata"
+    quiet = await register(client, await initial(app), exchange_audiences=["https://x.example"], may_act="cli_1")
+    found = await app.host.get(Clients).get(quiet.json()["client_id"])
+    assert found is not None
+    assert (found.exchange_audiences, found.may_act) == (frozenset(), None)
 
 
 # -- what may be registered --------------------------------------------------------------------------------------------
