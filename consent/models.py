@@ -89,6 +89,25 @@ class StatusPlace(SQLModel, table=True):
     ended: bool = Field(description="The event that took it is not its record's last any more")
 
 
+class Showing(SQLModel, table=True):
+    """A receipt that its resident shows to somebody for a few minutes."""
+
+    __tablename__ = "consent_showing"
+    __table_args__ = (
+        Index("uq_consent_showing_digest", "digest", unique=True),
+        Index("uq_consent_showing_consent", "consent_id", unique=True),
+    )
+
+    id: str = Field(primary_key=True, max_length=40)
+    digest: bytes = Field(
+        sa_column=Column(LargeBinary, nullable=False), description="Keyed hash of the address's secret"
+    )
+    account_id: str = Field(index=True, max_length=40)
+    consent_id: str = Field(max_length=40)
+    sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False), description="The file and its name")
+    until_at: int = Field(index=True, sa_type=BigInteger)
+
+
 class Hold(SQLModel, table=True):
     """Sharing with a member is held (an incident): every decision refuses while the row is there."""
 

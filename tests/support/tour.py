@@ -30,7 +30,7 @@ PASSWORD = "correct horse battery staple"
 NOT_PAGES = frozenset(
     {
         "/consents/{consent_id}/receipt.json", "/console/audit.jsonl", "/leave/export", "/openapi/{name}.json",
-        "/who/export",
+        "/receipts/{token}/file", "/who/export",
     }
 )  # fmt: skip
 
@@ -297,6 +297,11 @@ def at_home(tour: Tour, page: Page) -> Iterator[str]:
     for part in ("", "/withdraw", "/receipt"):
         page.goto(tour.url + consent + part)
         yield f"consent{part.replace('/', '-')}"
+    page.click("#show")
+    page.wait_for_selector("#fingerprint")
+    yield "receipt-shown"
+    page.goto((page.text_content("#address") or "").strip())
+    yield "receipt-seen"
 
 
 def lead(tour: Tour, page: Page) -> Iterator[str]:
