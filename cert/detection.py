@@ -129,6 +129,21 @@ RULES: tuple[Rule, ...] = (
         severity=Severity.HIGH,
         layers=(FUNCTIONS, SECURITY),
     ),
+    Rule(
+        id="end-not-confirmed",
+        name=Words(
+            "同意の終了を提供先が期限までに確認していない", "A recipient has not confirmed in time that a consent ended"
+        ),
+        because=Words("同じ提供先", "same recipient"),
+        actions=frozenset({"consent.acknowledgement.missed"}),
+        key=("member",),
+        subject="object",
+        threshold=1,
+        window=HOUR,
+        quiet=24 * HOUR,
+        severity=Severity.MEDIUM,
+        layers=(FUNCTIONS, DATA),
+    ),
 )
 
 BY_ID = {rule.id: rule for rule in RULES}

@@ -23,7 +23,8 @@ from kit.host import Actor
 NAME = "audit"
 CHUNK = 500
 DETECTOR = Actor("system", "cert.detection")
-_PREFIX = "identity"  # every rule reads identity's actions; the trail's other entries are passed over by the index
+# What the rules read lies below these; the trail's other entries are passed over by the index.
+_BELOW = ("identity", "consent.acknowledgement")
 _SWEEP = max(rule.window for rule in RULES)
 
 
@@ -46,7 +47,7 @@ async def follow(db: Database, seals: Seals) -> Followed:
 
 def _waiting(session: Session) -> bool:
     """Whether an entry that a rule reads lies behind the cursor."""
-    found = audit.entries(session, after_seq=get_cursor(session, NAME), action=_PREFIX, limit=CHUNK)
+    found = audit.entries(session, after_seq=get_cursor(session, NAME), action=_BELOW, limit=CHUNK)
     return len(found) == CHUNK or any(entry.action in _READ for entry in found)
 
 
@@ -55,7 +56,7 @@ _READ = actions()
 
 def step(session: Session, seals: Seals) -> Followed:
     """One transaction: entries, signals, alerts, cursor."""
-    found = audit.entries(session, after_seq=get_cursor(session, NAME), action=_PREFIX, limit=CHUNK)
+    found = audit.entries(session, after_seq=get_cursor(session, NAME), action=_BELOW, limit=CHUNK)
     if not found:
         return Followed(0, (), more=False)
     trail = tx_of(session).database.trail

@@ -15,6 +15,7 @@ Reason = Literal[
     "no_consent",
     "consent_refused",
     "consent_withdrawn",
+    "consent_ended",
     "consent_expired",
     "consent_invalidated",
     "agreement_withdrawn",
@@ -28,6 +29,7 @@ Reason = Literal[
 _ENDED: Final[dict[str, Reason]] = {
     "refused": "consent_refused",
     "withdrawn": "consent_withdrawn",
+    "ended": "consent_ended",
     "expired": "consent_expired",
     "invalidated": "consent_invalidated",
 }

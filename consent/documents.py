@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import orjson
 from pydantic import Field
 
 from consent.agreements import AgreementView, Revision
+from consent.endings import EndingView
 from consent.purposes import LAWFUL_BASES, PURPOSES
 from consent.records import RecordView, StoredEvent
 from kit.clock import iso
@@ -57,7 +59,7 @@ class RecordDocument(Answer):
     agreement: str = Field(examples=[_AGREEMENT])
     revision: str = Field(examples=[_REVISION])
     recipient: str = Field(examples=["mem_01kaq3b1m5w6v7x8y9z0a1b2c3"])
-    state: str = Field(examples=["given"], description="given, refused, withdrawn, expired or invalidated")
+    state: str = Field(examples=["given"], description="given, refused, withdrawn, ended, expired or invalidated")
     purpose: str = Field(examples=["ImproveTransportMobility"])
     categories: list[str] = Field(examples=[["mobility"]])
     until: str = Field(examples=["2027-05-21T09:00:00Z"])
@@ -71,15 +73,29 @@ class EventDocument(Answer):
     id: str = Field(examples=["cev_01kaq3b1m5w6v7x8y9z0a1b2c3"])
     type: str = Field(examples=["given"])
     time: str = Field(examples=["2026-11-22T09:00:00Z"])
-    by: str = Field(examples=["self"], description="Under whose authority: self, guardian, delegate or rule")
+    by: str = Field(examples=["self"], description="Under whose authority: self, guardian, delegate, recipient or rule")
     categories: list[str] = Field(examples=[["mobility"]])
     until: str = Field(examples=["2027-05-21T09:00:00Z"])
+
+
+class ToldDocument(Answer):
+    """The recipient's side of an end. The statement verifies under its key (JWS, RFC 7515) without us."""
+
+    txn: str = Field(examples=["end_01kaq3b1m5w6v7x8y9z0a1b2c3"])
+    told: str | None = Field(examples=["2026-11-22T09:00:00Z"])
+    confirmed: str | None = Field(examples=["2026-11-22T09:00:00Z"])
+    data: str | None = Field(examples=["erased"], description="erased, or kept where a law obliges the recipient")
+    statement: str | None = Field(examples=["eyJ…"])
+    statement_key: dict[str, Any] | None = Field(examples=[{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrf…"}])
 
 
 class RecordHistory(RecordDocument):
     """A consent with everything that happened to it."""
 
     events: list[EventDocument]
+    recipient_told: ToldDocument | None = Field(
+        default=None, description="How the recipient was told that it ended, and what it confirmed"
+    )
 
 
 class RecordList(Answer):
@@ -141,7 +157,7 @@ def record_document(record: RecordView) -> RecordDocument:
     return RecordDocument(**_record(record))
 
 
-def record_history(record: RecordView, events: tuple[StoredEvent, ...]) -> RecordHistory:
+def record_history(record: RecordView, events: tuple[StoredEvent, ...], ending: EndingView | None) -> RecordHistory:
     """A consent with its events for the API."""
     return RecordHistory(
         **_record(record),
@@ -156,6 +172,7 @@ def record_history(record: RecordView, events: tuple[StoredEvent, ...]) -> Recor
             )
             for event in events
         ],
+        recipient_told=None if ending is None else _told(ending),
     )
 
 
@@ -164,6 +181,17 @@ def vocabulary() -> Vocabulary:
     return Vocabulary(
         purposes=[TermDocument(code=t.code, iri=t.iri, ja=t.ja, en=t.en) for t in PURPOSES.values()],
         lawful_bases=[TermDocument(code=t.code, iri=t.iri, ja=t.ja, en=t.en) for t in LAWFUL_BASES.values()],
+    )
+
+
+def _told(ending: EndingView) -> ToldDocument:
+    return ToldDocument(
+        txn=ending.id,
+        told=None if ending.told_at is None else iso(ending.told_at),
+        confirmed=None if ending.confirmed_at is None else iso(ending.confirmed_at),
+        data=ending.data,
+        statement=ending.statement,
+        statement_key=None if ending.statement_key is None else orjson.loads(ending.statement_key),
     )
 
 

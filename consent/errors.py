@@ -45,6 +45,24 @@ class ReceiptNotReady(Conflict):
     slug, title = "receipt-not-ready", "The receipt will be ready in a moment"
 
 
+class UnknownEnding(NotFound):
+    """No ended consent of the caller's member has this name."""
+
+    slug, title = "unknown-ending", "There is no such ended consent"
+
+
+class ConfirmedAlready(Conflict):
+    """The end was confirmed by another statement before; the first one is kept."""
+
+    slug, title = "confirmed-already", "This was confirmed before"
+
+
+class BadStatement(Invalid):
+    """The acknowledgement is not one: its signature, or something it says, does not hold."""
+
+    slug, title = "bad-statement", "The acknowledgement does not hold"
+
+
 class UnknownStream(NotFound):
     """The calling service follows no changes."""
 

@@ -154,4 +154,28 @@ class Delivery(SQLModel, table=True):
     client_id: str = Field(max_length=40, description="Empty: not yet spread to the streams it concerns")
     member_id: str = Field(max_length=40, description="The recipient it is about")
     claims: str = Field(sa_type=Text, description="What the token says, canonical JSON")
+    ending_id: str | None = Field(default=None, max_length=40, description="The ending this is word of")
     created_at: int = Field(sa_type=BigInteger)
+
+
+class Ending(SQLModel, table=True):
+    """A consent ended, and its recipient owes a confirmation: who was told when, who confirmed it, with what."""
+
+    __tablename__ = "consent_ending"
+    __table_args__ = (Index("ix_consent_ending_open", "confirmed_at", "escalated_at", "made_at"),)
+
+    id: str = Field(primary_key=True, max_length=40)
+    consent_id: str = Field(index=True, max_length=40)
+    account_id: str = Field(index=True, max_length=40, description="Empty once the resident has left")
+    member_id: str = Field(index=True, max_length=40)
+    agreement_id: str = Field(max_length=40)
+    cause: str = Field(max_length=16, description="withdrawn | expired | invalidated | ended")
+    seq: int = Field(description="The place of the event that ended it")
+    made_at: int = Field(sa_type=BigInteger)
+    told_at: int | None = Field(default=None, sa_type=BigInteger, description="A service of the recipient took word")
+    confirmed_at: int | None = Field(default=None, sa_type=BigInteger)
+    confirmed_by: str | None = Field(default=None, max_length=40, description="The client that signed")
+    data: str | None = Field(default=None, max_length=16, description="erased | kept")
+    statement: str | None = Field(default=None, sa_type=Text, description="The recipient's JWS, as it was sent")
+    statement_key: str | None = Field(default=None, sa_type=Text, description="The public key it verifies under (JWK)")
+    escalated_at: int | None = Field(default=None, sa_type=BigInteger)

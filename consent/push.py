@@ -6,15 +6,16 @@ A push is a POST of the token to the address the service gave, guarded (`kit.fet
 
 import asyncio
 
-from consent import streams
+from consent import endings, streams
 from consent.security_events import MEDIA_TYPE, TYPE, token_claims
 from consent.streams import StreamView, Waiting
 from identity.clients import Client, Clients
 from keys.envelope import Sealer
 from keys.ring import KeyRing
-from kit.clock import HOUR, SECOND, Clock, Millis
-from kit.db import Database
+from kit.clock import HOUR, SECOND, Clock, Millis, iso
+from kit.db import Database, Session
 from kit.fetch import Fetcher, FetchRefused
+from kit.host import SYSTEM
 
 SCOPE_OF_OTHERS = "consent.check"
 _FIRST: Millis = 5 * SECOND
@@ -33,6 +34,8 @@ class Push:
         sealer: Sealer,
         ring: KeyRing,
         fetcher: Fetcher,
+        *,
+        acknowledge_within: Millis,
     ) -> None:
         self._issuer = issuer
         self._database = database
@@ -41,6 +44,7 @@ class Push:
         self._sealer = sealer
         self._ring = ring
         self._fetcher = fetcher
+        self._within = acknowledge_within
 
     async def deliver(self) -> int:
         """One round; how many tokens were taken."""
@@ -58,8 +62,12 @@ class Push:
 
     def token(self, waiting: Waiting, client: Client) -> str:
         """The signed token (RFC 8417). Signed when it leaves, so a rotated key signs nothing any more."""
+        kept = dict(waiting.claims)
+        if waiting.ending_id is not None and waiting.member_id == client.member_id:
+            by = {"acknowledge_by": iso(waiting.claims["toe"] * SECOND + self._within)}
+            kept["events"] = {name: {**event, **by} for name, event in waiting.claims["events"].items()}
         said = token_claims(
-            waiting.claims,
+            kept,
             issuer=self._issuer,
             audience=client.id,
             token_id=waiting.id,
@@ -84,7 +92,7 @@ class Push:
             done.append(waiting.id)
         tries = 0 if why is None else 1 if done else stream.tries + 1
         wait = min(_FIRST * 2 ** min(tries - 1, 20), _LONGEST) if tries else 0
-        await self._database.bulk(streams.pushed, stream.client_id, done, tries, self._clock.ms() + wait)
+        await self._database.bulk(_round_over, stream.client_id, done, tries=tries, wait=wait, now=self._clock.ms())
         return told
 
     async def _post(self, stream: StreamView, waiting: Waiting, client: Client) -> str | None:
@@ -101,6 +109,12 @@ class Push:
         except FetchRefused as error:
             return error.reason
         return None if answer.status == 202 else f"status-{answer.status}"
+
+
+def _round_over(session: Session, client_id: str, done: list[str], *, tries: int, wait: Millis, now: Millis) -> None:
+    if done:
+        endings.told(session, streams.taken(session, client_id, done), client_id=client_id, actor=SYSTEM, now=now)
+    streams.pushed(session, client_id, tries=tries, next_at=now + wait)
 
 
 def may_hear(client: Client, waiting: Waiting) -> bool:

@@ -16,7 +16,7 @@ from typing import Any, Literal, cast
 import orjson
 from sqlalchemy.exc import IntegrityError
 
-from consent import agreements, status, store, streams
+from consent import agreements, endings, status, store, streams
 from consent.agreements import TOPIC, Revision
 from consent.errors import AgreementState, BadConsent, ConsentState, UnknownConsent
 from consent.ledger import commit, digest
@@ -34,7 +34,7 @@ from kit.ids import new_id
 from kit.tlog.log import Leaf, append
 
 SCHEMA = "urn:sekisho:consent-event:1"
-Authority = Literal["self", "guardian", "delegate", "rule"]
+Authority = Literal["self", "guardian", "delegate", "recipient", "rule"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +174,27 @@ def withdraw(
     return _append(session, sealer, row, "withdrawn", actor=actor, authority=authority, now=now)
 
 
+def end(
+    session: Session,
+    sealer: Sealer,
+    *,
+    consent_id: str,
+    member_id: str,
+    reason: str,
+    actor: Actor,
+    now: Millis,
+    account_id: str | None = None,
+) -> ConsentRef:
+    """The recipient ends the arrangement: as final as a withdrawal, and told apart from one for ever.
+
+    Raises UnknownConsent for none and for another recipient's, or ConsentState if it does not stand any more.
+    """
+    if _record(session, consent_id, account_id).member_id != member_id:
+        raise UnknownConsent("No consent of yours has this id.")
+    row = _standing(session, consent_id, account_id, now)
+    return _append(session, sealer, row, "ended", actor=actor, authority="recipient", now=now, reason=reason)
+
+
 def sweep(session: Session, sealer: Sealer, *, now: Millis, limit: int = 100) -> int:
     """Give consents that ran out, or whose agreement was withdrawn, their events; how many. A chunk; run it again.
 
@@ -200,6 +221,7 @@ def forget(session: Session, sealer: Sealer, *, account_id: str, actor: Actor, n
             ended.append(row.id)
     session.flush()
     store.delete_for(session, account_id)
+    endings.unlink(session, account_id)
     audit.record(session, "consent.records.forgotten", actor=actor, object=("account", account_id))
     tx_of(session).touch(TOPIC)
     return ended
@@ -367,10 +389,21 @@ def _append(
             **({"reason": reason} if reason else {}),
         },
     )
-    if kind != "refused":  # nobody can know of a consent that never stood
+    if row.state != STANDING and not first:
+        endings.begin(
+            session,
+            consent_id=row.id,
+            account_id=row.account_id,
+            member_id=row.member_id,
+            agreement_id=row.agreement_id,
+            cause=row.state,
+            seq=row.events - 1,
+            now=at,
+        )
+    elif row.state == STANDING:  # nobody can know of a consent that never stood
         streams.tell(
             session,
-            "consent-changed" if row.state == STANDING else "consent-ended",
+            "consent-changed",
             row.id,
             member_id=row.member_id,
             now=at,
@@ -404,7 +437,7 @@ def _record(session: Session, consent_id: str, account_id: str | None) -> Record
     return row
 
 
-def _standing(session: Session, consent_id: str, account_id: str, now: Millis) -> RecordRow:
+def _standing(session: Session, consent_id: str, account_id: str | None, now: Millis) -> RecordRow:
     row = _record(session, consent_id, account_id)
     if row.state != STANDING:
         raise ConsentState(f"This consent is {row.state} already.")

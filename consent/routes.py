@@ -1,12 +1,12 @@
 """The JSON API of consent: agreements for operators and services, records and receipts for residents."""
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
-from consent import agreements, records
+from consent import agreements, endings, records
 from consent.agreements import AgreementStatus, AgreementView, Revision
 from consent.documents import (
     AgreementDocument,
@@ -22,6 +22,7 @@ from consent.documents import (
     revision_document,
     vocabulary,
 )
+from consent.endings import EndingView
 from consent.errors import (
     AgreementState,
     BadAgreement,
@@ -55,6 +56,15 @@ class NewAgreement(Body):
 
     member: Annotated[str, Field(max_length=40, examples=["mem_01kaq3b1m5w6v7x8y9z0a1b2c3"])]
     proposal: Proposal
+
+
+class EndOfArrangement(Body):
+    """Why a recipient ends an arrangement."""
+
+    reason: Annotated[
+        Literal["not-needed", "service-ends", "asked-by-resident", "other"],
+        Field(description="A code: it is sealed with the event and shown to the resident", examples=["not-needed"]),
+    ]
 
 
 def public_router() -> APIRouter:
@@ -177,6 +187,37 @@ def service_router(database: Database, clients: Clients) -> APIRouter:
     return router
 
 
+def recipient_router(database: Database, sealer: Sealer, clock: Clock, clients: Clients) -> APIRouter:
+    """What a recipient may do with a consent it was given."""
+    router = APIRouter(prefix="/consent", tags=["consent"], route_class=LaterRoute)
+
+    @router.post(
+        "/records/{consent_id}/end",
+        operation_id="consent_end",
+        summary="End an arrangement as its recipient",
+        responses=problems(*GUARDED, UnknownConsent, ConsentState),
+    )
+    async def end(request: Request, consent_id: str, body: EndOfArrangement) -> Withdrawn:
+        """When this answers, nothing is disclosed under the consent any more. The resident reads that you ended it,
+        and it is in the ledger like a withdrawal. A token about one resident ends that resident's consents only."""
+        client = await clients.get(actor_of(request).client_id or "")
+        if client is None or client.member_id is None:
+            raise Forbidden("Only clients of a member organisation have consents.")
+        done = await database.write(
+            records.end,
+            sealer,
+            consent_id=consent_id,
+            member_id=client.member_id,
+            reason=body.reason,
+            actor=actor_of(request),
+            now=clock.ms(),
+            account_id=request.state.access.account_id,
+        )
+        return Withdrawn(consent=done.consent_id, event=done.event_id, state="ended")
+
+    return router
+
+
 def operator_router(database: Database, clock: Clock, *, longest: timedelta) -> APIRouter:
     """The life of agreements, for staff and the ethics board."""
     router = APIRouter(prefix="/api/consent/admin", tags=["agreements (staff)"], route_class=LaterRoute)
@@ -292,9 +333,10 @@ def operator_router(database: Database, clock: Clock, *, longest: timedelta) -> 
 
 def _history(
     session: Session, sealer: Sealer, consent_id: str, account_id: str, now: int
-) -> tuple[RecordView, tuple[StoredEvent, ...]]:
+) -> tuple[RecordView, tuple[StoredEvent, ...], EndingView | None]:
     record = records.get(session, consent_id, account_id=account_id, now=now)
-    return record, records.history(session, sealer, consent_id, account_id=account_id)
+    events = records.history(session, sealer, consent_id, account_id=account_id)
+    return record, events, endings.of_consent(session, consent_id)
 
 
 def _one(session: Session, agreement_id: str) -> tuple[AgreementView, Revision]:

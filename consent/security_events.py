@@ -38,11 +38,17 @@ def uri(kind: Kind) -> str:
     return f"urn:sekisho:event:{kind}"
 
 
-def claims(kind: Kind, about: str, *, recipient: str, at: Millis, **more: Any) -> dict[str, Any]:
-    """What is kept until it is delivered: subject, time of the event (`toe`, section 2.2) and the event itself."""
+def claims(
+    kind: Kind, about: str, *, recipient: str, at: Millis, transaction: str | None = None, **more: Any
+) -> dict[str, Any]:
+    """What is kept until it is delivered: subject, time of the event (`toe`, section 2.2) and the event itself.
+
+    `transaction` (`txn`, section 2.2) is the same in the tokens of all who are told of one ending.
+    """
     return {
         "sub_id": {"format": "opaque", "id": about},
         "toe": at // SECOND,
+        **({"txn": transaction} if transaction else {}),
         "events": {uri(kind): {"recipient": recipient, **more}},
     }
 

@@ -29,6 +29,11 @@ class ConsentSettings(BaseModel):
     decisions_kept: int = Field(
         default=100_000, ge=1, description="Consents kept in memory for decisions, checked against the change counter"
     )
+    acknowledge_within: timedelta = Field(
+        default=timedelta(hours=72),
+        description="How long a recipient has to confirm that it stopped using what a consent covered; then the "
+        "incident desk hears of it",
+    )
     witness_policy: Path | None = Field(
         default=None,
         description="Witness policy file (c2sp.org/tlog-policy): who is asked to cosign the ledger, and the quorum",

@@ -11,8 +11,8 @@ from typing import Any, Final, Literal, cast
 from consent.purposes import DPV
 from kit.clock import Millis, from_iso
 
-EventType = Literal["given", "changed", "refused", "withdrawn", "expired", "renewed", "invalidated"]
-State = Literal["given", "refused", "withdrawn", "expired", "invalidated"]
+EventType = Literal["given", "changed", "refused", "withdrawn", "ended", "expired", "renewed", "invalidated"]
+State = Literal["given", "refused", "withdrawn", "ended", "expired", "invalidated"]
 
 STANDING: Final[State] = "given"
 
@@ -23,6 +23,7 @@ _MOVES: Final[Mapping[tuple[State | None, EventType], State]] = {
     ("given", "changed"): "given",
     ("given", "renewed"): "given",
     ("given", "withdrawn"): "withdrawn",
+    ("given", "ended"): "ended",  # by the recipient
     ("given", "expired"): "expired",
     ("given", "invalidated"): "invalidated",
 }
@@ -33,6 +34,7 @@ DPV_STATUS: Final[Mapping[EventType, str]] = {
     "renewed": DPV + "RenewedConsentGiven",
     "refused": DPV + "ConsentRefused",
     "withdrawn": DPV + "ConsentWithdrawn",
+    "ended": DPV + "ConsentRevoked",  # by somebody other than the person: withdrawn is the person's word alone
     "expired": DPV + "ConsentExpired",
     "invalidated": DPV + "ConsentInvalidated",
 }

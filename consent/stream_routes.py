@@ -8,10 +8,11 @@ when a token names it, and keep nothing longer than you are willing to go withou
 
 import asyncio
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from consent import streams
+from consent import endings, streams
 from consent.errors import StreamIsPushed
 from consent.push import SCOPE_OF_OTHERS, Push, may_hear
 from consent.security_events import KINDS, uri
@@ -20,8 +21,8 @@ from identity.bearer import Access, Bearer
 from identity.clients import Client, Clients
 from keys.envelope import Sealer
 from keys.ring import KeyRing
-from kit.clock import Clock, iso
-from kit.db import Database
+from kit.clock import Clock, Millis, iso
+from kit.db import Database, Session
 from kit.fetch import Fetcher, FetchRefused
 from kit.front import Call, Reply, reply_json
 from kit.logs import log
@@ -78,7 +79,7 @@ class StreamEndpoints:
         if everyone:
             access.require(SCOPE_OF_OTHERS)
         stream = await self._database.write(
-            streams.open_stream,
+            _open,
             self._sealer,
             client_id=access.client_id,
             member_id=member_id,
@@ -107,10 +108,10 @@ class StreamEndpoints:
         if stream.endpoint is not None:
             raise StreamIsPushed("This stream's tokens are pushed. Set its delivery to poll first.")
         done = [*ask.acks, *ask.errors]
-        if ask.errors:  # section 2.3: the receiver can't use them; they would never be taken, so they end here
+        if ask.errors:  # section 2.4: the receiver can't use them; they would never be taken, so they end here
             log.warning("security events refused", client=client.id, errors=ask.errors)
         if done:
-            await self._database.write(streams.taken, client.id, done)
+            await self._database.write(_done, client, ask, self._clock.ms())
         if ask.most == 0:
             return reply_json(200, {"sets": {}})
         found = await (self._collect if ask.at_once else self._hold)(client, ask.most)
@@ -134,7 +135,7 @@ class StreamEndpoints:
             others = [each.id for each in found if not may_hear(client, each)]
             if not others:
                 return found
-            await self._database.write(streams.taken, client.id, others)
+            await self._database.write(streams.dropped, client.id, others)
 
     async def _hold(self, client: Client, most: int) -> tuple[Waiting, ...]:
         """A long poll (RFC 8936 section 2.2), bounded in time and number: the change counter says when to look."""
@@ -199,7 +200,20 @@ class _Poll:
     most: int
     at_once: bool
     acks: tuple[str, ...]
-    errors: dict[str, str]
+    errors: Mapping[str, str]
+
+
+def _open(session: Session, /, sealer: Sealer, *, client_id: str, member_id: str, **more: Any) -> StreamView:
+    stream, news = streams.open_stream(session, sealer, client_id=client_id, member_id=member_id, **more)
+    if news:  # what its member has not confirmed yet is not lost because nobody listened
+        endings.tell_outstanding(session, client_id, member_id)
+    return stream
+
+
+def _done(session: Session, client: Client, ask: _Poll, now: Millis) -> None:
+    heard = streams.taken(session, client.id, ask.acks)
+    endings.told(session, heard, client_id=client.id, actor=client.actor(), now=now)
+    streams.dropped(session, client.id, tuple(ask.errors))
 
 
 def _read_poll(value: Any) -> _Poll:

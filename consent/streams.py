@@ -5,7 +5,7 @@ and none is told that did not happen. A row is gone when the service has taken i
 week is closed: with a gap in what it heard, a service must not trust what it kept, and opens it anew.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -54,6 +54,7 @@ class Waiting:
     client_id: str
     member_id: str
     claims: Mapping[str, Any]
+    ending_id: str | None
     created_at: Millis
 
 
@@ -71,8 +72,9 @@ def open_stream(
     authorization: str | None,
     actor: Actor,
     now: Millis,
-) -> StreamView:
-    """Follow changes from now on, or change how they come; what waits already goes the new way."""
+) -> tuple[StreamView, bool]:
+    """Follow changes from now on, or change how they come; what waits already goes the new way. And whether it is
+    new."""
     sealed = None
     if authorization is not None:
         sealed = sealer.system().seal(f"consent_stream|authorization|{client_id}", authorization.encode())
@@ -91,7 +93,7 @@ def open_stream(
         object=("client", client_id),
         detail={"member": member_id, "delivery": "push" if endpoint else "poll", "everyone": everyone},
     )
-    return _view(row)
+    return _view(row), news
 
 
 def close_stream(session: Session, client_id: str, *, actor: Actor, reason: str = "") -> None:
@@ -120,13 +122,24 @@ def stream_of(session: Session, client_id: str) -> tuple[StreamView, int]:
     return _view(row), int(session.connection().execute(count).scalar_one())
 
 
-def tell(session: Session, kind: Kind, about: str, *, member_id: str, now: Millis, **more: Any) -> int:
-    """Put a change on the way to every stream it concerns; to how many."""
+def tell(
+    session: Session,
+    kind: Kind,
+    about: str,
+    *,
+    member_id: str,
+    now: Millis,
+    ending_id: str | None = None,
+    only: str | None = None,
+    **more: Any,
+) -> int:
+    """Put a change on the way to every stream it concerns (or to one service `only`); to how many."""
     connection = session.connection()
-    concerned = [row[0] for row in connection.execute(_CONCERNED, {"member": member_id})]
+    concerned = [only] if only else [row[0] for row in connection.execute(_CONCERNED, {"member": member_id})]
     if concerned:
-        said = canonical(claims(kind, about, recipient=member_id, at=now, **more)).decode()
-        connection.execute(_ADD, [_row(client_id, member_id, said, now) for client_id in concerned])
+        said = claims(kind, about, recipient=member_id, at=now, transaction=ending_id, **more)
+        text = canonical(said).decode()
+        connection.execute(_ADD, [_row(client_id, member_id, text, now, ending_id) for client_id in concerned])
         tx_of(session).touch(TOPIC)
     return len(concerned)
 
@@ -161,7 +174,14 @@ def waiting(session: Session, client_id: str, limit: int) -> tuple[Waiting, ...]
     """What a service has not taken yet, oldest first."""
     query = select(_D).where(_D.c.client_id == client_id).order_by(_D.c.created_at, _D.c.id).limit(limit)
     return tuple(
-        Waiting(row["id"], row["client_id"], row["member_id"], orjson.loads(row["claims"]), row["created_at"])
+        Waiting(
+            row["id"],
+            row["client_id"],
+            row["member_id"],
+            orjson.loads(row["claims"]),
+            row["ending_id"],
+            row["created_at"],
+        )
         for row in session.connection().execute(query).mappings()
     )
 
@@ -175,16 +195,24 @@ def due(session: Session, now: Millis, *, streams: int = 20, each: int = 20) -> 
     return tuple((_view(row), waiting(session, row.client_id, each)) for row in rows)
 
 
-def taken(session: Session, client_id: str, ids: list[str]) -> int:
-    """The service has these; how many of them were on the way to it."""
-    query = _D.delete().where(_D.c.client_id == client_id, _D.c.id.in_(ids))
-    return int(session.connection().execute(query).rowcount)
+def taken(session: Session, client_id: str, ids: Collection[str]) -> tuple[str, ...]:
+    """The service has these. Returns the endings its own member has heard of by that."""
+    row = session.get(Stream, client_id)
+    heard = select(_D.c.ending_id).where(_D.c.client_id == client_id, _D.c.id.in_(ids), _D.c.ending_id.is_not(None))
+    if row is not None:
+        heard = heard.where(_D.c.member_id == row.member_id)
+    found = tuple(session.connection().execute(heard).scalars())
+    dropped(session, client_id, ids)
+    return found
 
 
-def pushed(session: Session, client_id: str, ids: list[str], tries: int, next_at: Millis) -> None:
-    """A round of pushes to a stream is over: these were taken, and when to go on."""
-    if ids:
-        taken(session, client_id, ids)
+def dropped(session: Session, client_id: str, ids: Collection[str]) -> None:
+    """The service can't use these, or they concern it no more."""
+    session.connection().execute(_D.delete().where(_D.c.client_id == client_id, _D.c.id.in_(ids)))
+
+
+def pushed(session: Session, client_id: str, *, tries: int, next_at: Millis) -> None:
+    """A round of pushes to a stream is over: when to go on."""
     change = _S.update().where(_S.c.client_id == client_id).values(tries=tries, next_at=next_at)
     session.connection().execute(change)
 
@@ -205,8 +233,11 @@ def authorization_of(sealer: Sealer, stream: StreamView) -> str | None:
     return sealer.system().open(f"consent_stream|authorization|{stream.client_id}", stream.authorization).decode()
 
 
-def _row(client_id: str, member_id: str, said: str, now: Millis) -> dict[str, Any]:
-    return {"id": new_id("set"), "client_id": client_id, "member_id": member_id, "claims": said, "created_at": now}
+def _row(client_id: str, member_id: str, said: str, now: Millis, ending_id: str | None = None) -> dict[str, Any]:
+    return {
+        "id": new_id("set"), "client_id": client_id, "member_id": member_id, "claims": said, "ending_id": ending_id,
+        "created_at": now,
+    }  # fmt: skip
 
 
 def _view(row: Stream) -> StreamView:

@@ -2,7 +2,8 @@
 
 from urllib.parse import urlsplit
 
-from consent import dummies, errors, public_entries, records, showing, status
+from consent import dummies, endings, errors, public_entries, records, showing, status
+from consent.acknowledgements import ACKNOWLEDGE_OPERATION, acknowledge_handler
 from consent.decision_routes import DECISION_OPERATION, DECISIONS_OPERATION, decision_handler, decisions_handler
 from consent.details import TYPE, DataUseChecker
 from consent.gate import Decisions
@@ -22,7 +23,7 @@ from consent.ledger_routes import (
 from consent.operations import DELETE_OPERATION, POLL_OPERATION, PUT_OPERATION, SHOW_OPERATION
 from consent.push import Push
 from consent.receipts import Receipts
-from consent.routes import operator_router, public_router, resident_router, service_router
+from consent.routes import operator_router, public_router, recipient_router, resident_router, service_router
 from consent.settings import ConsentSettings
 from consent.status import StatusLists
 from consent.stream_routes import StreamEndpoints
@@ -35,6 +36,7 @@ from consent.witness import (
 )
 from consent.witnessing import Witnesses
 from identity.bearer import Bearer
+from identity.client_keys import ClientKeys
 from identity.clients import Clients
 from identity.crowd import Crowd
 from identity.oauth.details import DetailTypes
@@ -52,6 +54,7 @@ SEQUENCE_EVERY = 0.25  # PostgreSQL: a leaf is in a signed tree well within a se
 SWEEP_CHUNK = 50
 PUSH_EVERY = 1
 CLOSE_EVERY = 600
+ESCALATE_EVERY = 60
 
 
 def log_origin(issuer: str, settings: ConsentSettings) -> str:
@@ -113,6 +116,7 @@ def include(host: Host) -> None:
     host.routes("public", public_router())
     host.routes("resident", resident_router(database, sealer, receipts, clock))
     host.routes("service", service_router(database, host.get(Clients)))
+    host.routes("service", recipient_router(database, sealer, clock, host.get(Clients)))
     host.routes("operator", operator_router(database, clock, longest=settings.longest_consent))
 
     async def sweep() -> int:
@@ -139,6 +143,9 @@ def include(host: Host) -> None:
         errors.ConsentState,
         errors.BadConsent,
         errors.ReceiptNotReady,
+        errors.UnknownEnding,
+        errors.ConfirmedAlready,
+        errors.BadStatement,
         errors.UnknownStream,
         errors.StreamIsPushed,
         errors.HistoryNotKept,
@@ -148,7 +155,9 @@ def include(host: Host) -> None:
 def _streams(host: Host) -> None:
     """Services that follow what changes."""
     database, clients, sealer, ring = host.db, host.get(Clients), host.get(Sealer), host.get(KeyRing)
-    push = Push(host.issuer, database, host.clock, clients, sealer, ring, host.get(Fetcher))
+    settings: ConsentSettings = host.settings.consent
+    within = round(settings.acknowledge_within.total_seconds() * SECOND)
+    push = Push(host.issuer, database, host.clock, clients, sealer, ring, host.get(Fetcher), acknowledge_within=within)
     host.provide(Push, push)
     endpoints = StreamEndpoints(
         host.issuer, database, host.clock, host.get(Bearer), clients, sealer, ring, host.get(Fetcher), push
@@ -157,6 +166,16 @@ def _streams(host: Host) -> None:
     host.front("PUT", "/consent/stream", "service", endpoints.put, PUT_OPERATION)
     host.front("DELETE", "/consent/stream", "service", endpoints.delete, DELETE_OPERATION)
     host.front("POST", "/consent/stream/poll", "service", endpoints.poll, POLL_OPERATION)
+    acknowledge = acknowledge_handler(
+        host.issuer, database, host.clock, host.get(Bearer), clients, host.get(ClientKeys)
+    )
+    host.front("POST", "/consent/acknowledgements", "service", acknowledge, ACKNOWLEDGE_OPERATION)
+
+    async def escalate() -> int:
+        now = host.clock.ms()
+        return await database.bulk(endings.escalate, before=now - within, now=now)
+
+    host.job("consent.endings.escalate", ESCALATE_EVERY, escalate)
     host.job("consent.streams.push", PUSH_EVERY, push.deliver)
     host.job("consent.streams.close", CLOSE_EVERY, push.close_dead)
 

@@ -26,6 +26,20 @@ class ClientKeys:
             raise BadToken(private="this client registered no keys")
         return await self._remote.verify(client.jwks_uri, token, algs=algs, typ=typ)
 
+    async def verify_under(
+        self, client: Client, token: str, *, algs: Collection[str], typ: str | None
+    ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        """Header, claims, and the very key they are signed with: evidence must outlast a rotation."""
+        header, claims = await self.verify(client, token, algs=algs, typ=typ)
+        jwks = client.jwks if client.jwks is not None else await self._remote.get(client.jwks_uri or "")
+        for key in jwks["keys"]:
+            try:
+                verify_with_jwks(token, {"keys": [key]}, algs=algs, typ=typ)
+            except BadToken:
+                continue
+            return header, claims, dict(key)
+        raise BadToken(private="the key went away meanwhile")
+
     async def has(self, client: Client, thumb: str) -> bool:
         """Whether a key with this thumbprint (RFC 7638) is one of the client's."""
         try:

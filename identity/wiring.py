@@ -87,6 +87,7 @@ def include(host: Host) -> None:
 
     remote = RemoteKeys(host.get(Fetcher), clock)
     client_keys = ClientKeys(remote)
+    host.provide(ClientKeys, client_keys)
     hints = IdTokenHints(issuer, ring)
     objects = RequestObjects(issuer, client_keys, host.get(Fetcher), clock, host.get(Crowd))
     auth = ClientAuth(issuer, settings, clients, client_keys, hasher, db, clock)

@@ -9,13 +9,13 @@ the batch that stores the entries; on PostgreSQL `seal_pending` lays it within a
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import orjson
 import sqlmodel
-from sqlalchemy import BigInteger, Column, Connection, Index, LargeBinary, String, Table, Text, select, text
+from sqlalchemy import BigInteger, Column, Connection, Index, LargeBinary, String, Table, Text, or_, select, text
 
 from kit import context
 from kit.clock import Clock, Millis, iso
@@ -261,7 +261,7 @@ def entries(
     *,
     after_seq: int | None = None,
     before_seq: int | None = None,
-    action: str | None = None,
+    action: str | Sequence[str] | None = None,
     actor_id: str | None = None,
     object_id: str | None = None,
     since: Millis | None = None,
@@ -269,7 +269,8 @@ def entries(
     newest_first: bool = False,
     limit: int = 200,
 ) -> list[AuditEntry]:
-    """Sealed entries, filtered. `action` matches itself and everything below it ("consent" finds all of consent)."""
+    """Sealed entries, filtered. `action` matches itself and everything below it ("consent" finds all of consent);
+    of several, any."""
     column = audit_table.c
     query = select(audit_table).where(column.seq.is_not(None))
     if after_seq is not None:
@@ -277,8 +278,10 @@ def entries(
     if before_seq is not None:
         query = query.where(column.seq < before_seq)
     if action:
-        low = action.rstrip(".")
-        query = query.where((column.action == low) | ((column.action > low + ".") & (column.action < low + "/")))
+        lows = [each.rstrip(".") for each in ([action] if isinstance(action, str) else action)]
+        query = query.where(
+            or_(*((column.action == low) | ((column.action > low + ".") & (column.action < low + "/")) for low in lows))
+        )
     if actor_id:
         query = query.where(column.actor_id == actor_id)
     if object_id:

@@ -274,6 +274,8 @@ class ConsentView:
     last_use: int | None
     choices: tuple[Choice, ...]  # empty when there is nothing to choose
     events: tuple[EventLine, ...]
+    told: tuple[str, ...] = ()  # once it is over: whether the recipient knows, and what it said
+    confirmed: bool = False
 
 
 @dataclass(frozen=True)
@@ -611,8 +613,9 @@ def _consents() -> list[Sample]:
         events=events,
     )
     over = replace(
-        view, state="ended", state_words="取り消しました", seal_words="終了", uses=0, last_use=None, until=None
-    )
+        view, state="ended", state_words="取り消しました", seal_words="終了", uses=0, last_use=None, until=None,
+        told=("みなと診療所には、11月22日に伝わりました。", "11月25日までに、やめたことを確認することになっています。"),
+    )  # fmt: skip
     receipt = Receipt(
         id="con_01kaq7c9d3f",
         title=view.title,

@@ -7,9 +7,10 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from consent import agreements, records
+from consent import agreements, endings, records
 from consent import receipts as receipts_module
 from consent.agreements import Revision
+from consent.endings import EndingView
 from consent.errors import BadConsent, ConsentState, ReceiptNotReady
 from consent.purposes import LAWFUL_BASES, PURPOSES
 from consent.receipts import MEDIA_TYPE
@@ -18,7 +19,7 @@ from identity import accounts, clients, grants
 from infobank import views
 from infobank.catalogue import Catalogue
 from keys.envelope import Sealer
-from kit.clock import Millis, from_iso, to_datetime
+from kit.clock import SECOND, Millis, from_iso, to_datetime
 from kit.db import Session
 from kit.host import Host
 from portal import i18n
@@ -36,6 +37,7 @@ _STATES = {
     "given": N_("It is in force"),
     "refused": N_("You said no"),
     "withdrawn": N_("You took it back"),
+    "ended": N_("They ended it"),
     "expired": N_("It ran out"),
     "invalidated": N_("It was ended"),
 }
@@ -43,6 +45,7 @@ _SEALS = {
     "given": N_("AGREED"),
     "refused": N_("REFUSED"),
     "withdrawn": N_("ENDED"),
+    "ended": N_("ENDED"),
     "expired": N_("OVER"),
     "invalidated": N_("ENDED"),
 }
@@ -52,6 +55,7 @@ _EVENTS = {
     "changed": N_("You changed what is seen."),
     "refused": N_("You said no."),
     "withdrawn": N_("You took it back."),
+    "ended": N_("They ended it. You did nothing, and need to do nothing."),
     "expired": N_("It ran out."),
     "invalidated": N_("It was ended, because the offer it rests on was taken back."),
 }
@@ -66,6 +70,7 @@ class Whole:
     events: tuple[StoredEvent, ...]
     uses: int
     last_use: Millis | None
+    ending: EndingView | None
 
     @property
     def lang(self) -> str:
@@ -83,7 +88,30 @@ def read_whole(session: Session, sealer: Sealer, consent_id: str, account_id: st
         events=records.history(session, sealer, consent_id, account_id=account_id),
         uses=uses,
         last_use=last,
+        ending=None if record.stands else endings.of_consent(session, consent_id),
     )
+
+
+def told_lines(ending: EndingView | None, recipient: str, *, within: Millis, now: Millis) -> tuple[str, ...]:
+    """Whether the recipient knows that it is over, and what it has said to that. Pure."""
+    if ending is None:
+        return ()
+    day, by = i18n.current().day, ending.made_at + within
+    if ending.confirmed_at is not None:
+        on = day(ending.confirmed_at)
+        if ending.data == "erased":
+            return (_("%(who)s confirmed on %(day)s that it stopped, and deleted this data.", who=recipient, day=on),)
+        return (
+            _("%(who)s confirmed on %(day)s that it stopped.", who=recipient, day=on),
+            _("A law obliges it to keep this data for a while. It is used for nothing else."),
+        )
+    if ending.told_at is not None:
+        first = _("%(who)s was told on %(day)s.", who=recipient, day=day(ending.told_at))
+    else:
+        first = _("%(who)s could not be told yet. We keep trying.", who=recipient)
+    if now >= by:
+        return first, _("It has not confirmed in time that it stopped. The city's security team knows.")
+    return first, _("It has until %(day)s to confirm that it stopped.", day=day(by))
 
 
 def figures(ms: Millis) -> str:
@@ -103,7 +131,7 @@ def _given_at(whole: Whole) -> Millis:
     return from_iso(answers[-1].document["time"])
 
 
-def consent_page(whole: Whole, catalogue: Catalogue, lang: str) -> ConsentView:
+def consent_page(whole: Whole, catalogue: Catalogue, lang: str, *, told: tuple[str, ...] = ()) -> ConsentView:
     """The page of one consent. Pure."""
     record, revision = whole.record, whole.revision
     text = revision.notice(lang)
@@ -138,6 +166,8 @@ def consent_page(whole: Whole, catalogue: Catalogue, lang: str) -> ConsentView:
         last_use=whole.last_use,
         choices=_choices(whole, catalogue, lang),
         events=tuple(_event_line(event, catalogue, lang) for event in whole.events),
+        told=told,
+        confirmed=whole.ending is not None and whole.ending.confirmed_at is not None,
     )
 
 
@@ -223,6 +253,7 @@ def router(host: Host) -> APIRouter:
     routes = pages(host)
     sealer, catalogue = host.get(Sealer), host.get(Catalogue)
     receipts = host.get(receipts_module.Receipts)
+    within = round(host.settings.consent.acknowledge_within.total_seconds() * SECOND)
 
     @routes.get("/consents")
     async def consents(request: Request) -> Response:
@@ -235,7 +266,10 @@ def router(host: Host) -> APIRouter:
     async def consent(request: Request, consent_id: str) -> Response:
         account = require_session(request).account_id
         whole = await host.db.read(read_whole, sealer, consent_id, account, host.clock.ms())
-        return render(request, "resident/consent.html", consent_page(whole, catalogue, i18n.current().code))
+        lang = i18n.current().code
+        recipient = whole.revision.recipient.name(lang)
+        told = told_lines(whole.ending, recipient, within=within, now=host.clock.ms())
+        return render(request, "resident/consent.html", consent_page(whole, catalogue, lang, told=told))
 
     @routes.post("/consents/{consent_id}/change")
     async def change(request: Request, consent_id: str) -> Response:

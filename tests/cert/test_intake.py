@@ -12,7 +12,7 @@ from identity.credentials import Browser, Refused, Throttled
 from kit import audit
 from kit.clock import HOUR, MINUTE
 from kit.db import Session
-from kit.host import ANONYMOUS
+from kit.host import ANONYMOUS, SYSTEM
 from tests.cert.conftest import ANALYST, DeskOffice
 from tests.support.office import PASSWORD
 
@@ -214,3 +214,29 @@ async def test_no_source_address_lies_in_clear_in_the_desks_tables(desk: DeskOff
     )
     assert all(len(text) > 10 for text in stored)
     assert ATTACKER not in "".join(stored)
+
+
+async def test_a_recipient_that_does_not_confirm_an_end_is_one_alert_however_many_consents_it_owes(
+    desk: DeskOffice,
+) -> None:
+    """Told through the audit trail alone: the desk does not know the ledger, nor the ledger the desk."""
+
+    def missed(session: Session, consent: str, member: str) -> None:
+        audit.record(
+            session,
+            "consent.acknowledgement.missed",
+            actor=SYSTEM,
+            object=("consent", consent),
+            detail={"member": member, "account": f"acc_{consent}", "told": True},
+            outcome="failed",
+        )
+
+    for number in range(3):
+        await desk.office.db.write(missed, f"con_{number}", "mem_bus")
+    await desk.office.db.write(missed, "con_9", "mem_clinic")
+    await desk.follow()
+    found = {alert.count: alert for alert in await queue(desk)}
+    assert found.keys() == {1, 3}
+    assert found[3].kind == "end-not-confirmed"
+    assert Entity("member", "mem_bus") in found[3].entities
+    assert Entity("account", "acc_con_2") in found[3].entities

@@ -41,6 +41,7 @@ from tests.support.bank import CHECKUP, Bank
 from tests.support.desk import Colleague, colleague
 from tests.support.household import CHECKUPS, RIDES, Household, settle
 from tests.support.relying_party import REDIRECT, Party, advance, join
+from tests.support.signer import Signer
 from tests.support.writes import Asked, Watch, Write
 
 pytestmark = pytest.mark.anyio
@@ -284,6 +285,31 @@ async def delete_consent_stream(w: World) -> Any:
     party = await w.party()
     await follow(w, party)
     return await w.http.delete("/consent/stream", headers=own_token(w, party))
+
+
+@case("POST /consent/records/{consent_id}/end")
+async def post_consent_records_consent_id_end(w: World) -> Any:
+    home = await w.home()
+    address = f"/consent/records/{await home.give()}/end"
+    return await w.http.post(address, json={"reason": "service-ends"}, headers=own_token(w, home.party))
+
+
+@case("POST /consent/acknowledgements")
+async def post_consent_acknowledgements(w: World) -> Any:
+    """The recipient polls what ended, takes it, and confirms it under its key."""
+    signer = Signer()
+    home = await w.home(jwks=signer.jwks)
+    await follow(w, home.party)
+    consent_id, headers = await home.give(), own_token(w, home.party)
+    await home.post(f"/consents/{consent_id}/withdraw")
+    ask = {"returnImmediately": True}
+    found = (await w.http.post("/consent/stream/poll", json=ask, headers=headers)).json()["sets"]
+    await w.http.post("/consent/stream/poll", json={**ask, "ack": list(found)}, headers=headers)
+    assert "consent.ending.told" in w.watch.writes[-1].actions
+    last = list(found.values())[-1]
+    statement = signer.confirm(last, client_id=home.party.client.id, now_ms=w.app.host.clock.ms())
+    headers["content-type"] = "application/jwt"
+    return await w.http.post("/consent/acknowledgements", content=statement, headers=headers)
 
 
 @case("POST /consent/stream/poll")
