@@ -65,6 +65,7 @@ class Client:
     exchange_scopes: frozenset[str]
     impersonates: bool
     may_act: str | None
+    assertion_issuers: Mapping[str, str]
     id_token_alg: str | None
     userinfo_alg: str | None
     authorization_alg: str
@@ -391,6 +392,7 @@ def _client(found: Any) -> Client:
         exchange_scopes=frozenset(settings.get("exchange_scope", "").split()),
         impersonates=settings.get("exchange_impersonation", False),
         may_act=settings.get("may_act"),
+        assertion_issuers=settings.get("assertion_issuers", {}),
         id_token_alg=settings.get("id_token_signed_response_alg") or default_alg,
         userinfo_alg=settings.get("userinfo_signed_response_alg"),
         authorization_alg=settings.get("authorization_signed_response_alg") or default_alg or "RS256",

@@ -32,6 +32,9 @@ DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 #: Token exchange (RFC 8693 section 2.1).
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 
+#: Assertions of others as grants (RFC 7523 section 2.1).
+JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+
 AuthMethod = Literal[
     "client_secret_basic",
     "client_secret_post",
@@ -46,6 +49,7 @@ GrantType = Literal[
     "client_credentials",
     "urn:ietf:params:oauth:grant-type:device_code",
     "urn:ietf:params:oauth:grant-type:token-exchange",
+    "urn:ietf:params:oauth:grant-type:jwt-bearer",
 ]
 TokenAlg = Literal["EdDSA", "ES256"]
 SigningAlg = Literal["EdDSA", "ES256", "PS256", "RS256"]  # never `none`, nothing symmetric
@@ -97,6 +101,10 @@ class Registration(BaseModel):
     )
     exchange_scope: str = Field("", description="Scopes an exchanged token may have at most, space-separated")
     exchange_impersonation: bool = Field(False, description="Whether it may exchange without an actor_token")
+    assertion_issuers: dict[str, str] = Field(
+        default_factory=dict, max_length=10,
+        description="Whose assertions it may bring (RFC 7523 section 2.1): issuer to the address of its JWK Set",
+    )  # fmt: skip
     may_act: Short | None = Field(None, description="The client that may act with this client's tokens")
     subject_type: Literal["pairwise", "public"] = "pairwise"
     sector_identifier: str | None = Field(None, description="Host that pairwise subjects are made for")
@@ -166,8 +174,16 @@ def check(registration: Registration) -> Registration:
         raise bad(
             "/exchange_audiences", "Token exchange needs the audiences that an operator allows, and they need it."
         )
-    if method == "none" and EXCHANGE in registration.grant_types:
-        raise bad("/token_endpoint_auth_method", "A public client can't exchange tokens.")
+    if (JWT_BEARER in registration.grant_types) != bool(registration.assertion_issuers):
+        raise bad(
+            "/assertion_issuers", "Assertions need issuers that an operator trusts, and they need the grant type."
+        )
+    for issuer, address in registration.assertion_issuers.items():
+        if not 0 < len(issuer) <= 500:
+            raise bad("/assertion_issuers", "An issuer has a name of 500 characters at most.")
+        check_called_uri(address, pointer="/assertion_issuers")
+    if method == "none" and {EXCHANGE, JWT_BEARER} & set(registration.grant_types):
+        raise bad("/token_endpoint_auth_method", "A public client can't exchange tokens, nor bring assertions.")
     for scope in (*registration.scope.split(), *registration.exchange_scope.split()):
         if not _SCOPE.fullmatch(scope):
             raise bad("/scope", f"{scope[:40]} is not a scope name.")

@@ -80,6 +80,7 @@ class ClientAnswer(Answer):
     exchange_scope: str
     exchange_impersonation: bool
     may_act: str | None
+    assertion_issuers: dict[str, str]
     profile: Profile
     dpop_bound_access_tokens: bool
     require_pushed_authorization_requests: bool
@@ -299,6 +300,7 @@ def _client(client: Client) -> ClientAnswer:
         exchange_scope=" ".join(sorted(client.exchange_scopes)),
         exchange_impersonation=client.impersonates,
         may_act=client.may_act,
+        assertion_issuers=dict(client.assertion_issuers),
         profile=client.profile,
         dpop_bound_access_tokens=client.dpop_bound,
         require_pushed_authorization_requests=client.require_par,

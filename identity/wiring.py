@@ -20,6 +20,7 @@ from identity.oauth.dpop import Dpop
 from identity.oauth.grants.authorization_code import AuthorizationCode
 from identity.oauth.grants.client_credentials import ClientCredentials
 from identity.oauth.grants.device_code import DeviceCode
+from identity.oauth.grants.jwt_bearer import JwtBearer
 from identity.oauth.grants.refresh_token import RefreshToken
 from identity.oauth.grants.token_exchange import TokenExchange
 from identity.oauth.introspection import Introspection
@@ -37,7 +38,7 @@ from identity.oidc.id_token_claims import IdTokenClaims
 from identity.oidc.initiate import Initiate
 from identity.oidc.pages import SignedOutPage
 from identity.oidc.userinfo import UserInfo
-from identity.registration import DEVICE, EXCHANGE
+from identity.registration import DEVICE, EXCHANGE, JWT_BEARER
 from identity.remote_keys import RemoteKeys
 from identity.routes import operator_router
 from identity.sessions import Sessions
@@ -131,6 +132,7 @@ def include(host: Host) -> None:
             "refresh_token": RefreshToken(db, clock, settings, tokens, told),
             "client_credentials": ClientCredentials(db, clock, settings, tokens),
             EXCHANGE: TokenExchange(db, clock, settings, tokens, access_tokens, ring),
+            JWT_BEARER: JwtBearer(db, clock, settings, tokens, remote),
             DEVICE: DeviceCode(db, clock, settings, hasher, tokens, told),
         },
         ring,

@@ -123,6 +123,7 @@ TOKEN = _form(
         "code_verifier": {"type": "string"},
         "refresh_token": {"type": "string"},
         "device_code": {"type": "string"},
+        "assertion": {"type": "string"},
         "subject_token": {"type": "string"},
         "subject_token_type": {"type": "string"},
         "actor_token": {"type": "string"},
@@ -154,8 +155,8 @@ TOKEN = _form(
             {"access_token": "eyJ0eXAiOiJhdCtqd3QifQ.e30.c2ln", "token_type": "Bearer", "expires_in": 300},
         )
     },
-    "Authorization code with PKCE, refresh with rotation, client credentials, device code, token exchange. A DPoP "
-    "header binds the tokens, and so does the certificate of a client that registered for it (RFC 8705 section 3).",
+    "Authorization code with PKCE, refresh with rotation, client credentials, device code, token exchange, JWT bearer. "
+    "A DPoP header binds the tokens, and so does the certificate of a client that registered for it (RFC 8705).",
 )
 PAR = _form(
     "pushed_authorization_request",

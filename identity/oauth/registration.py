@@ -225,7 +225,7 @@ class ClientRegistration:
 #: What an operator decided, or follows from the initial access token.
 _NOT_ITS_OWN = (
     "member_id", "first_party", "resources", "introspects", "sector_identifier", "access_token_signed_alg",
-    "exchange_audiences", "exchange_scope", "exchange_impersonation", "may_act",
+    "exchange_audiences", "exchange_scope", "exchange_impersonation", "may_act", "assertion_issuers",
 )  # fmt: skip
 
 
