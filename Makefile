@@ -33,12 +33,15 @@ demo: $(STAMP) ## Serve the fictional city of Minato-hama on http://localhost:80
 	@exec $(VENV)/bin/sekisho demo --port $(PORT)
 
 test: check system ## Everything that checks the project, but for the long runs
-	@started=$$(date +%s); \
-	$(PY) -m pytest -m "not long" -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(T) && \
+	@started=$$(date +%s); $(call tests,-m "not long") && \
 	echo "make test: all checks passed; the tests took $$(( $$(date +%s) - started )) s"
 
 test-long: check system ## The same with 200 kills, full contract tests and the other long runs
-	@$(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(T) && echo "make test-long: all checks passed"
+	@$(call tests,) && echo "make test-long: all checks passed"
+
+# What they wrote is removed, also after an interrupt.
+tests = scratch=$$(sh tests/support/scratch.sh); trap 'rm -rf "$$scratch"' EXIT; trap 'exit 130' INT TERM; \
+	TMPDIR="$$scratch" $(PY) -m pytest $(1) -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(T)
 
 check: $(STAMP) ## Formatting, lint, types and import contracts
 	@echo "ruff format"; $(VENV)/bin/ruff format --check --quiet .

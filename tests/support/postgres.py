@@ -60,6 +60,7 @@ class Postgres:
         settings = {
             "listen_addresses": "", "unix_socket_directories": str(self.data), "max_connections": "200",
             "fsync": "off",  # no test pulls this server's plug, and five hundred fresh databases need not reach a disk
+            "full_page_writes": "off", "autovacuum": "off",
         }  # fmt: skip
         options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
         self._process = subprocess.Popen(
