@@ -52,11 +52,15 @@ class Authorized:
         return orjson.dumps(self).decode()
 
 
+_TUPLES = ("scopes", "details", "resources", "amr", "userinfo_claims", "id_token_claims")
+
+
 def unpack(text: str) -> Authorized:
     """Read what `pack` wrote."""
     raw: dict[str, Any] = orjson.loads(text)
-    for name in ("scopes", "details", "resources", "amr", "userinfo_claims", "id_token_claims"):
-        raw[name] = tuple(raw.get(name, ()))
+    for name in _TUPLES:
+        if name in raw:
+            raw[name] = tuple(raw[name])
     return Authorized(**raw)
 
 

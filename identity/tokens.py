@@ -13,6 +13,7 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Any
 
 from identity.clients import Client
@@ -28,7 +29,7 @@ from kit.ids import new_id
 
 _REFRESH = re.compile(r"skr_([0-9a-z]{26})\.([0-9]{1,9})\.[A-Za-z0-9_-]{43}\.([A-Za-z0-9_-]{22})", re.ASCII)
 _HALF = {"EdDSA": hashlib.sha512, "ES256": hashlib.sha256, "RS256": hashlib.sha256, "PS256": hashlib.sha256}
-
+_NAMES = 16_384  # remembered: some 300 bytes each
 
 _NOTHING: Mapping[str, Any] = {}
 
@@ -65,10 +66,13 @@ class Tokens:
         self._hasher = hasher
         self._default_alg = default_id_token_alg
         self._own_sector = sector_of(issuer)
+        # Of a resident who comes again and again, the same names each time.
+        self._subject = lru_cache(_NAMES)(partial(pairwise, hasher))
+        self._session_name = lru_cache(_NAMES)(partial(_session_name, hasher))
 
     def subject(self, account_id: str, sector: str) -> str:
         """The pairwise subject of a resident in a sector."""
-        return pairwise(self._hasher, account_id, sector)
+        return self._subject(account_id, sector)
 
     def access_token(
         self,
@@ -155,7 +159,7 @@ class Tokens:
 
     def session_name(self, session_id: str, client: Client) -> str:
         """`sid`: one name of the session for each sector, so that clients can't compare notes by it."""
-        return b64url(self._hasher.digest("session-name", f"{client.sector}|{session_id}")[:16])
+        return self._session_name(client.sector, session_id)
 
     def new_refresh(self, family_id: str, generation: int) -> tuple[str, bytes]:
         """A fresh refresh token of a family, and its keyed hash."""
@@ -172,3 +176,7 @@ class Tokens:
 
     def _mac(self, body: str) -> str:
         return b64url(self._hasher.digest("refresh-mac", body)[:16])
+
+
+def _session_name(hasher: TokenHasher, sector: str, session_id: str) -> str:
+    return b64url(hasher.digest("session-name", f"{sector}|{session_id}")[:16])

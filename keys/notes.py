@@ -7,6 +7,7 @@ here a key signs, or verifies under one `vkey` and no other.
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from keys.signing import ed25519
 from kit.tlog.cosignature import signed_message, signed_subtree, split
 from kit.tlog.errors import BadNote
 from kit.tlog.note import COSIGNATURE, COSIGNATURE_ML_DSA, ED25519, key_id, make_vkey, parse_vkey
@@ -15,10 +16,10 @@ from kit.tlog.note import COSIGNATURE, COSIGNATURE_ML_DSA, ED25519, key_id, make
 class LogSigner:
     """A log's signing key under its origin (a `kit.tlog.note.Signer`). Its repr shows the public half only."""
 
-    __slots__ = ("_private", "key_id", "name", "public", "vkey")
+    __slots__ = ("_sign", "key_id", "name", "public", "vkey")
 
     def __init__(self, name: str, private: Ed25519PrivateKey) -> None:
-        self._private = private
+        self._sign = ed25519(private)
         self.name = name
         self.public = private.public_key().public_bytes_raw()
         self.key_id = key_id(name, self.public)
@@ -34,7 +35,7 @@ class LogSigner:
         """The 64 bytes of the signature over a note's text, final newline included ("Ed25519 signatures")."""
         if not message.endswith(b"\n"):
             raise BadNote("a note's text ends in a newline")
-        return self._private.sign(message)
+        return self._sign(message)
 
 
 class NoteVerifier:
@@ -71,11 +72,11 @@ class WitnessSigner:
     "Ed25519 signed message").
     """
 
-    __slots__ = ("_private", "key_id", "name", "vkey")
+    __slots__ = ("_sign", "key_id", "name", "vkey")
 
     def __init__(self, name: str, private: Ed25519PrivateKey) -> None:
         public = private.public_key().public_bytes_raw()
-        self._private = private
+        self._sign = ed25519(private)
         self.name = name
         self.key_id = key_id(name, public, COSIGNATURE)
         self.vkey = make_vkey(name, public, COSIGNATURE)
@@ -90,7 +91,7 @@ class WitnessSigner:
         """The signature over a cosigned message. Anything else is refused: this key signs no notes."""
         if not message.startswith(b"cosignature/v1\ntime "):
             raise BadNote("a witness key signs cosignatures only")
-        return self._private.sign(message)
+        return self._sign(message)
 
 
 class WitnessVerifier:

@@ -49,14 +49,14 @@ class Quick:
     def run_many(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """For an INSERT: once for each row."""
         if connection.dialect.name == "sqlite":
-            driver: Any = connection.connection.driver_connection
+            driver: Any = connection.connection.dbapi_connection
             driver.executemany(self._sqlite, rows)
         else:
             connection.exec_driver_sql(self._postgres, [dict(row) for row in rows])
 
     def _run(self, connection: Connection, values: dict[str, Any]) -> Any:
         if connection.dialect.name == "sqlite":
-            driver: Any = connection.connection.driver_connection
+            driver: Any = connection.connection.dbapi_connection
             return driver.execute(self._sqlite, values)
         return connection.exec_driver_sql(self._postgres, values)
 

@@ -45,7 +45,7 @@ class _Call:
     fn: Callable[..., Any]
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
-    door: "Callable[[Connection, _Call], Any]"
+    door: "Callable[[Connection, sqlite3.Connection, _Call], Any]"
     loop: asyncio.AbstractEventLoop
     future: "asyncio.Future[Any]"
     context: contextvars.Context
@@ -60,7 +60,7 @@ def _dumps(value: Any) -> str:
 
 def _driver(connection: Connection) -> sqlite3.Connection:
     """The driver's own connection: for the hallway's constant statements SQLAlchemy costs ten times SQLite."""
-    driver = connection.connection.driver_connection
+    driver = connection.connection.dbapi_connection
     assert isinstance(driver, sqlite3.Connection)
     return driver
 
@@ -179,7 +179,7 @@ class SqliteDatabase(Database):
         fn: Callable[..., Any],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-        door: Callable[[Connection, _Call], Any],
+        door: Callable[[Connection, sqlite3.Connection, _Call], Any],
     ) -> "asyncio.Future[Any]":
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
@@ -329,19 +329,18 @@ class SqliteDatabase(Database):
         call.error, call.result, call.tx = None, None, Tx(self)
         info["tx"] = call.tx
         try:
-            call.result = call.context.run(call.door, connection, call)
+            call.result = call.context.run(call.door, connection, driver, call)
         except BaseException as error:  # the call's own failure: its savepoint is gone, the batch goes on
             call.error = tellable(error)
         finally:
             info.pop("tx", None)
         _require_transaction(driver)
 
-    def _rows(self, _connection: Connection, call: _Call) -> Any:
+    def _rows(self, _connection: Connection, _driver: sqlite3.Connection, call: _Call) -> Any:
         return call.fn(call.tx, *call.args, **call.kwargs)
 
-    def _core(self, connection: Connection, call: _Call) -> Any:
+    def _core(self, connection: Connection, driver: sqlite3.Connection, call: _Call) -> Any:
         # The savepoint goes to the driver itself: through the engine its two statements cost more than most calls.
-        driver = _driver(connection)
         driver.execute("SAVEPOINT sekisho")
         try:
             result = call.fn(connection, *call.args, **call.kwargs)
@@ -353,7 +352,7 @@ class SqliteDatabase(Database):
         driver.execute("RELEASE sekisho")
         return result
 
-    def _orm(self, connection: Connection, call: _Call) -> Any:
+    def _orm(self, connection: Connection, _driver: sqlite3.Connection, call: _Call) -> Any:
         session = Session(connection, join_transaction_mode="create_savepoint", expire_on_commit=False)
         session.info["tx"] = call.tx
         try:
