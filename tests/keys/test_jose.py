@@ -73,6 +73,13 @@ def test_ed25519_is_rfc_8037s(vectors: dict[str, dict[str, Any]]) -> None:
     assert b64url(signature) == vector["signature"]
 
 
+@given(st.binary(min_size=32, max_size=32), st.binary(max_size=3000))
+def test_two_libraries_make_the_same_ed25519_signature(seed: bytes, data: bytes) -> None:
+    """RFC 8032 section 5.1.6 leaves no choice: what libsodium signs, OpenSSL would have signed."""
+    private = ed25519.Ed25519PrivateKey.from_private_bytes(seed)
+    assert signing.ed25519(private)(data) == private.sign(data)
+
+
 def test_es256_is_rfc_7515s(vectors: dict[str, dict[str, Any]]) -> None:
     vector = vectors["rfc7515_a3"]
     _, claims = verify_with_jwks(vector["token"], {"keys": [vector["jwk"]]}, algs=["ES256"], typ=None)
