@@ -243,6 +243,14 @@ def history(session: Session, sealer: Sealer, consent_id: str, *, account_id: st
     return tuple(_open(session, sealer, row) for row in store.events_of(session, consent_id))
 
 
+def timeline(
+    session: Session, sealer: Sealer, *, account_id: str, before: str = "", limit: int = 50
+) -> tuple[StoredEvent, ...]:
+    """The events of all of a resident's records before an event's id, newest first."""
+    found = store.recent_events(session, account_id, before=before, limit=limit)
+    return tuple(_open(session, sealer, row) for row in found)
+
+
 def standing(session: Session, sealer: Sealer, consent_id: str, *, account_id: str) -> Standing:
     """What the events add up to: the truth that the record row repeats."""
     events = history(session, sealer, consent_id, account_id=account_id)

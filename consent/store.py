@@ -160,6 +160,14 @@ def events_of(session: Session, consent_id: str) -> list[EventRow]:
     return [EventRow(*found) for found in session.connection().execute(query)]
 
 
+def recent_events(session: Session, account_id: str, *, before: str, limit: int) -> list[EventRow]:
+    """A resident's events of all records before an event's id ("" for the newest), newest first."""
+    query = _EVENT.where(_E.c.account_id == account_id)
+    if before:
+        query = query.where(_E.c.id < before)
+    return [EventRow(*found) for found in session.connection().execute(query.order_by(_E.c.id.desc()).limit(limit))]
+
+
 def last_event(session: Session, consent_id: str) -> EventRow | None:
     """A record's newest event."""
     found = session.connection().execute(_LAST_EVENT, {"record": consent_id}).first()

@@ -208,30 +208,6 @@ class Who:
 
 
 @dataclass(frozen=True)
-class ConsentLine:
-    """A consent in the list."""
-
-    href: str
-    title: str
-    recipient: str
-    what: str
-    state: str  # given | ended
-    state_words: str
-    until: int | None
-    uses: int
-    last_use: int | None
-
-
-@dataclass(frozen=True)
-class Consents:
-    """resident/consents.html."""
-
-    active: tuple[ConsentLine, ...]
-    ended: tuple[ConsentLine, ...]
-    now: int
-
-
-@dataclass(frozen=True)
 class EventLine:
     """A step in the history of a consent."""
 
@@ -574,14 +550,6 @@ def _who() -> list[Sample]:
 
 
 def _consents() -> list[Sample]:
-    active = ConsentLine(
-        "/consents/con_1", "健康相談のための健診結果の利用", "みなと診療所",
-        "健診結果、予防接種の記録", "given", "有効",
-        NOW + 180 * DAY, 9, NOW - DAY,
-    )  # fmt: skip
-    ended = replace(
-        active, href="/consents/con_2", state="ended", state_words="取り消しました", until=None, last_use=None
-    )
     events = (
         EventLine(NOW - 2 * DAY, "あなたが同意しました。", "健診結果、予防接種の記録"),
         EventLine(NOW - 1 * DAY, "あなたが内容を変えました。", "予防接種の記録を外しました"),
@@ -647,10 +615,6 @@ def _consents() -> list[Sample]:
         if_withdrawn="健康相談は、紙の結果を持って行けばこれまでどおり受けられます。",
     )
     return [
-        Sample(
-            "resident/consents.html", "full", Consents((active,), (ended,), NOW), viewer="resident", path="/consents"
-        ),
-        Sample("resident/consents.html", "empty", Consents((), (), NOW), viewer="resident", path="/consents"),
         Sample("resident/consent.html", "given", view, viewer="resident"),
         Sample("resident/consent.html", "ended", over, viewer="resident"),
         Sample("resident/withdraw.html", "one", withdraw, viewer="resident"),

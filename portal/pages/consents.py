@@ -23,7 +23,7 @@ from kit.clock import SECOND, Millis, from_iso, to_datetime
 from kit.db import Session
 from kit.host import Host
 from portal import i18n
-from portal.contexts.resident import Choice, ConsentLine, Consents, ConsentView, EventLine, Receipt, Withdraw
+from portal.contexts.resident import Choice, ConsentView, EventLine, Receipt, Withdraw
 from portal.i18n import JST, N_, _
 from portal.pages.interaction import agreed_sentence, inside, paragraphs
 from portal.visits import pages, require_session
@@ -33,7 +33,7 @@ WITHDRAWN = notice("consent.withdrawn", N_("You have taken it back. Nobody can s
 CHANGED = notice("consent.changed", N_("It is changed, from this moment on."))
 OVER = notice("consent.over", N_("This consent was over already. Nothing was changed."), kind="info")
 
-_STATES = {
+STATES = {
     "given": N_("It is in force"),
     "refused": N_("You said no"),
     "withdrawn": N_("You took it back"),
@@ -119,7 +119,8 @@ def figures(ms: Millis) -> str:
     return f"{to_datetime(ms).astimezone(JST):%Y.%m.%d}"
 
 
-def _names(categories: tuple[str, ...], catalogue: Catalogue, lang: str) -> tuple[str, ...]:
+def names(categories: tuple[str, ...], catalogue: Catalogue, lang: str) -> tuple[str, ...]:
+    """Kinds of data in words, for one sentence; the id of what the bank does not know."""
     found = [(catalogue.find(each), each) for each in categories]
     words = [category.label.of(lang) if category else name for category, name in found]
     return (*words[:1], *(inside(word, lang) for word in words[1:]))
@@ -148,13 +149,13 @@ def consent_page(whole: Whole, catalogue: Catalogue, lang: str, *, told: tuple[s
         title=text.title,
         sentence=sentence,
         state="given" if record.stands else "ended",
-        state_words=gettext(_STATES[record.state]),
+        state_words=gettext(STATES[record.state]),
         seal_words=gettext(_SEALS[record.state]),
         seal_date=figures(_given_at(whole) if record.stands else record.changed_at),
         recipient=revision.recipient.name(lang),
         purpose=PURPOSES[revision.purpose].label(lang),
-        what=_names(agreed, catalogue, lang) or (_("nothing"),),
-        not_agreed=_names(
+        what=names(agreed, catalogue, lang) or (_("nothing"),),
+        not_agreed=names(
             tuple(use.category for use in revision.categories if use.category not in agreed), catalogue, lang
         ),
         given_at=_given_at(whole),
@@ -176,10 +177,10 @@ def _choices(whole: Whole, catalogue: Catalogue, lang: str) -> tuple[Choice, ...
     uses = whole.revision.categories
     if not whole.record.stands or all(use.required for use in uses):
         return ()
-    names = _names(tuple(use.category for use in uses), catalogue, lang)
+    words = names(tuple(use.category for use in uses), catalogue, lang)
     return tuple(
         Choice(use.category, name, use.required, use.category in whole.record.categories)
-        for use, name in zip(uses, names, strict=True)
+        for use, name in zip(uses, words, strict=True)
     )
 
 
@@ -187,32 +188,9 @@ def _event_line(event: StoredEvent, catalogue: Catalogue, lang: str) -> EventLin
     document = event.document
     detail = ""
     if document["type"] in ("given", "renewed", "changed"):
-        detail = i18n.current().join(_names(tuple(document["categories"]), catalogue, lang))
+        detail = i18n.current().join(names(tuple(document["categories"]), catalogue, lang))
     words = _EVENTS[document["type"]]
     return EventLine(from_iso(document["time"]), i18n.current().gettext(words), detail)
-
-
-def list_page(session: Session, catalogue: Catalogue, account_id: str, *, lang: str, now: Millis) -> Consents:
-    """All consents, those in force first."""
-    used = views.by_consent(session, account_id)
-    active: list[ConsentLine] = []
-    ended: list[ConsentLine] = []
-    for record in records.list_for(session, account_id, now=now):
-        revision = agreements.get_revision(session, record.revision_id)
-        uses, last = used.get(record.id, (0, None))
-        line = ConsentLine(
-            href=f"/consents/{record.id}",
-            title=revision.notice(lang).title,
-            recipient=revision.recipient.name(lang),
-            what=inside(i18n.current().join(_names(record.categories, catalogue, lang)), lang),
-            state="given" if record.stands else record.state,
-            state_words=i18n.current().gettext(_STATES[record.state]),
-            until=record.until_at if record.stands else None,
-            uses=uses,
-            last_use=last,
-        )
-        (active if record.stands else ended).append(line)
-    return Consents(tuple(active), tuple(ended), now)
 
 
 def ledger_index(made: receipts_module.Receipt) -> int:
@@ -249,18 +227,11 @@ def receipt_page(
 
 
 def router(host: Host) -> APIRouter:
-    """/consents and below."""
+    """/consents/{id} and below."""
     routes = pages(host)
     sealer, catalogue = host.get(Sealer), host.get(Catalogue)
     receipts = host.get(receipts_module.Receipts)
     within = round(host.settings.consent.acknowledge_within.total_seconds() * SECOND)
-
-    @routes.get("/consents")
-    async def consents(request: Request) -> Response:
-        account = require_session(request).account_id
-        lang, now = i18n.current().code, host.clock.ms()
-        page = await host.db.read(list_page, catalogue, account, lang=lang, now=now)
-        return render(request, "resident/consents.html", page)
 
     @routes.get("/consents/{consent_id}")
     async def consent(request: Request, consent_id: str) -> Response:
@@ -323,7 +294,7 @@ def router(host: Host) -> APIRouter:
             back=f"/consents/{consent_id}",
             title=text.title,
             recipient=whole.revision.recipient.name(lang),
-            what=inside(i18n.current().join(_names(whole.record.categories, catalogue, lang)), lang),
+            what=inside(i18n.current().join(names(whole.record.categories, catalogue, lang)), lang),
             uses=whole.uses,
             services=services,
             if_withdrawn=text.if_refused,
@@ -367,7 +338,8 @@ def router(host: Host) -> APIRouter:
     @routes.get("/consents/{consent_id}/receipt.json")
     async def download(request: Request, consent_id: str) -> Response:
         account = require_session(request).account_id
-        made = await receipts.make(consent_id, account_id=account)
+        event = request.query_params.get("event", "")[:40] or None
+        made = await receipts.make(consent_id, account_id=account, event_id=event)
         headers = page_headers() | {"content-disposition": f'attachment; filename="{made.file_name}"'}
         return Response(made.content, headers=headers, media_type=MEDIA_TYPE)
 

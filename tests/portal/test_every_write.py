@@ -561,6 +561,13 @@ async def post_consents_consent_id_withdraw(w: World) -> Any:
     return await home.post(f"/consents/{await home.give()}/withdraw")
 
 
+@case("POST /consents/stop")
+async def post_consents_stop(w: World) -> Any:
+    home = await w.home()
+    await home.give("mobility")
+    return await home.post("/consents/stop", {"category": "health_checkup"})
+
+
 @case("POST /consents/{consent_id}/receipt/show")
 async def post_consents_consent_id_receipt_show(w: World) -> Any:
     home = await w.home()

@@ -277,7 +277,8 @@ def at_home(tour: Tour, page: Page) -> Iterator[str]:
     """A resident with data, consents and a history."""
     yield from _show(
         tour, page, "/home", "/data", "/data/health_checkup", "/data/mobility", "/data/disaster_support",
-        "/data/disaster_support/add", "/data/health_checkup/add", "/who", "/who?span=year", "/consents", "/leave",
+        "/data/disaster_support/add", "/data/health_checkup/add", "/who", "/who?span=year", "/consents",
+        "/consents?by=category", "/consents?by=end", "/consents/history", "/leave",
     )  # fmt: skip
     page.goto(f"{tour.url}/data/disaster_support/add")
     page.fill("#updated", "9999-01-01")
@@ -293,6 +294,8 @@ def at_home(tour: Tour, page: Page) -> Iterator[str]:
     yield "record-correct"
     page.goto(tour.url + _link(tour, page, "/data/disaster_support", "main a[href$='/delete']"))
     yield "record-delete"
+    page.goto(tour.url + _link(tour, page, "/consents?by=category", "#active .group-head a"))
+    yield "consents-stop"
     consent = _link(tour, page, "/consents", "#active .card-name")
     for part in ("", "/withdraw", "/receipt"):
         page.goto(tour.url + consent + part)
