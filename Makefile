@@ -60,7 +60,7 @@ bench: $(STAMP) ## Measure ours beside npm oidc-provider and PyPI pymerkle, and 
 	@$(PY) -m tests.bench $(T)
 
 clean: ## Remove .venv and every cache; data directories are left alone
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/bench/peers/node_modules
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/bench/peers/node_modules tests/peers/node_modules
 
 # uv is pinned and hashed in bootstrap.lock and does the same work as pip in a tenth of the time. Where it can't
 # (an index that only pip's configuration knows, a platform without a wheel of it), pip does it, with the same

@@ -219,8 +219,10 @@ class Clients:
         """
         changes: dict[str, Any] = {"profile": profile}
         before = registration_of(session, client_id)
-        if before.authorization_signed_response_alg == "RS256":
-            changes["authorization_signed_response_alg"] = None  # the default of old, chosen by nobody
+        if profile != "none":  # defaults, chosen by nobody
+            changes["require_pkce"] = None
+            if before.authorization_signed_response_alg == "RS256":
+                changes["authorization_signed_response_alg"] = None
         changed = self.replace(session, client_id, before.model_copy(update=changes), actor=actor)
         tx_of(session).touch("tokens")  # verdicts on its tokens remember the profile
         return changed
@@ -274,7 +276,7 @@ class Clients:
     def _settings_of(self, registration: Registration) -> dict[str, Any]:
         settings = registration.model_dump(mode="json", exclude={"name_ja", "name_en", "member_id"})
         if settings["require_pkce"] is None:
-            settings["require_pkce"] = self._settings.require_pkce
+            settings["require_pkce"] = registration.profile != "none" or self._settings.require_pkce
         return settings
 
     def suspend(self, session: Session, client_id: str, *, actor: Actor) -> Client:

@@ -18,7 +18,7 @@ Profile = Literal["none", "fapi2-security", "fapi2-message-signing"]
 #: Stricter ones come later.
 PROFILES: tuple[Profile, ...] = ("none", "fapi2-security", "fapi2-message-signing")
 #: Security Profile section 5.4.1: what may sign anything at all, by us or for us. RS256 is not among them.
-ALGS = ("PS256", "ES256", "EdDSA")
+ALGS = ("PS256", "ES256", "EdDSA", "Ed25519")
 #: What we sign with where the client names nothing.
 DEFAULT_ALG: Literal["ES256"] = "ES256"
 #: Message Signing section 5.4.1: an answer that is not signed is none.

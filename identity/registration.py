@@ -54,10 +54,11 @@ GrantType = Literal[
 TokenAlg = Literal["EdDSA", "ES256"]
 SigningAlg = Literal["EdDSA", "ES256", "PS256", "RS256"]  # never `none`, nothing symmetric
 IdTokenAlg = SigningAlg
+ClientAlg = Literal["EdDSA", "Ed25519", "ES256", "PS256", "RS256"]  # RFC 9864 gave EdDSA here a second name
 ResponseMode = Literal["query", "form_post", "jwt", "query.jwt", "form_post.jwt"]
 
 #: What a client may sign an assertion or a request with; RS256 because Core sections 6.1 and 9 ask for it.
-ASSERTION_ALGS = ("PS256", "ES256", "EdDSA", "RS256")
+ASSERTION_ALGS = ("PS256", "ES256", "EdDSA", "Ed25519", "RS256")
 
 _SCOPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._/-]{0,99}", re.ASCII)
 _TAGGED = re.compile(r"(client_name|client_uri|logo_uri|policy_uri|tos_uri)#[A-Za-z0-9-]{1,35}", re.ASCII)
@@ -88,7 +89,7 @@ class Registration(BaseModel):
     post_logout_redirect_uris: list[str] = Field(default_factory=list, max_length=20)
     grant_types: list[GrantType] = Field(default_factory=_code_and_refresh, min_length=1)
     token_endpoint_auth_method: AuthMethod = "client_secret_basic"
-    token_endpoint_auth_signing_alg: SigningAlg | None = Field(None, description="Absent: any we know")
+    token_endpoint_auth_signing_alg: ClientAlg | None = Field(None, description="Absent: any we know")
     jwks: dict[str, Any] | None = Field(None, description="Public keys, for private_key_jwt and signed requests")
     jwks_uri: Uri | None = Field(None, description="Where the public keys are, instead")
     scope: str = Field("openid profile email offline_access", description="Scopes it may ask for, space-separated")
@@ -121,7 +122,7 @@ class Registration(BaseModel):
     authorization_signed_response_alg: SigningAlg | None = Field(
         None, description="For the response modes with `jwt`; absent: RS256, under FAPI 2.0 ES256"
     )
-    request_object_signing_alg: SigningAlg | None = Field(None, description="Absent: any we know")
+    request_object_signing_alg: ClientAlg | None = Field(None, description="Absent: any we know")
     require_signed_request_object: bool = False
     request_uris: list[Uri] = Field(default_factory=list, max_length=20, description="What `request_uri` may name")
     access_token_signed_alg: TokenAlg = "EdDSA"

@@ -34,6 +34,7 @@ _SHAPE = {
     "RS256": ("RSA", None),
     "ES256": ("EC", "P-256"),
     "EdDSA": ("OKP", "Ed25519"),
+    "Ed25519": ("OKP", "Ed25519"),
 }
 _REQUIRED = {
     "RSA": ("e", "kty", "n"),
@@ -147,7 +148,7 @@ def _read_header(token: str, algs: Collection[str], longest: int = _MAX_TOKEN) -
         raise BadToken(private="not a compact JWS")
     unverified = _object(token.partition(".")[0])
     # RFC 8725 section 3.1: the verifier's list decides, never the header.
-    if unverified.get("alg") not in algs:
+    if _plain(unverified.get("alg")) not in {_plain(alg) for alg in algs}:
         raise BadToken(private=f"algorithm {str(unverified.get('alg'))[:20]!r} is not accepted")
     refused = _REFUSED_HEADERS & unverified.keys()
     if refused:
@@ -195,13 +196,18 @@ def _candidates(header: Mapping[str, Any], jwks: Jwk) -> list[Jwk]:
     return fitting
 
 
+def _plain(alg: object) -> object:
+    """One algorithm by one name: what RFC 9864 calls Ed25519 is EdDSA with the only curve accepted here."""
+    return "EdDSA" if alg == "Ed25519" else alg
+
+
 def _fits(key: Jwk, alg: str) -> bool:
     kty, curve = _SHAPE[alg]
     operations = key.get("key_ops")
     return (
         key.get("kty") == kty
         and (curve is None or key.get("crv") == curve)
-        and key.get("alg", alg) == alg
+        and _plain(key.get("alg", alg)) == _plain(alg)
         and key.get("use", "sig") == "sig"
         and (operations is None or (isinstance(operations, list) and "verify" in operations))
         and not _PRIVATE & key.keys()

@@ -22,7 +22,7 @@ from kit.db import Database
 from kit.encoding import b64url
 from kit.front import Call
 
-ALGS = ("ES256", "EdDSA", "PS256")
+ALGS = ("ES256", "EdDSA", "Ed25519", "PS256")
 SKEW: Millis = 10 * SECOND  # a client's clock may run ahead this much
 NONCE_SLICE: Millis = 5 * MINUTE
 

@@ -152,7 +152,8 @@ class ClientRegistration:
             kind = InvalidRedirectUri if pointer.startswith("redirect_uris") else InvalidMetadata
             raise kind(f"{pointer}: {error.detail}" if pointer else str(error.detail)) from error
         if registration.require_pkce is None:
-            return registration.model_copy(update={"require_pkce": self._settings.require_pkce})
+            always = registration.profile != "none" or self._settings.require_pkce
+            return registration.model_copy(update={"require_pkce": always})
         return registration
 
     def _check_update(self, document: Mapping[str, Any], client: Client) -> None:

@@ -44,7 +44,9 @@ def settings(settings: Settings, tmp_path: Path) -> Settings:
     """Behind a proxy that ends TLS and tells the client certificate (RFC 9440)."""
     cas = tmp_path / "cas.pem"
     cas.write_bytes(CA.pair.pem)
-    identity = settings.identity.model_copy(update={"mtls_url": "https://mtls.city.example", "registration": "open"})
+    identity = settings.identity.model_copy(
+        update={"mtls_url": "https://mtls.city.example", "registration": "open", "require_pkce": False}
+    )
     return settings.model_copy(
         update={
             "trusted_proxies": ("127.0.0.1",),
@@ -252,7 +254,7 @@ async def test_an_assertion_is_for_the_issuer_as_a_string_and_for_nobody_else(on
 
 async def test_three_algorithms_are_taken_and_rs256_is_not(one: Fapi) -> None:
     """5.4.1 item 1, although other clients may use RS256 (OpenID Connect Core section 9)."""
-    for alg, key in (("PS256", RSA), ("ES256", EC), ("EdDSA", ED)):
+    for alg, key in (("PS256", RSA), ("ES256", EC), ("EdDSA", ED), ("Ed25519", ED)):
         one.alg, one.signer = alg, key
         assert (await one.push()).status_code == 201, alg
     one.alg, one.signer = "RS256", RSA
@@ -411,7 +413,7 @@ async def test_the_metadata_say_what_the_profile_needs(one: Fapi) -> None:
         assert said["code_challenge_methods_supported"] == ["S256"]
         assert said["pushed_authorization_request_endpoint"].endswith("/oauth/par")
         assert {"private_key_jwt", "tls_client_auth"} <= set(said["token_endpoint_auth_methods_supported"])
-        assert set(said["dpop_signing_alg_values_supported"]) == {"ES256", "EdDSA", "PS256"}
+        assert set(said["dpop_signing_alg_values_supported"]) == {"ES256", "EdDSA", "Ed25519", "PS256"}
         for kind in ("id_token_signing", "token_endpoint_auth_signing", "request_object_signing"):
             assert {"PS256", "ES256", "EdDSA"} <= set(said[f"{kind}_alg_values_supported"])
 
@@ -535,7 +537,7 @@ async def test_an_operator_turns_the_profile_on_and_it_holds_at_once(app: Any, c
     from kit.host import SYSTEM
 
     clients = app.host.get(Clients)
-    one = await fapi(app, client, profile="none", authorization_signed_response_alg="RS256")
+    one = await fapi(app, client, profile="none", authorization_signed_response_alg="RS256")  # PKCE optional here
     code = await one.party.code()
     assert code
     await app.host.db.write(clients.set_profile, one.party.client.id, "fapi2-security", actor=SYSTEM)

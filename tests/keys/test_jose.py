@@ -378,3 +378,19 @@ def test_a_proof_under_a_long_rsa_key_is_read() -> None:
 def test_unknown_header_members_are_ignored() -> None:
     """RFC 7515 section 4: those not understood and not critical MUST be ignored."""
     verify_with_jwks(honest(city="湊浜"), JWKS, algs=ALGS, typ=None)
+
+
+def test_ed25519_goes_by_both_of_its_names() -> None:
+    """RFC 9864 section 2.2: newer clients sign as `Ed25519`; the key may carry either name; nothing else slips in."""
+    signer = signing.Signer(ED_PRIVATE, kid="", alg="EdDSA").sign
+    named = token({"alg": "Ed25519", "kid": ED_JWK["kid"]}, sign=signer)
+    for alg in (None, "EdDSA", "Ed25519"):
+        key = {name: value for name, value in {**ED_JWK, "alg": alg}.items() if value is not None}
+        for algs in (["EdDSA"], ["Ed25519"]):
+            header, _ = verify_with_jwks(named, {"keys": [key]}, algs=algs, typ=None)
+            assert header["alg"] == "Ed25519"
+    for algs in (["ES256"], ["PS256", "RS256"]):
+        with pytest.raises(BadToken):
+            verify_with_jwks(named, {"keys": [ED_JWK]}, algs=algs, typ=None)
+    with pytest.raises(BadToken):
+        verify_with_jwks(named, {"keys": [{**ED_JWK, "alg": "ES256"}]}, algs=["EdDSA"], typ=None)

