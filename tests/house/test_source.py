@@ -102,7 +102,11 @@ def test_the_packages_name_no_machine() -> None:
 
 @pytest.mark.parametrize(
     "lock",
-    [*(path.name for path in ROOT.glob("*.lock")), "tests/bench/peers/package-lock.json"],
+    [
+        *(path.name for path in ROOT.glob("*.lock")),
+        "tests/bench/peers/package-lock.json",
+        "tests/peers/package-lock.json",
+    ],
 )
 def test_a_lock_pins_by_hash_and_names_no_host(lock: str) -> None:
     """Locks say what, never from where: they serve every index, and a wrong file fails by its hash."""
