@@ -104,6 +104,11 @@ class StatusLists:
         """Every list there is."""
         return [self.uri(number) for number in range(1, await self._database.read_core(newest) + 1)]
 
+    @property
+    def life(self) -> int:
+        """For how many seconds a signed list is good."""
+        return max(_EXPIRES, 2 * self._every)
+
     async def token(self, number: int) -> tuple[bytes, int]:
         """The signed list and for how many seconds more it is the newest that anybody gets."""
         now = self._clock.ms()
@@ -125,7 +130,7 @@ class StatusLists:
             "iss": self._issuer,
             "sub": self.uri(number),
             "iat": now,
-            "exp": now + max(_EXPIRES, 2 * self._every),
+            "exp": now + self.life,
             "ttl": self._every,
             "status_list": listed,
         }

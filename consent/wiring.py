@@ -1,5 +1,6 @@
 """Where this package plugs in."""
 
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 from consent import dummies, endings, errors, public_entries, records, showing, status
@@ -40,6 +41,7 @@ from identity.client_keys import ClientKeys
 from identity.clients import Clients
 from identity.crowd import Crowd
 from identity.oauth.details import DetailTypes
+from keys.ceremonies import KeyStore
 from keys.envelope import Sealer
 from keys.ring import KeyRing
 from kit.clock import SECOND
@@ -72,6 +74,7 @@ def include(host: Host) -> None:
     witnesses = _witnesses(host, logs)
     every = settings.status_every.total_seconds()
     statuses = StatusLists(database, ring, clock, issuer=host.issuer, every=every)
+    host.get(KeyStore).signs_for(timedelta(seconds=statuses.life))
     receipts = Receipts(database, sealer, ring, clock, issuer=host.issuer, witnesses=witnesses, statuses=statuses)
     host.provide(Logs, logs)
     host.provide(Decisions, decisions)

@@ -1,5 +1,6 @@
 """Where this package plugs in: accounts and sessions first, then clients, grants, OAuth and OpenID Connect."""
 
+from datetime import timedelta
 from typing import Any
 
 from identity import accounts_wiring, errors, logout
@@ -31,7 +32,7 @@ from identity.oauth.request_objects import RequestObjects
 from identity.oauth.revocation import Revocation
 from identity.oauth.token import TokenEndpoint
 from identity.oidc import userinfo
-from identity.oidc.backchannel import BackChannel
+from identity.oidc.backchannel import LIFE_SECONDS, BackChannel
 from identity.oidc.end_session import EndSession
 from identity.oidc.hints import IdTokenHints
 from identity.oidc.id_token_claims import IdTokenClaims
@@ -46,6 +47,7 @@ from identity.settings import IdentitySettings
 from identity.software import SoftwareStatements
 from identity.throttle import Throttles
 from identity.tokens import Tokens
+from keys.ceremonies import KeyStore
 from keys.envelope import Sealer
 from keys.hashing import TokenHasher
 from keys.ring import KeyRing
@@ -74,6 +76,8 @@ def include(host: Host) -> None:
     answers = Answers(issuer, sealer, ring, clients, clock, form, page)
     interactions = Interactions(settings, hasher, sealer, clock, answers)
     tokens = Tokens(issuer, settings, ring, hasher, ID_TOKEN_ALGS[0])
+    longest = max(settings.access_token_seconds, settings.id_token_seconds, LIFE_SECONDS)
+    host.get(KeyStore).signs_for(timedelta(seconds=longest))
     dpop = Dpop(issuer, settings, hasher)
     access_tokens = AccessTokens(issuer, db, ring, clients, clock)
     bearer = Bearer(issuer, access_tokens, dpop, db, clock)

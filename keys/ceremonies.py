@@ -7,16 +7,21 @@ sign. What a crash leaves unfinished the next run finishes: `finish_kek_rotation
 """
 
 import asyncio
+import contextlib
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
 
+from sqlalchemy import Row
 from sqlalchemy.exc import IntegrityError
 
 from keys import store
 from keys.auditseal import PREFIX, AuditSeal, month_of_owner, months_kept, owner_of
 from keys.envelope import SYSTEM, TOPIC, Sealer
+from keys.errors import RotationTooSoon
 from keys.hashing import Passwords, TokenHasher, derive, same
-from keys.lifecycle import State, check_promotion, move, verify_until
+from keys.lifecycle import State, check_promotion, is_due, move, verify_until
 from keys.ring import KeyRing, private_context
 from keys.root import RootKey, Stored, new_salt, unlock
 from keys.settings import KeysSettings
@@ -84,6 +89,7 @@ class KeyStore:
         self.audit_seal = AuditSeal(clock)
         self.ring.follow(self._load_audit_keys)
         self.passwords = Passwords(workers=settings.password_workers, waiting=settings.password_queue)
+        self._token_lifetime = settings.token_lifetime
 
     def __repr__(self) -> str:
         return "KeyStore()"
@@ -201,6 +207,45 @@ class KeyStore:
 
     # -- signing keys -----------------------------
 
+    def signs_for(self, lifetime: timedelta) -> None:
+        """Told by each package that signs: how long a token of its is good. Retired keys verify at least as long."""
+        self._token_lifetime = max(self._token_lifetime, lifetime)
+
+    async def rotate_due(self) -> list[Rotated]:
+        """Rotate every set whose active key has signed for its lifetime; a job. A set that may not be rotated waits.
+
+        Several processes may run it: who comes second finds a young active key and leaves it.
+        """
+        now = self._clock.ms()
+        rows = {(row.alg, row.state): row for row in await self._db.read(store.list_signing_keys)}
+        due = []
+        for alg in ALGS:
+            active, following = rows.get((alg, State.ACTIVE)), rows.get((alg, State.NEXT))
+            if active is None or following is None or not self._due(active, now):
+                continue
+            with contextlib.suppress(RotationTooSoon):
+                self._check_promotion(active, following, now)
+                due.append(alg)
+        if not due:
+            return []
+        new = [await self._new_key(alg) for alg in due]
+        done = await self._db.write(self._rotate, new, actor=SYSTEM_ACTOR, only_due=True)
+        await self.ring.refresh()
+        return done
+
+    def _due(self, active: Row[Any], now: Millis) -> bool:
+        lifetime = _millis(self._settings.signing_key_lifetime.total_seconds())
+        return is_due(activated_at=active.activated_at, lifetime=lifetime, now=now)
+
+    def _check_promotion(self, active: Row[Any], following: Row[Any], now: Millis) -> None:
+        check_promotion(
+            next_published_at=following.published_at,
+            active_published_at=active.published_at,
+            jwks_max_age=_millis(self._settings.jwks_max_age.total_seconds()),
+            skew=_millis(self._settings.clock_skew.total_seconds()),
+            now=now,
+        )
+
     async def rotate_signing(
         self, *, actor: Actor, algs: Collection[str] = ALGS, compromised: bool = False
     ) -> list[Rotated]:
@@ -217,24 +262,22 @@ class KeyStore:
         await self.ring.refresh()
         return done
 
-    def _rotate(self, session: Session, new: list[NewKey], *, actor: Actor, compromised: bool) -> list[Rotated]:
+    def _rotate(
+        self, session: Session, new: list[NewKey], *, actor: Actor, compromised: bool = False, only_due: bool = False
+    ) -> list[Rotated]:
         now = self._clock.ms()
-        settings = self._settings
         rows = {(row.alg, row.state): row for row in store.list_signing_keys(session)}
         done: list[Rotated] = []
         for key in new:
             active, following = rows[key.alg, str(State.ACTIVE)], rows[key.alg, str(State.NEXT)]
+            if only_due and not self._due(active, now):  # another process was quicker
+                continue
             if not compromised:
-                check_promotion(
-                    next_published_at=following.published_at,
-                    active_published_at=active.published_at,
-                    jwks_max_age=_millis(settings.jwks_max_age.total_seconds()),
-                    now=now,
-                )
+                self._check_promotion(active, following, now)
             until = verify_until(
                 retired_at=now,
-                token_lifetime=_millis(settings.token_lifetime.total_seconds()),
-                skew=_millis(settings.clock_skew.total_seconds()),
+                token_lifetime=_millis(self._token_lifetime.total_seconds()),
+                skew=_millis(self._settings.clock_skew.total_seconds()),
             )
             # The old active first: at most one key of a set is active (unique index).
             store.set_signing_key(

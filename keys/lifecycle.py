@@ -40,20 +40,26 @@ def move(state: State, to: State) -> State:
 
 
 def check_promotion(
-    *, next_published_at: Millis, active_published_at: Millis, jwks_max_age: Millis, now: Millis
+    *, next_published_at: Millis, active_published_at: Millis, jwks_max_age: Millis, skew: Millis, now: Millis
 ) -> None:
     """Raise RotationTooSoon while some cache may hold a key set without the next key.
 
-    A next key that was published in the very first set was in every copy ever taken, so it may go at once.
+    A cache may have been filled while the next key was on its way, and its clock may differ: `skew`. A next key that
+    was published in the very first set was in every copy ever taken, so it may go at once.
     """
     if next_published_at <= active_published_at:
         return
-    ready_at = next_published_at + jwks_max_age
+    ready_at = next_published_at + jwks_max_age + skew
     if now < ready_at:
         raise RotationTooSoon(
             f"The next key was published a short while ago; verifiers may hold a key set without it until "
             f"{iso(ready_at)}. Rotate after that, or say that the active key is compromised."
         )
+
+
+def is_due(*, activated_at: Millis | None, lifetime: Millis, now: Millis) -> bool:
+    """Whether an active key has signed long enough."""
+    return activated_at is not None and activated_at + lifetime <= now
 
 
 def verify_until(*, retired_at: Millis, token_lifetime: Millis, skew: Millis) -> Millis:

@@ -21,9 +21,14 @@ class KeysSettings(BaseModel):
     root_passphrase: SecretStr | None = Field(
         default=None, description="A passphrase the root key is stretched from, at least 16 characters."
     )
+    signing_key_lifetime: timedelta = Field(
+        default=timedelta(days=30),
+        ge=timedelta(seconds=1),
+        description="A signing key signs for so long; then the next one takes over by itself.",
+    )
     token_lifetime: timedelta = Field(
         default=timedelta(hours=24),
-        description="The longest life of any token we sign; a retired key verifies for that long.",
+        description="A retired key verifies at least so long, and longer where a token of ours lives longer.",
     )
     clock_skew: timedelta = Field(
         default=timedelta(minutes=1), description="How far clocks of verifiers may differ from ours."

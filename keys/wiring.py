@@ -30,6 +30,7 @@ def include(host: Host) -> None:
         errors.MoveNotAllowed,
         errors.RotationTooSoon,
     )
+    host.job("keys.rotate-signing", min(60.0, settings.signing_key_lifetime.total_seconds() / 2), keys.rotate_due)
     host.job("keys.finish-kek-rotation", 60, keys.finish_kek_rotation)
 
     async def overwrite_leftovers() -> None:

@@ -203,6 +203,7 @@ async def test_an_erased_data_key_is_not_left_in_the_file(
         keys.sealer.create_owner(session, "acc_1")
         row = store.find_data_key(session, "acc_1")
         assert row is not None
+        assert row.wrapped is not None
         return bytes(row.wrapped)
 
     wrapped = await db.write(create)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from keys.errors import MoveNotAllowed, RotationTooSoon
 from keys.lifecycle import State, check_promotion, move, verifies, verify_until
 
-MINUTE = 60_000
+SECOND, MINUTE = 1_000, 60_000
 moments = st.integers(0, 2**45)
 
 
@@ -38,13 +38,15 @@ def test_any_living_key_can_be_found_compromised() -> None:
 
 
 def test_the_next_key_of_the_first_set_may_be_promoted_at_once() -> None:
-    check_promotion(next_published_at=1000, active_published_at=1000, jwks_max_age=5 * MINUTE, now=1001)
+    check_promotion(next_published_at=1000, active_published_at=1000, jwks_max_age=5 * MINUTE, skew=SECOND, now=1001)
 
 
 def test_a_next_key_waits_until_every_cache_has_run_out() -> None:
-    with pytest.raises(RotationTooSoon, match="1970-01-01T00:05:02Z"):
-        check_promotion(next_published_at=2000, active_published_at=1000, jwks_max_age=5 * MINUTE, now=3000)
-    check_promotion(next_published_at=2000, active_published_at=1000, jwks_max_age=5 * MINUTE, now=2000 + 5 * MINUTE)
+    """Also one that was filled while the next key was on its way."""
+    ages = {"next_published_at": 2000, "active_published_at": 1000, "jwks_max_age": 5 * MINUTE, "skew": SECOND}
+    with pytest.raises(RotationTooSoon, match="1970-01-01T00:05:03Z"):
+        check_promotion(**ages, now=2999 + 5 * MINUTE)
+    check_promotion(**ages, now=3000 + 5 * MINUTE)
 
 
 @given(retired_at=moments, lifetime=st.integers(0, 10**9), skew=st.integers(0, 10**6), age=st.integers(0, 10**9))
