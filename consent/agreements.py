@@ -272,6 +272,13 @@ def revisions(session: Session, agreement_id: str) -> tuple[Revision, ...]:
     return tuple(read_revision(row, withdrawn=withdrawn) for row in store.revisions(session, agreement_id))
 
 
+def published(session: Session, agreement_id: str) -> tuple[Revision, ...]:
+    """The revisions that residents could ever agree to, oldest first: approved, now or once."""
+    found = [row for row in store.revisions(session, agreement_id) if row.status in ("approved", "superseded")]
+    withdrawn = _agreement(session, agreement_id).status == "withdrawn"
+    return tuple(read_revision(row, withdrawn=withdrawn) for row in found)
+
+
 def list_all(
     session: Session,
     *,

@@ -95,6 +95,37 @@ class Past:
     newest: str
 
 
+@dataclass(frozen=True)
+class VersionChoice:
+    """A version that could be agreed to."""
+
+    number: int
+    words: str
+
+
+@dataclass(frozen=True)
+class ChangeLine:
+    """One thing that differs."""
+
+    label: str
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Versions:
+    """resident/versions.html: two versions of an agreement, only what differs."""
+
+    id: str
+    title: str
+    said: str
+    choices: tuple[VersionChoice, ...]
+    old: int
+    new: int
+    material: tuple[ChangeLine, ...]
+    wording: tuple[ChangeLine, ...]
+
+
 def samples() -> list[Sample]:
     """Few, none, many; stopping by recipient and by kind."""
     clinic = ConsentLine(
@@ -136,6 +167,24 @@ def samples() -> list[Sample]:
     )
     ends = replace(full, by="end", groups=(ConsentGroup("all", "", "", many),), total=40)
     path = "/consents"
+    versions = Versions(
+        id="con_1",
+        title="健康相談のための健診結果の利用",
+        said="あなたが同意したのは第1版です。いまの版は第3版ですが、あなたの同意は第1版のままです。",
+        choices=(
+            VersionChoice(1, "第1版、2026年1月10日（あなたが同意した版）"), VersionChoice(2, "第2版、2026年6月2日"),
+            VersionChoice(3, "第3版、2026年11月1日（いまの版）"),
+        ),
+        old=1,
+        new=3,
+        material=(
+            ChangeLine("見るデータ", (), ("バスの乗り降り（選べます）",)),
+            ChangeLine("相手が持っている期間", ("30日",), ("90日",)),
+        ),
+        wording=(
+            ChangeLine("くわしい説明", ("診療所は、健診結果を見ます。",), ("健診の結果を健康相談のために見ます。",)),
+        ),
+    )  # fmt: skip
     past = PastLine(
         NOW - DAY, "みなと診療所が健診結果、予防接種の記録を見ることに、同意しました。",
         "健康相談のための健診結果の利用", "/consents/con_1", "/consents/con_1/receipt.json?event=cev_1",
@@ -150,5 +199,13 @@ def samples() -> list[Sample]:
         Sample("resident/consents.html", "empty", replace(full, total=0, groups=(), ended=()), viewer="resident"),
         Sample("resident/history.html", "full", Past(days, "?before=cev_1", ""), viewer="resident", path=path),
         Sample("resident/history.html", "empty", Past((), "", "/consents/history"), viewer="resident", path=path),
+        Sample("resident/versions.html", "two", versions, viewer="resident", path="/consents/con_1/versions"),
+        Sample(
+            "resident/versions.html",
+            "same",
+            replace(versions, old=3, material=(), wording=()),
+            viewer="resident",
+            path="/consents/con_1/versions",
+        ),
         Sample("resident/stop_all.html", "two", stop, viewer="resident", path="/consents/stop"),
     ]

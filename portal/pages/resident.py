@@ -3,9 +3,9 @@
 from fastapi import APIRouter
 
 from kit.host import Host
-from portal.pages import consent_history, consent_list, consents, home, leave, mydata, who
+from portal.pages import consent_history, consent_list, consents, home, leave, mydata, versions, who
 
-AREAS = (home, mydata, who, consent_list, consent_history, consents, leave)
+AREAS = (home, mydata, who, consent_list, consent_history, consents, versions, leave)
 
 
 def router(host: Host) -> APIRouter:

@@ -191,3 +191,38 @@ async def test_a_long_history_comes_in_pages(home: Household, monkeypatch: pytes
     assert [page.count('class="line-when"') for page in (first, second)] == [2, 1]
     assert 'rel="next"' not in second
     assert 'rel="prev"' in second
+
+
+# -- two versions of an agreement -------------------------------------------------------------------------------------
+
+
+async def revise(home: Household, **changed: Any) -> int:
+    """The clinic's agreement gets a next version, approved."""
+    host = home.building.host
+
+    def make(session: Session) -> int:
+        now = host.clock.ms()
+        made = agreements.revise(session, home.agreement_id, proposal=proposal(**changed), actor=SYSTEM, now=now)
+        return agreements.approve(session, made.id, actor=SYSTEM, now=now).number
+
+    return await host.db.write(make)
+
+
+async def test_two_versions_are_compared_and_only_the_difference_is_shown(home: Household) -> None:
+    consent = await home.give("mobility")
+    alone = (await home.get(f"/consents/{consent}/versions")).text
+    assert "この取り決めの版は、ひとつだけです。" in alone
+    assert 'id="compare"' not in alone
+    assert await revise(home, retention="P365D") == 2
+    page = (await home.get(f"/consents/{consent}/versions")).text
+    assert "あなたの同意の内容は変わりません" in page
+    assert page.count("<dt>") == 1
+    assert "<del>30日</del>" in page
+    assert "<ins>1年</ins>" in page
+    assert "言い方だけの違い" not in page
+    same = (await home.get(f"/consents/{consent}/versions?old=2&new=2")).text
+    assert 'id="same"' in same
+    back = (await home.get(f"/consents/{consent}/versions?old=2&new=1", lang="en")).text
+    assert "<del>1 year</del>" in back
+    assert (await home.get(f"/consents/{consent}/versions?old=7")).status_code == 404
+    assert (await home.get("/consents/con_other/versions")).status_code == 404
