@@ -22,7 +22,7 @@ from consent.ledger_routes import (
     vkey_handler,
 )
 from consent.operations import DELETE_OPERATION, POLL_OPERATION, PUT_OPERATION, SHOW_OPERATION
-from consent.push import Push
+from consent.push import SCOPE_OF_OTHERS, Push
 from consent.receipts import Receipts
 from consent.routes import operator_router, public_router, recipient_router, resident_router, service_router
 from consent.settings import ConsentSettings
@@ -41,6 +41,7 @@ from identity.client_keys import ClientKeys
 from identity.clients import Clients
 from identity.crowd import Crowd
 from identity.oauth.details import DetailTypes
+from identity.oauth.resource_metadata import ProtectedResource
 from keys.ceremonies import KeyStore
 from keys.envelope import Sealer
 from keys.ring import KeyRing
@@ -82,6 +83,7 @@ def include(host: Host) -> None:
     host.provide(Witnesses, witnesses)
     host.provide(StatusLists, statuses)
     host.get(DetailTypes).register(TYPE, DataUseChecker())
+    host.get(ProtectedResource).asks_for(SCOPE_OF_OTHERS)
 
     async def open_logs() -> None:  # after keys are loaded: registration order is floor order
         logs.add(MAIN, origin, ring.log_signer(origin))

@@ -1,13 +1,14 @@
 """Access tokens at the door of every API of ours: who calls, under which grant, as of now.
 
-RFC 9068 section 4 (validation), RFC 6750 (bearer), RFC 9449 section 7 (DPoP), RFC 8705 section 3 (certificates). A
+RFC 9068 section 4 (validation), RFC 6750 (bearer), RFC 9449 section 7 (DPoP), RFC 8705 section 3 (certificates), RFC
+9470 (step-up), RFC 9728 section 5 (where the resource describes itself). A
 verdict is kept by the token's hash and compared with the change counter "tokens" on every use (invariant I5):
 withdrawal, revocation and suspension touch that topic, so what is refused is refused in every process before the call
 that refused it is answered.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,16 +16,25 @@ from sqlalchemy import Connection, text
 
 from identity import once
 from identity.clients import Clients
-from identity.errors import AmbiguousToken, ProofRefused, TokenRefused, TokenRequired, TokenTooNarrow
+from identity.errors import (
+    AmbiguousToken,
+    ProofRefused,
+    SignInTooWeak,
+    TokenRefused,
+    TokenRequired,
+    TokenTooNarrow,
+)
 from identity.oauth.dpop import ALGS, Dpop
 from identity.oauth.errors import OAuthError
 from identity.oauth.mtls import certificate_of
+from identity.step_up import Minimums
 from keys.errors import BadToken
 from keys.hashing import same
 from keys.ring import KeyRing
 from kit.clock import SECOND, Clock, Millis
 from kit.db import Database
 from kit.host import Actor
+from kit.problems import Problem
 
 TYP = "at+jwt"
 _MAX_TOKEN = 16_384
@@ -155,12 +165,23 @@ class AccessTokens:
 class Bearer:
     """Verifies the access token of a request."""
 
-    def __init__(self, issuer: str, tokens: AccessTokens, dpop: Dpop, database: Database, clock: Clock) -> None:
+    def __init__(
+        self,
+        issuer: str,
+        tokens: AccessTokens,
+        dpop: Dpop,
+        database: Database,
+        clock: Clock,
+        minimums: Minimums,
+        metadata: str,
+    ) -> None:
         self._issuer = issuer
         self._tokens = tokens
         self._dpop = dpop
         self._database = database
         self._clock = clock
+        self._minimums = minimums
+        self._metadata = metadata
 
     async def verify(
         self,
@@ -169,12 +190,28 @@ class Bearer:
         scope: str | None = None,
         audience: str | None = None,
         body_token: str | None = None,
+        uses: Collection[str] = (),
     ) -> Access:
         """Who calls; raises a Problem with its WWW-Authenticate challenge (RFC 6750 section 3, RFC 9449 s. 7.1).
 
         `audience` is the resource the caller must have named; our own APIs answer to the issuer's name.
-        `body_token` is one read from a form (RFC 6750 section 2.2), where an endpoint allows that.
+        `body_token` is one read from a form (RFC 6750 section 2.2), where an endpoint allows that. `uses` are scopes and
+        types of details that the endpoint serves if the token has them: with `scope`, what the resident's sign-in must
+        be sure enough for (RFC 9470).
         """
+        try:
+            return await self._verify(call, scope, audience, body_token, uses)
+        except Problem as problem:
+            if problem.status == 401:  # RFC 9728 section 5.1: where to read who gives tokens for this
+                said = problem.headers["WWW-Authenticate"]
+                where = f'resource_metadata="{self._metadata}"'
+                said = said.replace("Bearer, DPoP", f"Bearer {where}, DPoP") if said.startswith("Bearer, ") else said
+                problem.headers["WWW-Authenticate"] = f"{said}, {where}"
+            raise
+
+    async def _verify(
+        self, call: HasScope, scope: str | None, audience: str | None, body_token: str | None, uses: Collection[str]
+    ) -> Access:
         headers: Iterable[tuple[bytes, bytes]] = call.scope["headers"]
         scheme, token = ("Bearer", body_token) if body_token is not None else _read_authorization(headers)
         access = await self._tokens.find(token)
@@ -188,7 +225,20 @@ class Bearer:
             await self._check_proof(call, headers, scheme, token, access)
         if scope is not None:
             access.require(scope)
+        if access.account_id is not None:
+            self._check_level(access, scope, uses)
         return access
+
+    def _check_level(self, access: Access, scope: str | None, uses: Collection[str]) -> None:
+        """RFC 9470 section 3: good, but got with too little for this."""
+        carried = {*access.scopes, *(detail.get("type", "") for detail in access.details)}
+        needed = {*(carried & set(uses)), *(() if scope is None else (scope,))}
+        missing = self._minimums.missing(needed, access.claims, self._clock.ms())
+        if missing is not None:
+            raise SignInTooWeak(
+                "The resident must sign in again, or more surely, before this token is enough here.",
+                headers={"WWW-Authenticate": missing.challenge("DPoP" if access.jkt else "Bearer")},
+            )
 
     async def _check_proof(
         self, call: HasScope, headers: Iterable[tuple[bytes, bytes]], scheme: str, token: str, access: Access

@@ -21,6 +21,7 @@ _SAME = (
     "application_type", "redirect_uris", "post_logout_redirect_uris", "token_endpoint_auth_signing_alg", "jwks",
     "jwks_uri", "subject_type", "sector_identifier_uri", "id_token_signed_response_alg",
     "userinfo_signed_response_alg", "authorization_signed_response_alg", "request_object_signing_alg",
+    "introspection_signed_response_alg",
     "require_signed_request_object", "request_uris", "response_modes", "profile", "dpop_bound_access_tokens",
     "tls_client_certificate_bound_access_tokens", "use_mtls_endpoint_aliases", *NAMES,
     "require_pushed_authorization_requests", "default_max_age", "require_auth_time", "default_acr_values",
@@ -31,7 +32,8 @@ _SAME = (
 _TAGGED = ("client_name#", "client_uri#", "logo_uri#", "policy_uri#", "tos_uri#")
 #: Who asks for these must not be answered in clear: refused by name instead of ignored.
 _ENCRYPTION = ("id_token_encrypted_response_alg", "userinfo_encrypted_response_alg",
-               "authorization_encrypted_response_alg", "request_object_encryption_alg")  # fmt: skip
+               "authorization_encrypted_response_alg", "request_object_encryption_alg",
+               "introspection_encrypted_response_alg")  # fmt: skip
 
 
 def from_wire(document: Mapping[str, Any], *, kept: Mapping[str, Any], scopes: frozenset[str]) -> Registration:

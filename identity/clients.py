@@ -68,6 +68,7 @@ class Client:
     assertion_issuers: Mapping[str, str]
     id_token_alg: str | None
     userinfo_alg: str | None
+    introspection_alg: str | None
     authorization_alg: str
     assertion_algs: tuple[str, ...]
     request_algs: tuple[str, ...]
@@ -397,6 +398,7 @@ def _client(found: Any) -> Client:
         assertion_issuers=settings.get("assertion_issuers", {}),
         id_token_alg=settings.get("id_token_signed_response_alg") or default_alg,
         userinfo_alg=settings.get("userinfo_signed_response_alg"),
+        introspection_alg=settings.get("introspection_signed_response_alg"),
         authorization_alg=settings.get("authorization_signed_response_alg") or default_alg or "RS256",
         assertion_algs=(assertion_alg,) if assertion_alg else algs,
         request_algs=(request_alg,) if request_alg else algs,

@@ -63,6 +63,12 @@ class TokenTooNarrow(Problem):
     slug, title, status = "token-too-narrow", "The access token does not allow this", 403
 
 
+class SignInTooWeak(Problem):
+    """The token is good, but was got with a weaker or older sign-in than this needs (RFC 9470 section 3)."""
+
+    slug, title, status = "sign-in-too-weak", "The resident must sign in again for this", 401
+
+
 class AmbiguousToken(Problem):
     """More than one way of sending a token at once (RFC 6750 section 2)."""
 
@@ -86,6 +92,7 @@ ALL: tuple[type[Problem], ...] = (
     TokenRequired,
     TokenRefused,
     TokenTooNarrow,
+    SignInTooWeak,
     AmbiguousToken,
     ProofRefused,
 )

@@ -27,7 +27,7 @@ SIGNED_MODES = frozenset({"query.jwt", "form_post.jwt"})
 _METHODS = frozenset({"private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"})
 _SIGNS = (
     "token_endpoint_auth_signing_alg", "id_token_signed_response_alg", "userinfo_signed_response_alg",
-    "authorization_signed_response_alg", "request_object_signing_alg",
+    "authorization_signed_response_alg", "request_object_signing_alg", "introspection_signed_response_alg",
 )  # fmt: skip
 
 

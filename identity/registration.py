@@ -123,6 +123,9 @@ class Registration(BaseModel):
         None, description="For the response modes with `jwt`; absent: RS256, under FAPI 2.0 ES256"
     )
     request_object_signing_alg: ClientAlg | None = Field(None, description="Absent: any we know")
+    introspection_signed_response_alg: SigningAlg | None = Field(
+        None, description="Absent: plain JSON, or RS256 where the signed form is asked for (RFC 9701 section 6)"
+    )
     require_signed_request_object: bool = False
     request_uris: list[Uri] = Field(default_factory=list, max_length=20, description="What `request_uri` may name")
     access_token_signed_alg: TokenAlg = "EdDSA"

@@ -1,8 +1,10 @@
 """This package's part of the settings. Durations are seconds unless the name says otherwise."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from identity.levels import ORDER
 
 
 class IdentitySettings(BaseModel):
@@ -25,6 +27,14 @@ class IdentitySettings(BaseModel):
     )
     mtls_url: str | None = Field(
         None, description="Origin where clients with certificates call, published as `mtls_endpoint_aliases` (RFC 8705)"
+    )
+    step_up_acr: dict[str, str] = Field(
+        default_factory=dict,
+        description="The least `acr` for which a scope or type of authorization details may be used at our APIs"
+        " (RFC 9470), as a JSON object",
+    )
+    step_up_max_age: dict[str, Annotated[int, Field(ge=0)]] = Field(
+        default_factory=dict, description="The same for the age of the sign-in, in seconds"
     )
     assertion_seconds: int = Field(3600, ge=10, le=3600, description="How far ahead a client assertion may expire")
     registration: Literal["off", "token", "open"] = Field(
@@ -53,3 +63,11 @@ class IdentitySettings(BaseModel):
     )
     account_tries: int = Field(5, ge=3, le=20, description="Wrong passwords or codes in a row before an account waits")
     source_tries: int = Field(30, ge=5, le=100_000, description="Failed sign-ins at once from one network address")
+
+    @field_validator("step_up_acr")
+    @classmethod
+    def _known_levels(cls, value: dict[str, str]) -> dict[str, str]:
+        """A level nobody can reach would lock everybody out."""
+        if not set(value.values()) <= set(ORDER):
+            raise ValueError(f"levels are {', '.join(ORDER)}")
+        return value

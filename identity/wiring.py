@@ -29,6 +29,7 @@ from identity.oauth.pages import ErrorPage, FormPost
 from identity.oauth.par import PushedRequests
 from identity.oauth.registration import ClientRegistration
 from identity.oauth.request_objects import RequestObjects
+from identity.oauth.resource_metadata import ProtectedResource
 from identity.oauth.revocation import Revocation
 from identity.oauth.token import TokenEndpoint
 from identity.oidc import userinfo
@@ -45,6 +46,7 @@ from identity.routes import operator_router
 from identity.sessions import Sessions
 from identity.settings import IdentitySettings
 from identity.software import SoftwareStatements
+from identity.step_up import Minimums
 from identity.throttle import Throttles
 from identity.tokens import Tokens
 from keys.ceremonies import KeyStore
@@ -80,7 +82,10 @@ def include(host: Host) -> None:
     host.get(KeyStore).signs_for(timedelta(seconds=longest))
     dpop = Dpop(issuer, settings, hasher)
     access_tokens = AccessTokens(issuer, db, ring, clients, clock)
-    bearer = Bearer(issuer, access_tokens, dpop, db, clock)
+    resource = ProtectedResource(issuer)
+    minimums = Minimums(settings.step_up_acr, settings.step_up_max_age)
+    bearer = Bearer(issuer, access_tokens, dpop, db, clock, minimums, resource.address)
+    host.provide(ProtectedResource, resource)
     host.provide(Clients, clients)
     host.provide(DetailTypes, types)
     host.provide(Interactions, interactions)
@@ -181,7 +186,7 @@ def include(host: Host) -> None:
         token=token,
         pushed=pushed,
         device=device,
-        introspection=Introspection(auth, access_tokens, tokens, db, clock),
+        introspection=Introspection(auth, access_tokens, tokens, ring, db, clock),
         revocation=Revocation(settings, auth, tokens, ring, db, clock),
         userinfo=UserInfo(bearer, clients, tokens, sealer, db, ring, Crowd(clock, userinfo.LIMIT)),
         registration=registration,
@@ -189,6 +194,9 @@ def include(host: Host) -> None:
         end_session=end_session,
         initiate=Initiate(issuer, clients, page),
         document=metadata.handler(document),
+        resource=metadata.handler(
+            lambda: resource.document(detail_types=list(types.names), mtls=settings.mtls_url is not None)
+        ),
     )
     host.routes("operator", operator_router(db, clock, clients, host.get(Fetcher)))
     host.routes("operator", enrolment_router(db, enrolments))

@@ -53,7 +53,7 @@ class Services:
 
     async def fetch(self, call: Call) -> Reply:
         """`GET /api/bank/records`."""
-        caller = await self._bearer.verify(call)
+        caller = await self._bearer.verify(call, uses=("data_use",))
         _require_resident(caller)
         ask = read_ask(call.query, limit=self._settings.page_records)
         target = access.choose(caller.details, ask, self._known)

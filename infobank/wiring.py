@@ -3,11 +3,12 @@
 from consent.receipts import Receipts
 from identity.bearer import Bearer
 from identity.clients import Clients
+from identity.oauth.resource_metadata import ProtectedResource
 from infobank import anchoring, catalogue, documents, errors
 from infobank.catalogue import Catalogue
 from infobank.receipts import ReceiptFiles
 from infobank.routes import resident_router
-from infobank.services import Services
+from infobank.services import SCOPE_DEPOSIT, Services
 from infobank.settings import InfobankSettings
 from keys.envelope import Sealer
 from keys.hashing import TokenHasher
@@ -31,6 +32,7 @@ def include(host: Host) -> None:
     )
     receipts = ReceiptFiles(host.db, sealer, host.clock, host.get(Receipts))
     host.provide(Catalogue, known)
+    host.get(ProtectedResource).asks_for(SCOPE_DEPOSIT)
     host.provide(ReceiptFiles, receipts)
     host.front("GET", "/api/bank/records", "service", services.fetch, documents.FETCH)
     host.front("POST", "/api/bank/records", "service", services.deposit, documents.DEPOSIT)

@@ -15,6 +15,7 @@ from identity.oauth.par import PushedRequests
 from identity.oauth.registration import PATH as REGISTER_PATH
 from identity.oauth.registration import ClientRegistration
 from identity.oauth.request import MODES
+from identity.oauth.resource_metadata import PATH as RESOURCE_PATH
 from identity.oauth.revocation import Revocation
 from identity.oauth.token import TokenEndpoint
 from identity.oidc.end_session import DONE as DONE_PATH
@@ -242,6 +243,8 @@ INTROSPECT = _form(
             {"active": False},
         )
     },
+    "Signed (RFC 9701) for who sends `Accept: application/token-introspection+jwt` or registered "
+    "`introspection_signed_response_alg`.",
 )
 REVOKE = _form(
     "revoke",
@@ -415,7 +418,7 @@ UNREGISTER = _registering(
 )
 
 
-def _document(name: str, summary: str) -> Operation:
+def _document(name: str, summary: str, key: str = "issuer") -> Operation:
     return {
         "operationId": f"identity_{name}",
         "tags": ["discovery"],
@@ -423,8 +426,8 @@ def _document(name: str, summary: str) -> Operation:
         "responses": {
             "200": _answer(
                 "The metadata document",
-                {"type": "object", "required": ["issuer"], "properties": {"issuer": {"type": "string"}}},
-                {"issuer": "https://id.city.example", "token_endpoint": "https://id.city.example/oauth/token"},
+                {"type": "object", "required": [key], "properties": {key: {"type": "string"}}},
+                {key: "https://id.city.example", "jwks_uri": "https://id.city.example/oauth/jwks"},
             )
         },
     }
@@ -445,12 +448,15 @@ def register(
     end_session: EndSession,
     initiate: Initiate,
     document: Handler,
+    resource: Handler,
 ) -> None:
     """Put the rows into the front table. The callers prove themselves here, so the audience is `public`."""
     openid = _document("openid_configuration", "OpenID Connect discovery")
     server = _document("authorization_server", "Authorization server metadata (RFC 8414)")
     host.front("GET", "/.well-known/openid-configuration", "public", document, openid, cors=True)
     host.front("GET", "/.well-known/oauth-authorization-server", "public", document, server, cors=True)
+    described = _document("protected_resource", "Protected resource metadata (RFC 9728)", "resource")
+    host.front("GET", RESOURCE_PATH, "public", resource, described, cors=True)
     host.front("GET", "/oauth/authorize", "public", authorize.get, AUTHORIZE)
     host.front("POST", "/oauth/authorize", "public", authorize.post, AUTHORIZE_POST)
     host.front("GET", ANSWER_PATH, "public", answers.endpoint, ANSWER)

@@ -1,8 +1,9 @@
 """Token introspection.
 
-RFC 7662. A resource server asks about tokens for its audiences, a client about its own; for everybody else, and for
-everything else, the answer is `{"active": false}` and no more (section 2.2). Answers are as of now: the verdict comes
-from the cache that compares the change counter (identity.bearer).
+RFC 7662, RFC 9701 (signed, for who asks by `Accept` or registered an algorithm). A resource server asks about tokens
+for its audiences, a client about its own; for everybody else, and for everything else, the answer is `{"active": false}`
+and no more (section 2.2). Answers are as of now: the verdict comes from the cache that compares the change counter
+(identity.bearer).
 """
 
 from typing import Any
@@ -10,17 +11,22 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, text
 
+from identity import fapi
 from identity.bearer import Access, AccessTokens
 from identity.clients import Client
 from identity.oauth.client_auth import ClientAuth
 from identity.oauth.errors import UnauthorizedClient
 from identity.oauth.parameters import read_form, require
 from identity.tokens import Refresh, Tokens
-from kit.clock import Clock
+from keys.ring import KeyRing
+from kit.clock import SECOND, Clock
 from kit.db import Database
 from kit.front import JSON, NO_STORE, Call, Reply
 
-_INACTIVE = Reply(200, b'{"active":false}', [JSON, NO_STORE])
+_NO = b'{"active":false}'
+#: RFC 9701 section 5.
+SIGNED = "token-introspection+jwt"
+_SIGNED_TYPE = f"application/{SIGNED}"
 _PASSED_ON = (
     "iss", "sub", "aud", "exp", "iat", "jti", "client_id", "scope", "auth_time", "acr", "amr", "grant_id", "cnf",
     "authorization_details", "act", "may_act",
@@ -38,11 +44,18 @@ class Introspection:
     """Handles POST /oauth/introspect."""
 
     def __init__(
-        self, auth: ClientAuth, access_tokens: AccessTokens, tokens: Tokens, database: Database, clock: Clock
+        self,
+        auth: ClientAuth,
+        access_tokens: AccessTokens,
+        tokens: Tokens,
+        ring: KeyRing,
+        database: Database,
+        clock: Clock,
     ) -> None:
         self._auth = auth
         self._access_tokens = access_tokens
         self._tokens = tokens
+        self._ring = ring
         self._database = database
         self._clock = clock
         self._bodies: dict[str, bytes] = {}  # by jti: what is said of a live token never changes
@@ -53,25 +66,44 @@ class Introspection:
         client = await self._auth.authenticate(call, form)
         if client.public:
             raise UnauthorizedClient("a public client can't introspect tokens")
-        token = require(form, "token")
+        body = await self._judge(require(form, "token"), client)
+        if client.introspection_alg is None and not _wants_signed(call):
+            return Reply(200, body, [JSON, NO_STORE])
+        return await self._signed(body, client)
+
+    async def _judge(self, token: str, client: Client) -> bytes:
         if token.startswith("skr_"):
             return await self._of_refresh(token, client)
         access = await self._access_tokens.find(token)
         if access is None or not _may_know(client, access):
-            return _INACTIVE
+            return _NO
         body = self._bodies.get(access.jti)
         if body is None:
             if len(self._bodies) >= _KEPT:
                 self._bodies.clear()
             body = self._bodies[access.jti] = orjson.dumps(describe(access))
-        return Reply(200, body, [JSON, NO_STORE])
+        return body
 
-    async def _of_refresh(self, token: str, client: Client) -> Reply:
+    async def _signed(self, body: bytes, client: Client) -> Reply:
+        """RFC 9701 section 5: for this caller alone, and of a type of its own, so that it passes for no other token;
+        no `sub` and no `exp` beside what is said of the token."""
+        await self._ring.refresh()
+        claims = {
+            "iss": self._tokens.issuer,
+            "aud": client.id,
+            "iat": self._clock.ms() // SECOND,
+            "token_introspection": orjson.loads(body),
+        }
+        alg = client.introspection_alg or (fapi.DEFAULT_ALG if client.fapi else "RS256")  # section 6
+        token = self._ring.sign_jwt(claims, typ=SIGNED, alg=alg)
+        return Reply(200, token.encode(), [(b"content-type", _SIGNED_TYPE.encode()), NO_STORE])
+
+    async def _of_refresh(self, token: str, client: Client) -> bytes:
         presented = self._tokens.read_refresh(token)
         if presented is None:
-            return _INACTIVE
+            return _NO
         found = await self._database.peek(_family, presented, client.id, self._clock.ms())
-        return _INACTIVE if found is None else Reply(200, orjson.dumps(found), [JSON, NO_STORE])
+        return _NO if found is None else orjson.dumps(found)
 
 
 def describe(access: Access) -> dict[str, Any]:
@@ -79,6 +111,12 @@ def describe(access: Access) -> dict[str, Any]:
     claims = access.claims
     said = {name: claims[name] for name in _PASSED_ON if name in claims}
     return {"active": True, "token_type": "DPoP" if access.jkt else "Bearer", **said}
+
+
+def _wants_signed(call: Call) -> bool:
+    """RFC 9701 section 4: the caller accepts the signed form by name."""
+    asked = b",".join(call.header_values(b"accept")).lower().split(b",")
+    return any(one.split(b";", 1)[0].strip() == _SIGNED_TYPE.encode() for one in asked)
 
 
 def _may_know(client: Client, access: Access) -> bool:

@@ -1,9 +1,9 @@
 """What this server can do, for machines.
 
 OpenID Connect Discovery 1.0 section 3, RFC 8414 section 2, RFC 8628 section 4, RFC 9101 section 10.5, JARM section 4,
-RFC 9126 section 5, RFC 8705 section 5, RFC 9207 section 3, RFC 9396 section 10, RFC 9449 section 5.1; section 2.1 of
-RP-Initiated and Back-Channel Logout 1.0, section 3 of Front-Channel Logout 1.0. Built once, served as bytes; the tests
-judge it with Authlib's `OpenIDProviderMetadata`.
+RFC 9126 section 5, RFC 8705 section 5, RFC 9207 section 3, RFC 9396 section 10, RFC 9449 section 5.1, RFC 9701 section
+7, RFC 9728 section 4; section 2.1 of RP-Initiated and Back-Channel Logout 1.0, section 3 of Front-Channel Logout 1.0.
+Built once, served as bytes; the tests judge it with Authlib's `OpenIDProviderMetadata`.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -80,6 +80,8 @@ def build(
         "require_signed_request_object": False,
         "userinfo_signing_alg_values_supported": list(id_token_algs),
         "authorization_signing_alg_values_supported": list(id_token_algs),
+        "introspection_signing_alg_values_supported": list(id_token_algs),
+        "protected_resources": [issuer],
         **(_aliases(mtls_url) if mtls_url else {}),
         "ui_locales_supported": ["ja", "en"],
         "service_documentation": f"{issuer}/docs",

@@ -15,6 +15,7 @@ from identity.clients import Clients
 from identity.crowd import Crowd
 from identity.errors import TokenRefused
 from identity.oidc import claims, told
+from identity.registration import STANDARD_SCOPES
 from identity.throttle import Limit
 from identity.tokens import Tokens
 from keys.envelope import Sealer
@@ -52,7 +53,7 @@ class UserInfo:
     async def endpoint(self, call: Call) -> Reply:
         """The claims as JSON; the token by Authorization header, or in the body of a POST (RFC 6750 section 2.2)."""
         token = await _body_token(call)
-        access = await self._bearer.verify(call, scope="openid", body_token=token)
+        access = await self._bearer.verify(call, scope="openid", body_token=token, uses=STANDARD_SCOPES)
         client = await self._clients.get(access.client_id)
         if access.account_id is None or client is None:
             raise TokenRefused("This token does not speak for a resident.")

@@ -107,9 +107,9 @@ async def test_an_unknown_token_is_as_good_as_revoked(party: Party) -> None:
 @pytest.mark.parametrize(
     ("headers", "status", "challenge"),
     [
-        ({}, 401, "Bearer, DPoP"),
-        ({"authorization": "Basic eDp5"}, 401, "Bearer, DPoP"),
-        ({"authorization": "Bearer"}, 401, "Bearer, DPoP"),
+        ({}, 401, "Bearer resource_metadata="),
+        ({"authorization": "Basic eDp5"}, 401, "Bearer resource_metadata="),
+        ({"authorization": "Bearer"}, 401, "Bearer resource_metadata="),
         ({"authorization": "Bearer nonsense"}, 401, 'Bearer error="invalid_token"'),
         ({"authorization": "DPoP nonsense"}, 401, 'DPoP error="invalid_token"'),
     ],

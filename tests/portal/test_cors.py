@@ -15,6 +15,7 @@ ELSEWHERE = "https://app.example"
 OPEN = {
     "/.well-known/openid-configuration": "GET",
     "/.well-known/oauth-authorization-server": "GET",
+    "/.well-known/oauth-protected-resource": "GET",
     "/oauth/jwks": "GET",
     "/oauth/token": "POST",
     "/oauth/par": "POST",
