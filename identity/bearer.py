@@ -195,9 +195,9 @@ class Bearer:
         """Who calls; raises a Problem with its WWW-Authenticate challenge (RFC 6750 section 3, RFC 9449 s. 7.1).
 
         `audience` is the resource the caller must have named; our own APIs answer to the issuer's name.
-        `body_token` is one read from a form (RFC 6750 section 2.2), where an endpoint allows that. `uses` are scopes and
-        types of details that the endpoint serves if the token has them: with `scope`, what the resident's sign-in must
-        be sure enough for (RFC 9470).
+        `body_token` is one read from a form (RFC 6750 section 2.2), where an endpoint allows that. `uses` are scopes
+        and types of details that the endpoint serves if the token has them: with `scope`, what the resident's sign-in
+        must be sure enough for (RFC 9470).
         """
         try:
             return await self._verify(call, scope, audience, body_token, uses)

@@ -1,9 +1,9 @@
 """Token introspection.
 
 RFC 7662, RFC 9701 (signed, for who asks by `Accept` or registered an algorithm). A resource server asks about tokens
-for its audiences, a client about its own; for everybody else, and for everything else, the answer is `{"active": false}`
-and no more (section 2.2). Answers are as of now: the verdict comes from the cache that compares the change counter
-(identity.bearer).
+for its audiences, a client about its own; for everybody else, and for everything else, the answer is
+`{"active": false}` and no more (section 2.2). Answers are as of now: the verdict comes from the cache that compares the
+change counter (identity.bearer).
 """
 
 from typing import Any

@@ -151,6 +151,6 @@ async def test_every_challenge_leads_there(party: Party, path: str) -> None:
         refused = await party.http.get(path, headers=headers)
         assert refused.status_code == 401
         assert refused.headers["www-authenticate"].endswith(WHERE)
-    assert (await party.http.get("/oauth/userinfo")).headers["www-authenticate"] == (
-        f'Bearer {WHERE}, DPoP algs="ES256 EdDSA PS256", {WHERE}'
-    )
+    bare = (await party.http.get("/oauth/userinfo")).headers["www-authenticate"]
+    assert bare.startswith(f"Bearer {WHERE}, DPoP algs=")
+    assert bare.endswith(f'", {WHERE}')
