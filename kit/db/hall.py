@@ -135,7 +135,7 @@ class Database(ABC):
 
     @abstractmethod
     async def bulk(self, fn: Callable[Concatenate[Session, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Like `write`, when nobody waits for it: only runs while the first queue is empty. Keep chunks small."""
+        """Like `write`, when nobody waits for it: lets others go first, though not for ever. Keep chunks small."""
 
     @abstractmethod
     async def read(self, fn: Callable[Concatenate[Session, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:

@@ -34,6 +34,7 @@ T = TypeVar("T")
 BATCH = 64
 SLICE = 0.020
 READERS = 3
+PASSED_OVER = 32  # batches that may go ahead of a waiting bulk call
 
 
 class BatchLostError(Exception):
@@ -111,6 +112,7 @@ class SqliteDatabase(Database):
         self._waiting = waiting
         self._calls: deque[_Call] = deque()
         self._bulk: deque[_Call] = deque()
+        self._passed = 0  # batches since a bulk call waits
         self._wake = threading.Condition()
         self._stopping = False
         self._thread: threading.Thread | None = None
@@ -262,7 +264,7 @@ class SqliteDatabase(Database):
                 self._idle, self._waker = False, None
                 if not (self._calls or self._bulk):
                     break
-                first = self._calls.popleft() if self._calls else self._bulk.popleft()
+                first = self._next()
             try:
                 self._batch(connection, first)
             except BaseException:
@@ -270,6 +272,14 @@ class SqliteDatabase(Database):
                     connection.rollback()
                 continue
         connection.close()
+
+    def _next(self) -> _Call:
+        # Bulk goes last, but it goes: else a city that is never quiet never forgets what it must, and its file grows.
+        if self._bulk and (not self._calls or self._passed >= PASSED_OVER):
+            self._passed = 0
+            return self._bulk.popleft()
+        self._passed = self._passed + 1 if self._bulk else 0
+        return self._calls.popleft()
 
     def _take(self) -> _Call | None:
         try:

@@ -233,6 +233,26 @@ async def test_bulk_work_waits_for_those_that_somebody_waits_for(db: Database) -
 
 
 @sqlite_only
+async def test_bulk_work_is_not_passed_over_for_ever(db: Database) -> None:
+    """A city that is never quiet sweeps all the same."""
+    swept, people = asyncio.Event(), 0
+
+    async def person() -> None:
+        nonlocal people
+        while not swept.is_set():
+            await db.write_core(lambda _connection: None)
+            people += 1
+
+    crowd = [asyncio.ensure_future(person()) for _ in range(200)]  # more than a batch takes: somebody always waits
+    await asyncio.sleep(0.1)
+    async with asyncio.timeout(30):
+        await db.bulk(lambda _session: None)
+    swept.set()
+    await all_of(*crowd)
+    assert people > 200
+
+
+@sqlite_only
 async def test_a_strange_writer_makes_every_cache_stale(db: Database, database_url: str) -> None:
     """An offline tool wrote the file: every counter moves with the next batch."""
     await db.write_core(add, "a", 1)
