@@ -19,6 +19,7 @@ from typing import Any, Literal, cast
 import orjson
 
 from consent import store, streams
+from consent.differences import differences
 from consent.durations import parse_duration
 from consent.errors import AgreementState, BadAgreement, UnknownAgreement
 from consent.ledger import digest, public_entry
@@ -112,6 +113,7 @@ class Revision:
     jurisdiction: str
     text: Mapping[str, Notice]
     predecessor: str | None
+    material: bool
     hash: str
     status: RevisionStatus
     created_at: Millis
@@ -198,7 +200,11 @@ def revise(
     if agreement.status == "withdrawn":
         raise AgreementState("A withdrawn agreement is not revised; propose a new one.")
     last = store.revision_by_number(session, agreement_id, agreement.latest)
-    return _add_revision(session, agreement, proposal, predecessor=last.hash, actor=actor, now=now, longest=longest)
+    made = _add_revision(session, agreement, proposal, predecessor=last.hash, actor=actor, now=now, longest=longest)
+    if not made.material and (weighing := [d for d in differences(read_revision(last), made) if d.weighs]):
+        said = ", ".join(sorted({each.kind for each in weighing}))
+        raise BadAgreement(f"This changes what residents agreed to ({said}): it is material.", pointer="/change")
+    return made
 
 
 def approve(session: Session, revision_id: str, *, actor: Actor, now: Millis) -> Revision:
@@ -279,6 +285,11 @@ def published(session: Session, agreement_id: str) -> tuple[Revision, ...]:
     return tuple(read_revision(row, withdrawn=withdrawn) for row in found)
 
 
+def since(session: Session, revision: Revision) -> tuple[Revision, ...]:
+    """The revisions that came into force after this one, the one in force last; none if it is in force itself."""
+    return tuple(each for each in published(session, revision.agreement_id) if each.number > revision.number)
+
+
 def list_all(
     session: Session,
     *,
@@ -328,6 +339,7 @@ def _parse(row: AgreementRevision) -> Revision:
         jurisdiction=body["jurisdiction"],
         text={lang: Notice(**body["text"][lang]) for lang in LANGS},
         predecessor=body["predecessor"],
+        material=body.get("change", "material") == "material",
         hash=row.hash,
         status=cast(RevisionStatus, row.status),
         created_at=row.created_at,
@@ -368,6 +380,7 @@ def _add_revision(
         "duration": proposal.duration,
         "jurisdiction": proposal.jurisdiction,
         "text": {lang: {"lang": lang, **getattr(proposal.text, lang).model_dump()} for lang in LANGS},
+        **({"change": proposal.change} if predecessor is not None else {}),
     }
     text = canonical(body).decode()
     row = AgreementRevision(

@@ -71,7 +71,11 @@ class EventDocument(Answer):
     """Something that happened to a consent."""
 
     id: str = Field(examples=["cev_01kaq3b1m5w6v7x8y9z0a1b2c3"])
-    type: str = Field(examples=["given"])
+    type: str = Field(
+        examples=["given"],
+        description="given, changed, renewed, refused, withdrawn, ended (by the recipient), expired, invalidated; "
+        "asked and told beside them: requested, deferred, notified",
+    )
     time: str = Field(examples=["2026-11-22T09:00:00Z"])
     by: str = Field(examples=["self"], description="Under whose authority: self, guardian, delegate, recipient or rule")
     categories: list[str] = Field(examples=[["mobility"]])

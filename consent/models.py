@@ -61,6 +61,12 @@ class Record(SQLModel, table=True):
     categories: str = Field(sa_type=Text, description="Codes, separated by spaces")
     until_at: int = Field(sa_type=BigInteger)
     events: int = Field(description="How many events there are: the next one's place")
+    notified_until: int | None = Field(
+        default=None, sa_type=BigInteger, description="The end the resident was told is coming"
+    )
+    seen_id: str | None = Field(
+        default=None, max_length=40, description="The newest revision the resident was told of or asked about"
+    )
     created_at: int = Field(sa_type=BigInteger)
     changed_at: int = Field(sa_type=BigInteger)
 

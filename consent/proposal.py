@@ -97,6 +97,12 @@ class Proposal(_Part):
     jurisdiction: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] = Field(default="JP", examples=["JP"])
     contact: Line = Field(examples=["data@bus.example"], description="Where the recipient answers questions")
     text: NoticeTexts
+    change: Literal["material", "non-material"] = Field(
+        default="material",
+        examples=["material"],
+        description="Of a later revision: non-material where only words change and not what they mean. Who agreed "
+        "before is asked again about a material change, with the difference alone, and told of another",
+    )
 
     @model_validator(mode="after")
     def _categories_once(self) -> "Proposal":

@@ -22,6 +22,7 @@ from consent.errors import ReceiptNotReady, UnknownConsent
 from consent.iso27560 import RECEIPT_PROFILE, fields
 from consent.ledger import commitment
 from consent.records import StoredEvent
+from consent.states import ASIDE
 from consent.status import StatusLists
 from consent.trust import Quorum
 from consent.witnessing import Witnesses
@@ -136,7 +137,9 @@ def _gather(
     chosen = [event for event in events if event_id in (None, event.id)]
     if not chosen:
         raise UnknownConsent("This consent has no such event.")
-    event = chosen[-1]
+    # Of the newest answer, unless an event is named: being told of something is no answer.
+    answers = [event for event in chosen if event_id is not None or event.document["type"] not in ASIDE]
+    event = answers[-1]
     revision = agreements.text_of(session, event.document["revision"])
     connection = session.connection()
     vouch = None if witnesses is None else partial(witnesses.vouch, connection)

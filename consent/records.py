@@ -18,9 +18,10 @@ from sqlalchemy.exc import IntegrityError
 
 from consent import agreements, endings, status, store, streams
 from consent.agreements import TOPIC, Revision
+from consent.differences import is_material
 from consent.errors import AgreementState, BadConsent, ConsentState, UnknownConsent
 from consent.ledger import commit, digest
-from consent.states import DPV_STATUS, STANDING, BadHistory, EventType, Standing, State, after, fold, read_event
+from consent.states import ASIDE, DPV_STATUS, STANDING, BadHistory, EventType, Standing, State, after, fold, read_event
 from consent.store import EventRow, RecordRow
 from identity import grants
 from keys.envelope import Sealer
@@ -195,6 +196,63 @@ def end(
     return _append(session, sealer, row, "ended", actor=actor, authority="recipient", now=now, reason=reason)
 
 
+def renew(
+    session: Session,
+    sealer: Sealer,
+    *,
+    consent_id: str,
+    account_id: str,
+    revision_id: str,
+    notice_lang: str,
+    actor: Actor,
+    now: Millis,
+) -> ConsentRef:
+    """The resident agrees anew to what stands, for its whole duration, under the revision in force.
+
+    What was agreed to stays as far as the revision still has it; what is needed comes along, and what is optional and
+    new does not: that is ticked, never assumed. Raises ConsentState, AgreementState, BadConsent.
+    """
+    row = _standing(session, consent_id, account_id, now)
+    revision = _revision_in_force(session, revision_id)
+    if revision.agreement_id != row.agreement_id:
+        raise BadConsent("This is another agreement's text.", pointer="/revision")
+    return give(
+        session,
+        sealer,
+        account_id=account_id,
+        revision_id=revision_id,
+        categories=(frozenset(row.categories.split()) & revision.all_categories) | revision.required,
+        notice_lang=notice_lang,
+        actor=actor,
+        now=now,
+    )
+
+
+def defer(session: Session, sealer: Sealer, *, consent_id: str, account_id: str, actor: Actor, now: Millis) -> None:
+    """The resident was asked again and puts it off: what they agreed to before goes on until its end."""
+    row = _standing(session, consent_id, account_id, now)
+    if _last(session, sealer, row).document["type"] == "requested":
+        _append(session, sealer, row, "deferred", actor=actor, authority="self", now=now)
+
+
+def tell_people(session: Session, sealer: Sealer, *, now: Millis, before: Millis, limit: int = 50) -> int:
+    """Events for what the residents' pages show: an end that comes near, an offer that changed; how many. A chunk.
+
+    A material change asks again (`requested`); any other is told (`notified`). Neither changes what is covered.
+    """
+    done = 0
+    for row in store.ending_soon(session, now, before, limit):
+        row.notified_until = row.until_at
+        done += _aside(session, sealer, row, "notified", now, reason="ends-soon")
+    for row in store.behind(session, now, limit - done) if done < limit else ():
+        given = agreements.text_of(session, row.revision_id)
+        between = agreements.since(session, given)
+        row.seen_id = between[-1].id
+        kind: EventType = "requested" if is_material(given, between) else "notified"
+        done += _aside(session, sealer, row, kind, now, reason="offer-changed", about=between[-1])
+    return done
+
+
 def sweep(session: Session, sealer: Sealer, *, now: Millis, limit: int = 100) -> int:
     """Give consents that ran out, or whose agreement was withdrawn, their events; how many. A chunk; run it again.
 
@@ -272,6 +330,23 @@ def _end(
     return 1
 
 
+def _aside(
+    session: Session,
+    sealer: Sealer,
+    row: RecordRow,
+    kind: EventType,
+    now: Millis,
+    *,
+    reason: str,
+    about: Revision | None = None,
+) -> int:
+    try:
+        _append(session, sealer, row, kind, actor=SYSTEM, authority="rule", now=now, reason=reason, about=about)
+    except KeyDestroyed:  # the resident left; nobody is there to be told
+        store.delete_for(session, row.account_id)
+    return 1
+
+
 def _revision_in_force(session: Session, revision_id: str) -> Revision:
     revision = agreements.text_of(session, revision_id)
     session.flush()
@@ -328,6 +403,7 @@ def _append(
     revision: Revision | None = None,
     lang: str | None = None,
     reason: str = "",
+    about: Revision | None = None,
 ) -> ConsentRef:
     """The five parts of a change, word of it to who follows, and the receipts' status: this is the last word now."""
     try:
@@ -363,12 +439,17 @@ def _append(
     }
     if reason:
         document["reason"] = reason
+    if about is not None:
+        document["about"] = {"revision": about.id, "revision_hash": about.hash}
     envelope = commit(document)
     leaf = append(session, envelope.entry)
     connection = session.connection()
-    place = status.take(connection)
-    if before is not None and before.place is not None:
-        status.end(connection, before.place)
+    if kind in ASIDE and before is not None and before.place is not None:
+        place = before.place  # the answer before it stands, and so does its receipt
+    else:
+        place = status.take(connection)
+        if before is not None and before.place is not None:
+            status.end(connection, before.place)
     opens = {"salt": b64url(envelope.salt), "leaf": leaf.leaf_id, "place": [place.number, place.index]}
     sealed = key.seal(f"consent_event|sealed|{event_id}", canonical({"event": document, **opens}))
     first = row.events == 0
@@ -408,7 +489,7 @@ def _append(
             seq=row.events - 1,
             now=at,
         )
-    elif row.state == STANDING:  # nobody can know of a consent that never stood
+    elif row.state == STANDING and kind not in ASIDE:  # nobody can know of a consent that never stood
         streams.tell(
             session,
             "consent-changed",

@@ -29,6 +29,10 @@ class ConsentSettings(BaseModel):
     decisions_kept: int = Field(
         default=100_000, ge=1, description="Consents kept in memory for decisions, checked against the change counter"
     )
+    notice_before: timedelta = Field(
+        default=timedelta(days=14),
+        description="How long before its end a consent's coming end is told; a short consent's in its last third",
+    )
     acknowledge_within: timedelta = Field(
         default=timedelta(hours=72),
         description="How long a recipient has to confirm that it stopped using what a consent covered; then the "

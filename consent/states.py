@@ -11,10 +11,15 @@ from typing import Any, Final, Literal, cast
 from consent.purposes import DPV
 from kit.clock import Millis, from_iso
 
-EventType = Literal["given", "changed", "refused", "withdrawn", "ended", "expired", "renewed", "invalidated"]
+EventType = Literal[
+    "given", "changed", "refused", "withdrawn", "ended", "expired", "renewed", "invalidated",
+    "requested", "deferred", "notified",
+]  # fmt: skip
 State = Literal["given", "refused", "withdrawn", "ended", "expired", "invalidated"]
 
 STANDING: Final[State] = "given"
+#: What is told or asked about a consent that stands: the answer it stands for is the one before.
+ASIDE: Final[frozenset[EventType]] = frozenset({"requested", "deferred", "notified"})
 
 # (state before, event) -> state after. What is not here cannot happen.
 _MOVES: Final[Mapping[tuple[State | None, EventType], State]] = {
@@ -26,6 +31,9 @@ _MOVES: Final[Mapping[tuple[State | None, EventType], State]] = {
     ("given", "ended"): "ended",  # by the recipient
     ("given", "expired"): "expired",
     ("given", "invalidated"): "invalidated",
+    ("given", "requested"): "given",  # the offer changed materially: the person is asked again
+    ("given", "deferred"): "given",
+    ("given", "notified"): "given",  # of its coming end, or of other words for the same
 }
 
 DPV_STATUS: Final[Mapping[EventType, str]] = {
@@ -37,6 +45,9 @@ DPV_STATUS: Final[Mapping[EventType, str]] = {
     "ended": DPV + "ConsentRevoked",  # by somebody other than the person: withdrawn is the person's word alone
     "expired": DPV + "ConsentExpired",
     "invalidated": DPV + "ConsentInvalidated",
+    "requested": DPV + "ConsentRequested",
+    "deferred": DPV + "ConsentRequestDeferred",
+    "notified": DPV + "ConsentGiven",
 }
 
 

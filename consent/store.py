@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, bindparam, select, text
+from sqlalchemy import Connection, Select, Table, bindparam, or_, select, text
 from sqlmodel import Session, SQLModel, col
 from sqlmodel import select as orm_select
 
@@ -20,7 +20,7 @@ _E: Table = SQLModel.metadata.tables[str(ConsentEvent.__tablename__)]
 _SHOWN: Table = SQLModel.metadata.tables[str(Showing.__tablename__)]
 _ALL = select(
     _R.c.id, _R.c.account_id, _R.c.member_id, _R.c.agreement_id, _R.c.revision_id, _R.c.state, _R.c.purpose,
-    _R.c.categories, _R.c.until_at, _R.c.events, _R.c.created_at, _R.c.changed_at,
+    _R.c.categories, _R.c.until_at, _R.c.events, _R.c.created_at, _R.c.changed_at, _R.c.notified_until, _R.c.seen_id,
 )  # fmt: skip
 _EVENT = select(_E.c.id, _E.c.account_id, _E.c.seq, _E.c.sealed)
 _BY_ID = _ALL.where(_R.c.id == bindparam("id"))
@@ -34,7 +34,9 @@ _OFFER = text(
     "SELECT a.current_id, a.status, m.status, EXISTS (SELECT 1 FROM consent_hold h WHERE h.member_id = a.member_id) "
     "FROM consent_agreement a JOIN identity_member m ON m.id = a.member_id WHERE a.id = :id"
 )
-_CHANGING = ("revision_id", "state", "purpose", "categories", "until_at", "events", "changed_at")
+_CHANGING = (
+    "revision_id", "state", "purpose", "categories", "until_at", "events", "changed_at", "notified_until", "seen_id",
+)  # fmt: skip
 
 
 def revision_by_number(session: Session, agreement_id: str, number: int) -> AgreementRevision:
@@ -92,6 +94,8 @@ class RecordRow:
     events: int
     created_at: Millis
     changed_at: Millis
+    notified_until: Millis | None = None
+    seen_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +135,32 @@ def orphaned(session: Session, limit: int) -> list[RecordRow]:
     """Standing records of withdrawn agreements."""
     over = select(col(Agreement.id)).where(col(Agreement.status) == "withdrawn")
     return _records(session, _ALL.where(_R.c.agreement_id.in_(over), _R.c.state == STANDING).limit(limit))
+
+
+def ending_soon(session: Session, now: Millis, before: Millis, limit: int) -> list[RecordRow]:
+    """Standing records whose end is near and not told yet; a short one is told in its last third."""
+    left = _R.c.until_at - now
+    query = _ALL.where(
+        _R.c.state == STANDING,
+        _R.c.until_at > now,
+        _R.c.until_at <= now + before,
+        or_(_R.c.notified_until.is_(None), _R.c.notified_until != _R.c.until_at),
+        left * 3 <= _R.c.until_at - _R.c.changed_at,
+    )
+    return _records(session, query.order_by(_R.c.until_at).limit(limit))
+
+
+def behind(session: Session, now: Millis, limit: int) -> list[RecordRow]:
+    """Standing records under an earlier revision than the one in force, which the resident has not been told of."""
+    agreement: Table = SQLModel.metadata.tables[str(Agreement.__tablename__)]
+    query = _ALL.join(agreement, agreement.c.id == _R.c.agreement_id).where(
+        agreement.c.status == "approved",
+        agreement.c.current_id != _R.c.revision_id,
+        or_(_R.c.seen_id.is_(None), _R.c.seen_id != agreement.c.current_id),
+        _R.c.state == STANDING,
+        _R.c.until_at > now,
+    )
+    return _records(session, query.limit(limit))
 
 
 def save_record(session: Session, row: RecordRow) -> None:

@@ -58,6 +58,7 @@ SWEEP_CHUNK = 50
 PUSH_EVERY = 1
 CLOSE_EVERY = 600
 ESCALATE_EVERY = 60
+TELL_EVERY = 60
 
 
 def log_origin(issuer: str, settings: ConsentSettings) -> str:
@@ -135,6 +136,17 @@ def include(host: Host) -> None:
 
     host.job("consent.showings", 60, end_showings)
     host.job("consent.sweep", settings.expiry_every.total_seconds(), sweep)
+    before = round(settings.notice_before.total_seconds() * SECOND)
+
+    async def tell_people() -> int:
+        total = 0
+        while done := await database.bulk(
+            records.tell_people, sealer, now=clock.ms(), before=before, limit=SWEEP_CHUNK
+        ):
+            total += done
+        return total
+
+    host.job("consent.tell-people", TELL_EVERY, tell_people)
     if not database.single_writer:
         host.job("ledger.sequence", SEQUENCE_EVERY, logs.sequence)
     _anchors(host)

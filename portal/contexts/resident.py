@@ -250,8 +250,35 @@ class ConsentView:
     last_use: int | None
     choices: tuple[Choice, ...]  # empty when there is nothing to choose
     events: tuple[EventLine, ...]
+    changed: bool = False  # the offer has a later revision
+    renewable: bool = False
     told: tuple[str, ...] = ()  # once it is over: whether the recipient knows, and what it said
     confirmed: bool = False
+
+
+@dataclass(frozen=True)
+class ChangeLine:
+    """One thing that is not as it was."""
+
+    label: str
+    before: str  # "" where there was nothing, or nothing worth reading twice
+    after: str
+
+
+@dataclass(frozen=True)
+class Renew:
+    """resident/renew.html: agree anew, to the same or to what changed; only the difference is shown."""
+
+    action: str
+    back: str
+    title: str
+    sentence: str  # what it comes to, if they agree
+    recipient: str
+    revision_id: str
+    shown_in: str
+    lines: tuple[ChangeLine, ...]
+    asked: bool  # a material change: it is a question
+    until: int  # as it stands now
 
 
 @dataclass(frozen=True)
@@ -584,6 +611,22 @@ def _consents() -> list[Sample]:
         view, state="ended", state_words="取り消しました", seal_words="終了", uses=0, last_use=None, until=None,
         told=("みなと診療所には、11月22日に伝わりました。", "11月25日までに、やめたことを確認することになっています。"),
     )  # fmt: skip
+    renew = Renew(
+        action="/consents/con_1/renew",
+        back="/consents/con_1",
+        title=view.title,
+        sentence="みなと診療所が、健康相談のために、あなたの健診結果を2027年6月20日まで見てもよい。",
+        recipient=view.recipient,
+        revision_id="rev_01kaq7c9d3f",
+        shown_in="ja",
+        lines=(),
+        asked=False,
+        until=NOW + 9 * DAY,
+    )
+    changes = (
+        ChangeLine("見るもの", "", "薬の記録も必要になりました"),
+        ChangeLine("消すまでの期間", "30日", "90日"),
+    )
     receipt = Receipt(
         id="con_01kaq7c9d3f",
         title=view.title,
@@ -617,6 +660,9 @@ def _consents() -> list[Sample]:
     return [
         Sample("resident/consent.html", "given", view, viewer="resident"),
         Sample("resident/consent.html", "ended", over, viewer="resident"),
+        Sample("resident/renew.html", "same", renew, viewer="resident"),
+        Sample("resident/renew.html", "changed", replace(renew, lines=changes, asked=True), viewer="resident"),
+        Sample("resident/renew.html", "worded", replace(renew, lines=changes[1:]), viewer="resident"),
         Sample("resident/withdraw.html", "one", withdraw, viewer="resident"),
         Sample("resident/receipt.html", "given", receipt, viewer="resident"),
         Sample(

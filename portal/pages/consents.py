@@ -19,16 +19,18 @@ from identity import accounts, clients, grants
 from infobank import views
 from infobank.catalogue import Catalogue
 from keys.envelope import Sealer
-from kit.clock import SECOND, Millis, from_iso, to_datetime
+from kit.clock import DAY, SECOND, Millis, from_iso, to_datetime
 from kit.db import Session
 from kit.host import Host
 from portal import i18n
 from portal.contexts.resident import Choice, ConsentView, EventLine, Receipt, Withdraw
 from portal.i18n import JST, N_, _
+from portal.pages import renewal
 from portal.pages.interaction import agreed_sentence, inside, paragraphs
 from portal.visits import pages, require_session
 from portal.web import notice, page_headers, read_form, redirect, render
 
+RENEWABLE: Millis = 30 * DAY  # the home page speaks of an end from then on
 WITHDRAWN = notice("consent.withdrawn", N_("You have taken it back. Nobody can see this data because of it any more."))
 CHANGED = notice("consent.changed", N_("It is changed, from this moment on."))
 OVER = notice("consent.over", N_("This consent was over already. Nothing was changed."), kind="info")
@@ -58,6 +60,10 @@ _EVENTS = {
     "ended": N_("They ended it. You did nothing, and need to do nothing."),
     "expired": N_("It ran out."),
     "invalidated": N_("It was ended, because the offer it rests on was taken back."),
+    "requested": N_("The offer changed. You are asked again."),
+    "deferred": N_("You put the question off."),
+    "notified": N_("The offer has new words. What it means is the same."),
+    "ends-soon": N_("We told you that it ends soon."),
 }
 
 
@@ -71,6 +77,7 @@ class Whole:
     uses: int
     last_use: Millis | None
     ending: EndingView | None
+    newer: Revision | None  # the offer's revision in force, if it is a later one
 
     @property
     def lang(self) -> str:
@@ -82,13 +89,16 @@ def read_whole(session: Session, sealer: Sealer, consent_id: str, account_id: st
     """Read a consent; raises UnknownConsent for none and for another's."""
     record = records.get(session, consent_id, account_id=account_id, now=now)
     uses, last = views.by_consent(session, account_id).get(consent_id, (0, None))
+    revision = agreements.get_revision(session, record.revision_id)
+    later = agreements.since(session, revision) if record.stands and revision.status != "withdrawn" else ()
     return Whole(
         record=record,
-        revision=agreements.get_revision(session, record.revision_id),
+        revision=revision,
         events=records.history(session, sealer, consent_id, account_id=account_id),
         uses=uses,
         last_use=last,
         ending=None if record.stands else endings.of_consent(session, consent_id),
+        newer=later[-1] if later else None,
     )
 
 
@@ -132,7 +142,9 @@ def _given_at(whole: Whole) -> Millis:
     return from_iso(answers[-1].document["time"])
 
 
-def consent_page(whole: Whole, catalogue: Catalogue, lang: str, *, told: tuple[str, ...] = ()) -> ConsentView:
+def consent_page(
+    whole: Whole, catalogue: Catalogue, lang: str, *, now: Millis = 0, told: tuple[str, ...] = ()
+) -> ConsentView:
     """The page of one consent. Pure."""
     record, revision = whole.record, whole.revision
     text = revision.notice(lang)
@@ -167,6 +179,8 @@ def consent_page(whole: Whole, catalogue: Catalogue, lang: str, *, told: tuple[s
         last_use=whole.last_use,
         choices=_choices(whole, catalogue, lang),
         events=tuple(_event_line(event, catalogue, lang) for event in whole.events),
+        changed=whole.newer is not None,
+        renewable=record.stands and revision.status == "approved" and record.until_at - now <= RENEWABLE,
         told=told,
         confirmed=whole.ending is not None and whole.ending.confirmed_at is not None,
     )
@@ -189,7 +203,7 @@ def _event_line(event: StoredEvent, catalogue: Catalogue, lang: str) -> EventLin
     detail = ""
     if document["type"] in ("given", "renewed", "changed"):
         detail = i18n.current().join(names(tuple(document["categories"]), catalogue, lang))
-    words = _EVENTS[document["type"]]
+    words = _EVENTS.get(document.get("reason", ""), _EVENTS[document["type"]])
     return EventLine(from_iso(document["time"]), i18n.current().gettext(words), detail)
 
 
@@ -239,8 +253,9 @@ def router(host: Host) -> APIRouter:
         whole = await host.db.read(read_whole, sealer, consent_id, account, host.clock.ms())
         lang = i18n.current().code
         recipient = whole.revision.recipient.name(lang)
-        told = told_lines(whole.ending, recipient, within=within, now=host.clock.ms())
-        return render(request, "resident/consent.html", consent_page(whole, catalogue, lang, told=told))
+        now = host.clock.ms()
+        told = told_lines(whole.ending, recipient, within=within, now=now)
+        return render(request, "resident/consent.html", consent_page(whole, catalogue, lang, now=now, told=told))
 
     @routes.post("/consents/{consent_id}/change")
     async def change(request: Request, consent_id: str) -> Response:
@@ -270,6 +285,38 @@ def router(host: Host) -> APIRouter:
         except BadConsent:  # nothing left to see: that is taking it back, which has a page of its own
             return redirect(request, f"/consents/{consent_id}/withdraw")
         return redirect(request, f"/consents/{consent_id}", notice=CHANGED if stands else OVER)
+
+    @routes.get("/consents/{consent_id}/renew")
+    async def renew_form(request: Request, consent_id: str) -> Response:
+        account = require_session(request).account_id
+        now = host.clock.ms()
+        whole = await host.db.read(read_whole, sealer, consent_id, account, now)
+        if not whole.record.stands:
+            return redirect(request, f"/consents/{consent_id}", notice=OVER)
+        page = renewal.page(whole.record, whole.revision, whole.newer, catalogue, i18n.current().code, now=now)
+        return render(request, "resident/renew.html", page)
+
+    @routes.post("/consents/{consent_id}/renew")
+    async def renew(request: Request, consent_id: str) -> Response:
+        session = require_session(request)
+        form = await read_form(request)
+        said = renewal.read(form)
+
+        def apply(db: Session) -> None:
+            who = {"consent_id": consent_id, "account_id": session.account_id}
+            now, actor = host.clock.ms(), session.actor()
+            if said.revision_id is None:
+                records.defer(db, sealer, **who, actor=actor, now=now)
+                return
+            shown = {"revision_id": said.revision_id, "notice_lang": said.lang}
+            records.renew(db, sealer, **who, **shown, actor=actor, now=now)
+
+        try:
+            await host.db.write(apply)
+        except ConsentState:
+            return redirect(request, f"/consents/{consent_id}", notice=OVER)
+        done = renewal.PUT_OFF if said.revision_id is None else renewal.RENEWED
+        return redirect(request, f"/consents/{consent_id}", notice=done)
 
     @routes.get("/consents/{consent_id}/withdraw")
     async def withdraw_form(request: Request, consent_id: str) -> Response:

@@ -1,6 +1,6 @@
 """Home: a short letter about what happened with your data lately, and four doors."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from fastapi import APIRouter
@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from consent import agreements, records
+from consent.differences import is_material
 from identity import accounts, clients
 from identity.interaction import Interaction, Interactions
 from infobank import views
@@ -46,6 +47,15 @@ class Question:
 
 
 @dataclass(frozen=True)
+class Changed:
+    """A consent whose offer has changed since it was given."""
+
+    consent_id: str
+    title: str
+    material: bool
+
+
+@dataclass(frozen=True)
 class Facts:
     """What the letter is made of."""
 
@@ -59,6 +69,7 @@ class Facts:
     standing: int
     endings: tuple[Ending, ...]
     questions: tuple[Question, ...]
+    changed: tuple[Changed, ...]
 
 
 def gather(
@@ -93,10 +104,20 @@ def gather(
         newest_at=max((card.latest_at for card in cards if card.latest_at is not None), default=None),
         standing=len(standing),
         endings=endings,
+        changed=tuple(_changed(session, standing, lang)),
         questions=tuple(
             Question(each.id, service.name(lang), each.expires_at) for each, service in services if service
         ),
     )
+
+
+def _changed(session: Session, standing: Sequence[records.RecordView], lang: str) -> Iterator[Changed]:
+    for each in standing:
+        given = agreements.get_revision(session, each.revision_id)
+        if given.status != "superseded":
+            continue
+        if between := agreements.since(session, given):
+            yield Changed(each.id, given.notice(lang).title, is_material(given, between))
 
 
 def letter(facts: Facts, lang: str) -> Home:
@@ -131,6 +152,14 @@ def letter(facts: Facts, lang: str) -> Home:
             _("See the consent"),
         )
         for e in sorted(facts.endings, key=lambda each: each.until)
+    ) + tuple(
+        Sentence(
+            _("“%(title)s” has new words. What it means is the same.", title=each.title),
+            f"/consents/{each.consent_id}/renew",
+            _("See what is different"),
+        )
+        for each in facts.changed
+        if not each.material
     )
     return Home(
         person=facts.name,
@@ -147,6 +176,15 @@ def letter(facts: Facts, lang: str) -> Home:
                 _("See the question"),
             )
             for each in facts.questions
+        )
+        + tuple(
+            Sentence(
+                _("“%(title)s” has changed. You are asked again.", title=each.title),
+                f"/consents/{each.consent_id}/renew",
+                _("See what is different"),
+            )
+            for each in facts.changed
+            if each.material
         ),
         waiting=waiting,
         doors=_doors(facts),

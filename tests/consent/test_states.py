@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -29,7 +30,7 @@ FACTS = Facts(
     member_status="approved",
     held=False,
 )
-KINDS: list[EventType] = ["given", "changed", "refused", "withdrawn", "expired", "renewed", "invalidated"]
+KINDS: list[EventType] = list(get_args(EventType))
 
 
 def events(*kinds: EventType) -> list[Event]:
@@ -45,6 +46,9 @@ def events(*kinds: EventType) -> list[Event]:
         (("given", "withdrawn"), "withdrawn"),
         (("given", "renewed", "expired"), "expired"),
         (("given", "invalidated"), "invalidated"),
+        (("given", "ended"), "ended"),
+        (("given", "requested", "deferred", "notified"), "given"),
+        (("given", "requested", "renewed", "notified", "expired"), "expired"),
     ],
 )
 def test_events_add_up_to_a_state(kinds: tuple[EventType, ...], state: str) -> None:
@@ -53,7 +57,7 @@ def test_events_add_up_to_a_state(kinds: tuple[EventType, ...], state: str) -> N
 
 @given(st.lists(st.sampled_from(KINDS), max_size=6))
 def test_nothing_follows_an_end_and_nothing_precedes_a_beginning(kinds: list[EventType]) -> None:
-    ends = {"refused", "withdrawn", "expired", "invalidated"}
+    ends = {"refused", "withdrawn", "ended", "expired", "invalidated"}
     possible = (
         bool(kinds)
         and kinds[0] in ("given", "refused")

@@ -348,6 +348,13 @@ async def service_tokens(home: Household) -> dict[str, Any]:
     return made
 
 
+@case("POST /consents/{consent_id}/renew")
+async def post_consents_consent_id_renew(w: World) -> Any:
+    home = await w.home()
+    path = f"/consents/{await home.give()}/renew"
+    return await home.answer(path, {"answer": "agree"})
+
+
 # -- other cities' logs ------------------------------------------------------------------------------------------------
 
 

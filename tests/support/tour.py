@@ -297,7 +297,7 @@ def at_home(tour: Tour, page: Page) -> Iterator[str]:
     page.goto(tour.url + _link(tour, page, "/consents?by=category", "#active .group-head a"))
     yield "consents-stop"
     consent = _link(tour, page, "/consents", "#active .card-name")
-    for part in ("", "/withdraw", "/versions", "/receipt"):
+    for part in ("", "/withdraw", "/renew", "/versions", "/receipt"):
         page.goto(tour.url + consent + part)
         yield f"consent{part.replace('/', '-')}"
     page.click("#show")
