@@ -32,6 +32,10 @@ _SENTENCES = {
     "ended": N_("%(who)s ended its use of your %(what)s."),
     "expired": N_("Your consent to %(who)s ran out."),
     "invalidated": N_("Your consent to %(who)s ended, because its offer was taken back."),
+    "requested": N_("%(who)s changed its offer, and you were asked again."),
+    "deferred": N_("You put the question of %(who)s off."),
+    "notified": N_("%(who)s put its offer into other words."),
+    "ends-soon": N_("You were told that your consent to %(who)s ends soon."),
 }
 _OTHERWISE = N_("Your consent to %(who)s moved on.")
 
@@ -41,7 +45,8 @@ def past_line(session: Session, event: StoredEvent, catalogue: Catalogue, lang: 
     document, words = event.document, i18n.current()
     revision = agreements.text_of(session, document["revision"])
     what = inside(words.join(names(tuple(document["categories"]), catalogue, lang)), lang)
-    sentence = words.gettext(_SENTENCES.get(document["type"], _OTHERWISE))
+    told = _SENTENCES.get(document.get("reason", "")) or _SENTENCES.get(document["type"], _OTHERWISE)
+    sentence = words.gettext(told)
     consent = f"/consents/{document['record']}"
     return PastLine(
         at=from_iso(document["time"]),
