@@ -19,10 +19,10 @@ from typing import Any, Literal, cast
 import orjson
 
 from consent import store, streams
-from consent.differences import differences
 from consent.durations import parse_duration
 from consent.errors import AgreementState, BadAgreement, UnknownAgreement
 from consent.ledger import digest, public_entry
+from consent.materiality import weighing
 from consent.models import Agreement, AgreementRevision
 from consent.proposal import LANGS, Lang, Proposal
 from consent.purposes import LAWFUL_BASES, PURPOSES
@@ -201,9 +201,8 @@ def revise(
         raise AgreementState("A withdrawn agreement is not revised; propose a new one.")
     last = store.revision_by_number(session, agreement_id, agreement.latest)
     made = _add_revision(session, agreement, proposal, predecessor=last.hash, actor=actor, now=now, longest=longest)
-    if not made.material and (weighing := [d for d in differences(read_revision(last), made) if d.weighs]):
-        said = ", ".join(sorted({each.kind for each in weighing}))
-        raise BadAgreement(f"This changes what residents agreed to ({said}): it is material.", pointer="/change")
+    if not made.material and (found := weighing(read_revision(last), made)):
+        raise BadAgreement(f"This is material, whatever it is called: {', '.join(found)}.", pointer="/change")
     return made
 
 

@@ -18,9 +18,9 @@ from sqlalchemy.exc import IntegrityError
 
 from consent import agreements, endings, status, store, streams
 from consent.agreements import TOPIC, Revision
-from consent.differences import is_material
 from consent.errors import AgreementState, BadConsent, ConsentState, UnknownConsent
 from consent.ledger import commit, digest
+from consent.materiality import is_material
 from consent.states import ASIDE, DPV_STATUS, STANDING, BadHistory, EventType, Standing, State, after, fold, read_event
 from consent.store import EventRow, RecordRow
 from identity import grants

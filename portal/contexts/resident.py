@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from portal import charts
 from portal.contexts import Sample
+from portal.contexts.consents import ChangeLine
 
 DAY = 86_400_000
 NOW = 1_795_312_800_000  # 22 November 2026 in Japan
@@ -254,15 +255,6 @@ class ConsentView:
     renewable: bool = False
     told: tuple[str, ...] = ()  # once it is over: whether the recipient knows, and what it said
     confirmed: bool = False
-
-
-@dataclass(frozen=True)
-class ChangeLine:
-    """One thing that is not as it was."""
-
-    label: str
-    before: str  # "" where there was nothing, or nothing worth reading twice
-    after: str
 
 
 @dataclass(frozen=True)
@@ -624,8 +616,8 @@ def _consents() -> list[Sample]:
         until=NOW + 9 * DAY,
     )
     changes = (
-        ChangeLine("見るもの", "", "薬の記録も必要になりました"),
-        ChangeLine("消すまでの期間", "30日", "90日"),
+        ChangeLine("見るもの", (), ("薬の記録（必要）",)),
+        ChangeLine("相手が持っている期間", ("30日",), ("90日",)),
     )
     receipt = Receipt(
         id="con_01kaq7c9d3f",

@@ -25,7 +25,6 @@ from kit.host import Host
 from portal import i18n
 from portal.contexts.resident import Choice, ConsentView, EventLine, Receipt, Withdraw
 from portal.i18n import JST, N_, _
-from portal.pages import renewal
 from portal.pages.interaction import agreed_sentence, inside, paragraphs
 from portal.visits import pages, require_session
 from portal.web import notice, page_headers, read_form, redirect, render
@@ -77,7 +76,7 @@ class Whole:
     uses: int
     last_use: Millis | None
     ending: EndingView | None
-    newer: Revision | None  # the offer's revision in force, if it is a later one
+    newer: tuple[Revision, ...]  # the offer's revisions since, the one in force last
 
     @property
     def lang(self) -> str:
@@ -98,7 +97,7 @@ def read_whole(session: Session, sealer: Sealer, consent_id: str, account_id: st
         uses=uses,
         last_use=last,
         ending=None if record.stands else endings.of_consent(session, consent_id),
-        newer=later[-1] if later else None,
+        newer=later,
     )
 
 
@@ -179,7 +178,7 @@ def consent_page(
         last_use=whole.last_use,
         choices=_choices(whole, catalogue, lang),
         events=tuple(_event_line(event, catalogue, lang) for event in whole.events),
-        changed=whole.newer is not None,
+        changed=bool(whole.newer),
         renewable=record.stands and revision.status == "approved" and record.until_at - now <= RENEWABLE,
         told=told,
         confirmed=whole.ending is not None and whole.ending.confirmed_at is not None,
@@ -285,38 +284,6 @@ def router(host: Host) -> APIRouter:
         except BadConsent:  # nothing left to see: that is taking it back, which has a page of its own
             return redirect(request, f"/consents/{consent_id}/withdraw")
         return redirect(request, f"/consents/{consent_id}", notice=CHANGED if stands else OVER)
-
-    @routes.get("/consents/{consent_id}/renew")
-    async def renew_form(request: Request, consent_id: str) -> Response:
-        account = require_session(request).account_id
-        now = host.clock.ms()
-        whole = await host.db.read(read_whole, sealer, consent_id, account, now)
-        if not whole.record.stands:
-            return redirect(request, f"/consents/{consent_id}", notice=OVER)
-        page = renewal.page(whole.record, whole.revision, whole.newer, catalogue, i18n.current().code, now=now)
-        return render(request, "resident/renew.html", page)
-
-    @routes.post("/consents/{consent_id}/renew")
-    async def renew(request: Request, consent_id: str) -> Response:
-        session = require_session(request)
-        form = await read_form(request)
-        said = renewal.read(form)
-
-        def apply(db: Session) -> None:
-            who = {"consent_id": consent_id, "account_id": session.account_id}
-            now, actor = host.clock.ms(), session.actor()
-            if said.revision_id is None:
-                records.defer(db, sealer, **who, actor=actor, now=now)
-                return
-            shown = {"revision_id": said.revision_id, "notice_lang": said.lang}
-            records.renew(db, sealer, **who, **shown, actor=actor, now=now)
-
-        try:
-            await host.db.write(apply)
-        except ConsentState:
-            return redirect(request, f"/consents/{consent_id}", notice=OVER)
-        done = renewal.PUT_OFF if said.revision_id is None else renewal.RENEWED
-        return redirect(request, f"/consents/{consent_id}", notice=done)
 
     @routes.get("/consents/{consent_id}/withdraw")
     async def withdraw_form(request: Request, consent_id: str) -> Response:

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from consent import agreements, records
-from consent.differences import is_material
+from consent.materiality import is_material
 from identity import accounts, clients
 from identity.interaction import Interaction, Interactions
 from infobank import views

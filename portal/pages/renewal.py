@@ -4,32 +4,33 @@ is shown. The answer names the revision that was read, and counts for that one a
 
 from dataclasses import dataclass
 
-from consent.agreements import Revision
-from consent.differences import Difference, differences
-from consent.purposes import LAWFUL_BASES, PURPOSES
-from consent.records import RecordView
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from consent import records
+from consent.compare import compare
+from consent.errors import ConsentState
+from consent.materiality import is_material
 from infobank.catalogue import Catalogue
+from keys.envelope import Sealer
 from kit.clock import Millis
+from kit.db import Session
+from kit.host import Host
 from kit.problems import Malformed
 from portal import i18n
-from portal.contexts.resident import ChangeLine, Renew
-from portal.i18n import N_, _
-from portal.pages.interaction import agreed_sentence, duration_words, jurisdiction_words
-from portal.web import Form, notice
+from portal.contexts.resident import Renew
+from portal.i18n import N_
+from portal.pages.consents import OVER, Whole, read_whole
+from portal.pages.interaction import agreed_sentence
+from portal.pages.versions import change_line
+from portal.visits import pages, require_session
+from portal.web import Form, notice, read_form, redirect, render
 
 RENEWED = notice("consent.renewed", N_("You have agreed anew."))
 PUT_OFF = notice(
     "consent.put-off", N_("Nothing has changed. What you agreed to before goes on until its end."), kind="info"
 )
-
-_TEXTS = {
-    "title": N_("Its name"),
-    "short": N_("In short"),
-    "full": N_("The full text"),
-    "benefit": N_("What you get"),
-    "if_refused": N_("If you say no"),
-    "forbidden": N_("What they may not do"),
-}
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,10 @@ def read(form: Form) -> Said:
     return Said(form.one("revision"), lang)
 
 
-def page(
-    record: RecordView, given: Revision, newer: Revision | None, catalogue: Catalogue, lang: str, *, now: Millis
-) -> Renew:
+def renew_page(whole: Whole, catalogue: Catalogue, lang: str, *, now: Millis) -> Renew:
     """The question. Pure."""
-    revision = newer or given
-    found = differences(given, newer) if newer else ()
+    record, given = whole.record, whole.revision
+    revision = whole.newer[-1] if whole.newer else given
     after = tuple(use.category for use in revision.categories if use.required or use.category in record.categories)
     return Renew(
         action=f"/consents/{record.id}/renew",
@@ -67,49 +66,44 @@ def page(
         recipient=revision.recipient.name(lang),
         revision_id=revision.id,
         shown_in=lang,
-        lines=tuple(_line(each, given, revision, catalogue, lang) for each in found),
-        asked=any(each.weighs for each in found) or (newer is not None and newer.material),
+        lines=tuple(change_line(each, catalogue, lang) for each in compare(given, revision, lang)),
+        asked=is_material(given, whole.newer),
         until=record.until_at,
     )
 
 
-def _line(each: Difference, old: Revision, new: Revision, catalogue: Catalogue, lang: str) -> ChangeLine:
-    if each.kind.startswith("category_"):
-        return _category(each, catalogue, lang)
-    match each.kind:
-        case "recipient":
-            return ChangeLine(_("Who sees it"), old.recipient.name(lang), new.recipient.name(lang))
-        case "purpose":
-            return ChangeLine(_("What for"), PURPOSES[each.before].label(lang), PURPOSES[each.after].label(lang))
-        case "lawful_basis":
-            before, after = LAWFUL_BASES[each.before].label(lang), LAWFUL_BASES[each.after].label(lang)
-            return ChangeLine(_("Legal basis"), before, after)
-        case "jurisdiction":
-            return ChangeLine(_("Where"), jurisdiction_words(each.before), jurisdiction_words(each.after))
-        case "retention":
-            before, after = duration_words(each.before), duration_words(each.after)
-            return ChangeLine(_("How long they keep it"), before, after)
-        case "duration":
-            return ChangeLine(_("How long you agree"), duration_words(each.before), duration_words(each.after))
-        case "contact":
-            return ChangeLine(_("Whom to ask"), each.before, each.after)
-        case _:
-            label = i18n.current().gettext(_TEXTS[each.what])
-            return ChangeLine(label, getattr(old.notice(lang), each.what), getattr(new.notice(lang), each.what))
+def router(host: Host) -> APIRouter:
+    """/consents/{id}/renew."""
+    routes = pages(host)
+    sealer, catalogue = host.get(Sealer), host.get(Catalogue)
 
+    @routes.get("/consents/{consent_id}/renew")
+    async def renew_form(request: Request, consent_id: str) -> Response:
+        account, now = require_session(request).account_id, host.clock.ms()
+        whole = await host.db.read(read_whole, sealer, consent_id, account, now)
+        if not whole.record.stands:
+            return redirect(request, f"/consents/{consent_id}", notice=OVER)
+        page = renew_page(whole, catalogue, i18n.current().code, now=now)
+        return render(request, "resident/renew.html", page)
 
-def _category(each: Difference, catalogue: Catalogue, lang: str) -> ChangeLine:
-    category = catalogue.find(each.what)
-    name = category.label.of(lang) if category else each.what
-    if each.kind == "category_added" and each.after == "needed":
-        words = _("They need to see this, too.")
-    elif each.kind == "category_added":
-        words = _("They would like to see this, too. They don't, unless you allow it on the consent's page.")
-    else:
-        words = {
-            "category_removed": _("They no longer see this."),
-            "category_needed": _("They need this now. Before, you could leave it out."),
-            "category_optional": _("You can leave this out now."),
-            "category_sensitivity": _("It is rated anew how careful one has to be with this."),
-        }[each.kind]
-    return ChangeLine(name, "", words)
+    @routes.post("/consents/{consent_id}/renew")
+    async def renew(request: Request, consent_id: str) -> Response:
+        session = require_session(request)
+        said = read(await read_form(request))
+
+        def apply(db: Session) -> None:
+            who = {"consent_id": consent_id, "account_id": session.account_id}
+            now, actor = host.clock.ms(), session.actor()
+            if said.revision_id is None:
+                records.defer(db, sealer, **who, actor=actor, now=now)
+                return
+            shown = {"revision_id": said.revision_id, "notice_lang": said.lang}
+            records.renew(db, sealer, **who, **shown, actor=actor, now=now)
+
+        try:
+            await host.db.write(apply)
+        except ConsentState:
+            return redirect(request, f"/consents/{consent_id}", notice=OVER)
+        return redirect(request, f"/consents/{consent_id}", notice=PUT_OFF if said.revision_id is None else RENEWED)
+
+    return routes
