@@ -2,10 +2,11 @@
 
 A change is *material* if it alters, to the resident's cost, what the answer rests on: purpose, lawful basis, recipient,
 jurisdiction, a category more (or one that was optional and is needed now, or is more sensitive), kept or lasting
-longer. Then the consent must be asked for again (GDPR recital 32: it covers what it was given for; EDPB Guidelines 05/2020
-paragraph 110: where processing changes considerably, a new consent is needed). What is better for the resident, or
-only worded otherwise, is told. Whether other words mean another thing no program can say: the member declares it, the
-ethics board reads it, and undeclared counts as material.
+longer. Then the consent must be asked for again (GDPR recital 32: it covers what it was given for; EDPB Guidelines
+05/2020 paragraph 110: where processing changes considerably, a new consent is needed).
+
+What is better for the resident, or only worded otherwise, is told. Whether other words mean another thing no program
+can say: the member declares it, the ethics board reads it, and undeclared counts as material.
 """
 
 from __future__ import annotations
