@@ -296,7 +296,7 @@ class Interactions:
             details=details,
         )
         logout.note(connection, client, session_id=session_id, account_id=account_id, now=now)
-        return self._answers.url(request, code=code)
+        return self._answers.granted(request, client, code=code, session_id=session_id)
 
     def defer(self, place: Session | Connection, interaction_id: str, *, account_id: str, session_id: str) -> None:
         """The resident will decide later: it stays open until its clock runs out. Raises UnknownInteraction."""

@@ -57,6 +57,10 @@ class IdentitySettings(BaseModel):
     client_secret_overlap_seconds: int = Field(
         86_400, ge=0, le=30 * 86_400, description="How long the old secret of such a client stays good beside a new one"
     )
+    session_management: bool = Field(
+        False,
+        description="Whether services may watch for sign-out in a frame of ours (OpenID Connect Session Management)",
+    )
     session_idle_seconds: int = Field(3600, ge=60, le=86_400, description="A browser session ends after this unused")
     session_seconds: int = Field(
         86_400, ge=300, le=604_800, description="A browser session ends after this in any case"

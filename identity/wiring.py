@@ -34,6 +34,8 @@ from identity.oauth.revocation import Revocation
 from identity.oauth.token import TokenEndpoint
 from identity.oidc import userinfo
 from identity.oidc.backchannel import LIFE_SECONDS, BackChannel
+from identity.oidc.check_session import PATH as CHECK_PATH
+from identity.oidc.check_session import BrowserState
 from identity.oidc.end_session import EndSession
 from identity.oidc.hints import IdTokenHints
 from identity.oidc.id_token_claims import IdTokenClaims
@@ -75,7 +77,9 @@ def include(host: Host) -> None:
     clients = Clients(db, hasher, clock, settings)
     types = DetailTypes()
     page, form = ErrorPage(), FormPost()
-    answers = Answers(issuer, sealer, ring, clients, clock, form, page)
+    state = BrowserState(issuer, settings, hasher)
+    host.provide(BrowserState, state)
+    answers = Answers(issuer, sealer, ring, clients, clock, form, page, state)
     interactions = Interactions(settings, hasher, sealer, clock, answers)
     tokens = Tokens(issuer, settings, ring, hasher, ID_TOKEN_ALGS[0])
     longest = max(settings.access_token_seconds, settings.id_token_seconds, LIFE_SECONDS)
@@ -164,7 +168,9 @@ def include(host: Host) -> None:
     )
 
     signed_out = SignedOutPage()
-    end_session = EndSession(issuer, db, clock, clients, host.get(Sessions), tokens, hints, sealer, signed_out, page)
+    end_session = EndSession(
+        issuer, db, clock, clients, host.get(Sessions), tokens, hints, sealer, signed_out, page, state
+    )
     host.provide(SignedOutPage, signed_out)
     host.provide(EndSession, end_session)
     back_channel = BackChannel(issuer, db, clock, clients, tokens, ring, host.get(Fetcher), ID_TOKEN_ALGS[0])
@@ -178,6 +184,7 @@ def include(host: Host) -> None:
             detail_types=types.names,
             registration=settings.registration != "off",
             mtls_url=settings.mtls_url,
+            check_session=f"{issuer}{CHECK_PATH}" if state.on else None,
         )
 
     endpoints.register(
@@ -198,6 +205,8 @@ def include(host: Host) -> None:
             lambda: resource.document(detail_types=list(types.names), mtls=settings.mtls_url is not None)
         ),
     )
+    if state.on:
+        host.front("GET", CHECK_PATH, "public", state.frame, endpoints.CHECK_SESSION)
     host.routes("operator", operator_router(db, clock, clients, host.get(Fetcher)))
     host.routes("operator", enrolment_router(db, enrolments))
     host.problems(*errors.ALL)

@@ -14,6 +14,7 @@ from identity.clients import Client, Clients
 from identity.oauth.errors import InvalidRequest, OAuthError
 from identity.oauth.pages import AnswerForm, ErrorPage, FormPost
 from identity.oauth.request import AuthorizationRequest, with_query
+from identity.oidc.check_session import BrowserState
 from keys.envelope import Sealer
 from keys.errors import SealBroken
 from keys.ring import KeyRing
@@ -41,6 +42,7 @@ class Answers:
         clock: Clock,
         form: FormPost,
         page: ErrorPage,
+        state: BrowserState,
     ) -> None:
         self._issuer = issuer
         self._sealer = sealer
@@ -49,6 +51,7 @@ class Answers:
         self._clock = clock
         self._form = form
         self._page = page
+        self._state = state
 
     def url(self, request: AuthorizationRequest, **values: str) -> str:
         """Where the browser goes with the answer to a request."""
@@ -66,6 +69,10 @@ class Answers:
         }
         sealed = self._sealer.system().seal(_CONTEXT, orjson.dumps(ticket))
         return f"{self._issuer}{PATH}?t={b64url(sealed)}"
+
+    def granted(self, request: AuthorizationRequest, client: Client, *, code: str, session_id: str) -> str:
+        """Where the browser goes with a code, and with what Session Management adds."""
+        return self.url(request, code=code, **self._state.answer(request, client, session_id))
 
     async def endpoint(self, call: Call) -> Reply:
         """GET /oauth/answer."""

@@ -233,7 +233,7 @@ class Authorize:
             scopes=request.scopes,
         )
         logout.note(connection, client, session_id=session.id, account_id=session.account_id, now=self._clock.ms())
-        return self._answers.url(request, code=code)
+        return self._answers.granted(request, client, code=code, session_id=session.id)
 
 
 def _answerable(parameters: Parameters, client: Client) -> AuthorizationRequest:

@@ -300,6 +300,12 @@ START: Operation = {
         "400": {"description": "No such service, or it can't be begun here", "content": _PAGE},
     },
 }
+CHECK_SESSION: Operation = {
+    "operationId": "identity_check_session",
+    "tags": ["openid"],
+    "summary": "A page for a service's frame (OpenID Connect Session Management section 3.2)",
+    "responses": {"200": {"description": "A script that answers messages", "content": _PAGE}, **_ANYWHERE},
+}
 SIGNED_OUT: Operation = {
     "operationId": "identity_signed_out",
     "tags": ["openid"],

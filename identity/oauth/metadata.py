@@ -29,6 +29,7 @@ def build(
     detail_types: Sequence[str],
     registration: bool = True,
     mtls_url: str | None = None,
+    check_session: str | None = None,
 ) -> dict[str, Any]:
     """The metadata document. `mtls_url`: the origin where client certificates are asked for, if there is one."""
     methods = [*_METHODS, *TLS_METHODS] if mtls_url else _METHODS
@@ -44,6 +45,7 @@ def build(
         "revocation_endpoint": f"{issuer}/oauth/revoke",
         **({"registration_endpoint": f"{issuer}/oauth/register"} if registration else {}),
         "end_session_endpoint": f"{issuer}/oauth/end-session",
+        **({"check_session_iframe": check_session} if check_session else {}),
         "backchannel_logout_supported": True,
         "backchannel_logout_session_supported": True,
         "frontchannel_logout_supported": True,

@@ -18,6 +18,7 @@ from identity.oauth.errors import InvalidRequest, OAuthError
 from identity.oauth.pages import ErrorPage
 from identity.oauth.parameters import Parameters, read_form, read_query
 from identity.oauth.request import with_query
+from identity.oidc.check_session import BrowserState
 from identity.oidc.hints import IdTokenHints
 from identity.oidc.pages import SignedOut, SignedOutPage
 from identity.sessions import BrowserSession, Sessions, session_cookie
@@ -64,6 +65,7 @@ class EndSession:
         sealer: Sealer,
         page: SignedOutPage,
         errors: ErrorPage,
+        state: BrowserState,
     ) -> None:
         self._issuer = issuer
         self._database = database
@@ -75,6 +77,7 @@ class EndSession:
         self._sealer = sealer
         self._page = page
         self._errors = errors
+        self._state = state
         self._secure = issuer.startswith("https:")
         self._cookie = session_cookie(issuer).encode()
 
@@ -92,7 +95,7 @@ class EndSession:
             # Section 2: without proof that it is about this person, the person decides.
             return _see(f"{self._issuer}{_ASK}?{urlencode({'then': self._sealed(_THEN, {'to': wish.to})})}")
         target = await self.end(session, session.actor(), wish.to)
-        return _see(target or f"{self._issuer}{_ASK}", self._forget())
+        return _see(target or f"{self._issuer}{_ASK}", *self._forget())
 
     async def post(self, call: Call) -> Reply:
         """POST /oauth/end-session: taken up again by GET, since a cross-site POST comes without the cookie."""
@@ -165,9 +168,12 @@ class EndSession:
             raise InvalidRequest("this page is too old")
         return found
 
-    def _forget(self) -> tuple[bytes, bytes]:
+    def _forget(self) -> list[tuple[bytes, bytes]]:
         secure = b"; Secure" if self._secure else b""
-        return b"set-cookie", self._cookie + b"=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax" + secure
+        gone = [self._cookie + b"=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax" + secure]
+        if (state := self._state.cookie(None)) is not None:
+            gone.append(state.encode())
+        return [(b"set-cookie", cookie) for cookie in gone]
 
 
 def _see(location: str, *headers: tuple[bytes, bytes]) -> Reply:

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from consent import records
+from identity.oidc.check_session import BrowserState
 from identity.sessions import session_cookie
 from infobank import export, rights, vault
 from infobank.catalogue import Catalogue
@@ -117,6 +118,8 @@ def router(host: Host) -> APIRouter:
         response.delete_cookie(
             session_cookie(host.issuer), secure=host.issuer.startswith("https"), httponly=True, samesite="lax"
         )
+        if (state := host.get(BrowserState).cookie(None)) is not None:
+            response.headers.append("set-cookie", state)
         return response
 
     return routes

@@ -254,7 +254,7 @@ def router(host: Host) -> Any:
             return await app_page(request, current, first=first, next_path=next_path, problem="refused", status=422)
         codes = "/safety/codes?" + urlencode({"first": "1" if first else "0", "next": next_path})
         response = redirect(request, codes, notice=APP_ON)
-        return response if token is None else doors.keep_session(response, token)
+        return response if token is None else await doors.keep_session(response, token)
 
     # -- recovery codes
 

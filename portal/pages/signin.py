@@ -25,6 +25,7 @@ from identity.errors import UnknownInteraction
 from identity.errors_account import LoginTaken, WeakPassword
 from identity.interaction import Interactions
 from identity.oauth.errors import OAuthError
+from identity.oidc.check_session import BrowserState
 from identity.oidc.end_session import EndSession
 from identity.oidc.pages import SignedOut, SignedOutPage
 from identity.passkeys import Passkeys
@@ -99,6 +100,7 @@ class Doors:
         self.sessions = host.get(Sessions)
         self.attempts = host.get(Attempts)
         self.throttles = host.get(Throttles)
+        self.state = host.get(BrowserState)
         self.secure = host.issuer.startswith("https://")
         self.session_cookie = session_cookie(host.issuer)
         self.attempt_cookie = "__Host-sekisho-attempt" if self.secure else "sekisho-local-attempt"
@@ -114,14 +116,23 @@ class Doors:
             session_id=current.id if current is not None else None,
         )
 
-    def keep_session(self, response: Response, token: str) -> Response:
+    async def keep_session(self, response: Response, token: str) -> Response:
         """Put the session into the browser and take the attempt out of it."""
         response.set_cookie(self.session_cookie, token, secure=self.secure, httponly=True, samesite="lax", path="/")
+        if self.state.on and (begun := await self.sessions.find(token)) is not None:
+            self.tell_frames(response, begun.id)
         return self.drop_attempt(response)
+
+    def tell_frames(self, response: Response, session_id: str | None) -> None:
+        """Let the frames of Session Management know, where the city has them."""
+        cookie = self.state.cookie(session_id)
+        if cookie is not None:
+            response.headers.append("set-cookie", cookie)
 
     def drop_session(self, response: Response) -> Response:
         """Take the session out of the browser."""
         response.delete_cookie(self.session_cookie, secure=self.secure, httponly=True, samesite="lax", path="/")
+        self.tell_frames(response, None)
         return response
 
     def keep_attempt(self, response: Response, token: str, purpose: str) -> Response:
@@ -249,11 +260,11 @@ def router(host: Host) -> Any:
     doors = Doors(host)
     host.get(SignedOutPage).render = _signed_out
 
-    def inside(request: Request, done: SignedIn) -> Response:
+    async def inside(request: Request, done: SignedIn) -> Response:
         """Signed in: on to where the person wanted to go."""
         place = local_path(done.next, "/desk" if done.session.kind == "staff" else "/home")
         weak = PASSWORD_ONLY if done.session.amr == ("pwd",) else None
-        return doors.keep_session(redirect(request, place, notice=weak), done.token)
+        return await doors.keep_session(redirect(request, place, notice=weak), done.token)
 
     # -- sign-in: password
 
@@ -300,7 +311,7 @@ def router(host: Host) -> Any:
         next_path, again = local_path(form.one("next"), ""), form.one("again") == "1"
         found = await doors.credentials.sign_in(login, password, doors.browser(request), next=next_path)
         if isinstance(found, SignedIn):
-            return inside(request, found)
+            return await inside(request, found)
         if isinstance(found, outcome.CodeNeeded):
             return doors.keep_attempt(redirect(request, "/sign-in/code"), found.token, "sign-in")
         if isinstance(found, outcome.Throttled):
@@ -328,7 +339,7 @@ def router(host: Host) -> Any:
             doors.attempt(request), form.one("code"), doors.browser(request), kind=kind
         )
         if isinstance(found, SignedIn):
-            return inside(request, found)
+            return await inside(request, found)
         if isinstance(found, outcome.Expired):
             return begin_again(request)
         if isinstance(found, outcome.Throttled):
@@ -368,7 +379,7 @@ def router(host: Host) -> Any:
         if isinstance(found, outcome.Throttled):
             raise TooMany("Too many tries from here.", retry_after=found.seconds)
         home = "/desk" if found.session.kind == "staff" else "/home"
-        return doors.keep_session(json_body({"next": local_path(found.next, home)}), found.token)
+        return await doors.keep_session(json_body({"next": local_path(found.next, home)}), found.token)
 
     routes.add_api_route("/sign-in/passkey/begin", json_answer(passkey_begin), methods=["POST"])
     routes.add_api_route("/sign-in/passkey/finish", json_answer(passkey_finish), methods=["POST"])
@@ -475,7 +486,7 @@ def router(host: Host) -> Any:
         if made is None:
             return redirect(request, "/sign-in")
         follow = redirect(request, "/safety/app?" + urlencode({"first": "1", "next": started.next}))
-        return doors.keep_session(follow, made.token)
+        return await doors.keep_session(follow, made.token)
 
     async def sign_up_passkey_begin(request: Request) -> Response:
         begun = await doors.started(request)
@@ -498,7 +509,7 @@ def router(host: Host) -> Any:
         )
         await host.db.write(doors.attempts.use_up, waiting)
         response = doors.keep_notice(json_body({"next": local_path(made.next)}), WELCOME)
-        return doors.keep_session(response, made.token)
+        return await doors.keep_session(response, made.token)
 
     routes.add_api_route("/sign-up/passkey/begin", json_answer(sign_up_passkey_begin), methods=["POST"])
     routes.add_api_route("/sign-up/passkey/finish", json_answer(sign_up_passkey_finish), methods=["POST"])
