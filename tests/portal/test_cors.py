@@ -24,7 +24,7 @@ OPEN = {
     "/oauth/userinfo": "GET, POST",
 }
 # Public files that say so themselves: a page of anybody's may check a receipt.
-FILES = ("/ledger/", "/witness/", "/ledger-")
+FILES = ("/ledger/", "/witness/", "/ledger-", "/status-lists")
 
 
 def asks(method: str) -> dict[str, str]:
