@@ -17,7 +17,7 @@ from identity.errors import UnknownClient
 from identity.fapi import Profile
 from identity.models import ClientRow
 from identity.oauth.mtls import NAMES
-from identity.registration import ASSERTION_ALGS, Registration, check
+from identity.registration import ASSERTION_ALGS, CIBA, Registration, check
 from identity.settings import IdentitySettings
 from identity.subjects import PUBLIC, sector_of
 from keys.hashing import TokenHasher
@@ -72,6 +72,8 @@ class Client:
     authorization_alg: str
     assertion_algs: tuple[str, ...]
     request_algs: tuple[str, ...]
+    backchannel_algs: tuple[str, ...]
+    signs_backchannel: bool
     profile: Profile
     response_modes: tuple[str, ...]
     access_token_alg: Literal["EdDSA", "ES256"]
@@ -110,6 +112,12 @@ class Client:
     def public(self) -> bool:
         """Whether it can't keep a secret (RFC 6749 section 2.1)."""
         return self.auth_method == "none"
+
+    @property
+    def names_grants(self) -> bool:
+        """Whether its ID tokens say what they came from: they come back to be exchanged (RFC 8693) or to say whom to
+        ask (CIBA)."""
+        return bool(self.exchange_audiences) or CIBA in self.grant_types
 
     @property
     def fapi(self) -> bool:
@@ -368,6 +376,7 @@ def _client(found: Any) -> Client:
         settings.get("token_endpoint_auth_signing_alg"),
         settings.get("request_object_signing_alg"),
     )
+    backchannel_alg = settings.get("backchannel_authentication_request_signing_alg")
     profile: Profile = settings.get("profile", "none")
     strict = profile != "none"
     algs = fapi.ALGS if strict else ASSERTION_ALGS
@@ -402,6 +411,8 @@ def _client(found: Any) -> Client:
         authorization_alg=settings.get("authorization_signed_response_alg") or default_alg or "RS256",
         assertion_algs=(assertion_alg,) if assertion_alg else algs,
         request_algs=(request_alg,) if request_alg else algs,
+        backchannel_algs=(backchannel_alg,) if backchannel_alg else algs,
+        signs_backchannel=backchannel_alg is not None,
         profile=profile,
         response_modes=tuple(fapi.full_mode(mode) for mode in settings.get("response_modes", ())),
         access_token_alg=settings["access_token_signed_alg"],

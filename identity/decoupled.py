@@ -1,9 +1,10 @@
 """Requests made on one device and answered on another: the rows they wait in.
 
-RFC 8628 section 3 (device codes). pending -> approved | refused; approved -> used, once; whatever is not answered in
-time runs out by the clock. The secret the device polls with is kept as a keyed hash, and so is the short code the
-resident types. Who takes a request up first is the only one who may answer it: typing somebody else's code gives the
-typist's account to that device, so a second answer must never replace the first.
+RFC 8628 section 3 (device codes), CIBA Core 1.0 section 7 (backchannel authentication). pending -> approved | refused;
+approved -> used, once; whatever is not answered in time runs out by the clock. The secret that is polled with is kept
+as a keyed hash, and so is the short code a resident types. Who takes a request up first, or was asked by name, is the
+only one who may answer it: typing somebody else's code gives the typist's account to that device, so a second answer
+must never replace the first.
 """
 
 import re
@@ -30,12 +31,17 @@ _SEPARATORS = re.compile(r"[\s\-‐-―−ー.・]+")
 
 _ADD = Quick(
     "INSERT INTO identity_decoupled (digest, user_digest, chain, client_id, request, status, account_id, grant_id,"
-    " authorized, poll_seconds, polled_at, expires_at) VALUES (:digest, :user_digest, :chain, :client_id, :request,"
-    " 'pending', NULL, NULL, NULL, :interval, NULL, :expires_at) ON CONFLICT (user_digest) DO NOTHING"
+    " authorized, interaction_id, poll_seconds, polled_at, expires_at) VALUES (:digest, :user_digest, :chain,"
+    " :client_id, :request, 'pending', :account_id, NULL, NULL, :interaction_id, :interval, NULL, :expires_at)"
+    " ON CONFLICT (user_digest) DO NOTHING"
 )
 _BY_USER_CODE = Quick(
     "SELECT digest, client_id, request, account_id, expires_at FROM identity_decoupled"
     " WHERE user_digest = :user_digest AND status = 'pending' AND expires_at > :now"
+)
+_ASKED_OF = Quick(
+    "SELECT interaction_id FROM identity_decoupled WHERE account_id = :account_id AND interaction_id IS NOT NULL"
+    " AND status = 'pending' AND expires_at > :now ORDER BY expires_at"
 )
 _TAKE_UP = Quick(
     "UPDATE identity_decoupled SET account_id = :account_id WHERE digest = :digest AND status = 'pending'"
@@ -117,11 +123,14 @@ def add(
     request: AuthorizationRequest,
     interval: int,
     expires_at: Millis,
+    account_id: str | None = None,
+    interaction_id: str | None = None,
 ) -> bool:
     """A new waiting request; False if its user code is taken, by chance of one in billions."""
     added = _ADD.run(
         connection, digest=digest, user_digest=user_digest, chain=chain, client_id=request.client_id,
-        request=request.pack(), interval=interval, expires_at=expires_at,
+        request=request.pack(), interval=interval, expires_at=expires_at, account_id=account_id,
+        interaction_id=interaction_id,
     )  # fmt: skip
     return added == 1
 
@@ -130,6 +139,11 @@ def by_user_code(connection: Connection, user_digest: bytes, now: Millis) -> Wai
     """The request that waits for this user code, if there is one."""
     row = _BY_USER_CODE.one(connection, user_digest=user_digest, now=now)
     return None if row is None else Waiting(bytes(row[0]), *row[1:])
+
+
+def asked_of(connection: Connection, account_id: str, now: Millis) -> tuple[str, ...]:
+    """The interactions in which this resident is asked by a service that waits (CIBA), soonest to end first."""
+    return tuple(row[0] for row in _ASKED_OF.all(connection, account_id=account_id, now=now))
 
 
 def take_up(connection: Connection, digest: bytes, *, account_id: str, now: Millis) -> bool:

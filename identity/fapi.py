@@ -28,6 +28,7 @@ _METHODS = frozenset({"private_key_jwt", "tls_client_auth", "self_signed_tls_cli
 _SIGNS = (
     "token_endpoint_auth_signing_alg", "id_token_signed_response_alg", "userinfo_signed_response_alg",
     "authorization_signed_response_alg", "request_object_signing_alg", "introspection_signed_response_alg",
+    "backchannel_authentication_request_signing_alg",
 )  # fmt: skip
 
 

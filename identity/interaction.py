@@ -322,6 +322,14 @@ class Interactions:
                 found.append(self.get(place, interaction_id))
         return tuple(each for each in found if each.account_id == account_id)
 
+    def asked_of(self, place: Session | Connection, account_id: str) -> tuple[Interaction, ...]:
+        """Open questions that services put to this resident from elsewhere (CIBA)."""
+        found = []
+        for interaction_id in decoupled.asked_of(_connection(place), account_id, self._clock.ms()):
+            with suppress(UnknownInteraction):
+                found.append(self.get(place, interaction_id))
+        return tuple(found)
+
     def refuse(
         self,
         place: Session | Connection,

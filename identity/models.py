@@ -171,7 +171,7 @@ class PushedRequest(SQLModel, table=True):
 
 
 class DecoupledRow(SQLModel, table=True):
-    """A request made on one device and answered on another (RFC 8628), by the keyed hash of its secret."""
+    """A request made on one device and answered on another (RFC 8628, CIBA), by the keyed hash of its secret."""
 
     __tablename__ = "identity_decoupled"
 
@@ -183,7 +183,10 @@ class DecoupledRow(SQLModel, table=True):
     client_id: str
     request: str = Field(sa_type=Text, description="JSON of the checked request")
     status: str = Field(default="pending", description="pending | approved | refused | used")
-    account_id: str | None = Field(default=None, description="Who took it up: nobody else answers it")
+    account_id: str | None = Field(
+        default=None, index=True, description="Who took it up, or was asked: nobody else answers it"
+    )
+    interaction_id: str | None = Field(default=None, description="Where who was asked answers it (CIBA)")
     grant_id: str | None = None
     authorized: str | None = Field(default=None, sa_type=Text, description="JSON of what the exchange needs")
     poll_seconds: int = Field(description="Seconds between two polls")
@@ -217,7 +220,7 @@ class Issued(SQLModel, table=True):
     jti: str
     client_id: str
     grant_id: str | None = None
-    kind: str = Field(description="access | refresh | id | code | par | device")
+    kind: str = Field(description="access | refresh | id | code | par | device | ciba")
     issued_at: int = Field(sa_type=BigInteger)
     expires_at: int = Field(sa_type=BigInteger, index=True)
 

@@ -35,6 +35,9 @@ EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 #: Assertions of others as grants (RFC 7523 section 2.1).
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
+#: Backchannel authentication (CIBA Core 1.0 section 4).
+CIBA = "urn:openid:params:grant-type:ciba"
+
 AuthMethod = Literal[
     "client_secret_basic",
     "client_secret_post",
@@ -50,6 +53,7 @@ GrantType = Literal[
     "urn:ietf:params:oauth:grant-type:device_code",
     "urn:ietf:params:oauth:grant-type:token-exchange",
     "urn:ietf:params:oauth:grant-type:jwt-bearer",
+    "urn:openid:params:grant-type:ciba",
 ]
 TokenAlg = Literal["EdDSA", "ES256"]
 SigningAlg = Literal["EdDSA", "ES256", "PS256", "RS256"]  # never `none`, nothing symmetric
@@ -126,6 +130,10 @@ class Registration(BaseModel):
     introspection_signed_response_alg: SigningAlg | None = Field(
         None, description="Absent: plain JSON, or RS256 where the signed form is asked for (RFC 9701 section 6)"
     )
+    backchannel_token_delivery_mode: Literal["poll"] | None = Field(None, description="CIBA Core 1.0 section 4")
+    backchannel_authentication_request_signing_alg: ClientAlg | None = Field(
+        None, description="Absent: its backchannel requests need not be signed"
+    )
     require_signed_request_object: bool = False
     request_uris: list[Uri] = Field(default_factory=list, max_length=20, description="What `request_uri` may name")
     access_token_signed_alg: TokenAlg = "EdDSA"
@@ -170,8 +178,12 @@ def check(registration: Registration) -> Registration:
     check_profile(registration)
     method = registration.token_endpoint_auth_method
     uses_redirects = "authorization_code" in registration.grant_types
-    if "refresh_token" in registration.grant_types and not uses_redirects and DEVICE not in registration.grant_types:
-        raise bad("/grant_types", "refresh_token goes with authorization_code or the device code.")
+    if (
+        "refresh_token" in registration.grant_types
+        and not uses_redirects
+        and not {DEVICE, CIBA} & set(registration.grant_types)
+    ):
+        raise bad("/grant_types", "refresh_token goes with a grant type that a resident answers.")
     if method == "none" and "client_credentials" in registration.grant_types:
         raise bad("/token_endpoint_auth_method", "A public client can't use client_credentials.")
     if (EXCHANGE in registration.grant_types) != bool(registration.exchange_audiences):
@@ -186,8 +198,10 @@ def check(registration: Registration) -> Registration:
         if not 0 < len(issuer) <= 500:
             raise bad("/assertion_issuers", "An issuer has a name of 500 characters at most.")
         check_called_uri(address, pointer="/assertion_issuers")
-    if method == "none" and {EXCHANGE, JWT_BEARER} & set(registration.grant_types):
-        raise bad("/token_endpoint_auth_method", "A public client can't exchange tokens, nor bring assertions.")
+    if method == "none" and {EXCHANGE, JWT_BEARER, CIBA} & set(registration.grant_types):
+        raise bad("/token_endpoint_auth_method", "A public client has no tokens exchanged, vouched or asked for.")
+    if (CIBA in registration.grant_types) != (registration.backchannel_token_delivery_mode is not None):
+        raise bad("/backchannel_token_delivery_mode", "Backchannel authentication needs it, and it the grant type.")
     for scope in (*registration.scope.split(), *registration.exchange_scope.split()):
         if not _SCOPE.fullmatch(scope):
             raise bad("/scope", f"{scope[:40]} is not a scope name.")
@@ -210,6 +224,7 @@ def _check_keys(registration: Registration) -> None:
     signs = (
         registration.token_endpoint_auth_method in ("private_key_jwt", "self_signed_tls_client_auth")
         or registration.request_object_signing_alg is not None
+        or registration.backchannel_authentication_request_signing_alg is not None
         or registration.require_signed_request_object
     )
     if registration.jwks is not None or (signs and registration.jwks_uri is None):

@@ -14,14 +14,15 @@ from identity.interaction import Interactions
 from identity.oauth import endpoints, housekeeping, metadata
 from identity.oauth.answers import Answers
 from identity.oauth.authorize import Authorize
+from identity.oauth.backchannel import BackchannelAuthentication
 from identity.oauth.client_auth import ClientAuth
 from identity.oauth.details import DetailTypes
 from identity.oauth.device import DeviceAuthorization
 from identity.oauth.dpop import Dpop
 from identity.oauth.grants.authorization_code import AuthorizationCode
 from identity.oauth.grants.client_credentials import ClientCredentials
-from identity.oauth.grants.device_code import DeviceCode
 from identity.oauth.grants.jwt_bearer import JwtBearer
+from identity.oauth.grants.polling import Polling
 from identity.oauth.grants.refresh_token import RefreshToken
 from identity.oauth.grants.token_exchange import TokenExchange
 from identity.oauth.introspection import Introspection
@@ -42,7 +43,7 @@ from identity.oidc.id_token_claims import IdTokenClaims
 from identity.oidc.initiate import Initiate
 from identity.oidc.pages import SignedOutPage
 from identity.oidc.userinfo import UserInfo
-from identity.registration import DEVICE, EXCHANGE, JWT_BEARER
+from identity.registration import CIBA, DEVICE, EXCHANGE, JWT_BEARER
 from identity.remote_keys import RemoteKeys
 from identity.routes import operator_router
 from identity.sessions import Sessions
@@ -136,6 +137,9 @@ def include(host: Host) -> None:
         host.get(Crowd),
     )
     host.provide(DeviceAuthorization, device)
+    backchannel = BackchannelAuthentication(
+        issuer, settings, db, clock, hasher, auth, client_keys, dpop, types, hints, interactions
+    )
     told = IdTokenClaims(db, sealer)
     token = TokenEndpoint(
         auth,
@@ -146,7 +150,8 @@ def include(host: Host) -> None:
             "client_credentials": ClientCredentials(db, clock, settings, tokens),
             EXCHANGE: TokenExchange(db, clock, settings, tokens, access_tokens, ring),
             JWT_BEARER: JwtBearer(db, clock, settings, tokens, remote),
-            DEVICE: DeviceCode(db, clock, settings, hasher, tokens, told),
+            DEVICE: Polling(db, clock, settings, hasher, tokens, told, "device_code"),
+            CIBA: Polling(db, clock, settings, hasher, tokens, told, "auth_req_id"),
         },
         ring,
         db,
@@ -193,6 +198,7 @@ def include(host: Host) -> None:
         token=token,
         pushed=pushed,
         device=device,
+        backchannel=backchannel,
         introspection=Introspection(auth, access_tokens, tokens, ring, db, clock),
         revocation=Revocation(settings, auth, tokens, ring, db, clock),
         userinfo=UserInfo(bearer, clients, tokens, sealer, db, ring, Crowd(clock, userinfo.LIMIT)),

@@ -56,7 +56,8 @@ class Answers:
     def url(self, request: AuthorizationRequest, **values: str) -> str:
         """Where the browser goes with the answer to a request."""
         if request.decoupled is not None:
-            return f"{self._issuer}{ELSEWHERE}?said={'refused' if 'error' in values else 'agreed'}"
+            said = "refused" if "error" in values else "agreed"
+            return f"{self._issuer}{ELSEWHERE}?said={said}" + ("" if request.user_code else "&at=service")
         answer = request.answer(self._issuer, values)
         if request.response_mode == "query":
             return with_query(request.redirect_uri, answer)

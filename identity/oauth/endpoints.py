@@ -8,6 +8,8 @@ from typing import Any, get_args
 from identity.oauth.answers import PATH as ANSWER_PATH
 from identity.oauth.answers import Answers
 from identity.oauth.authorize import Authorize
+from identity.oauth.backchannel import PATH as BACKCHANNEL_PATH
+from identity.oauth.backchannel import BackchannelAuthentication
 from identity.oauth.device import PATH as DEVICE_PATH
 from identity.oauth.device import QR_PATH, DeviceAuthorization
 from identity.oauth.introspection import Introspection
@@ -124,6 +126,7 @@ TOKEN = _form(
         "code_verifier": {"type": "string"},
         "refresh_token": {"type": "string"},
         "device_code": {"type": "string"},
+        "auth_req_id": {"type": "string"},
         "assertion": {"type": "string"},
         "subject_token": {"type": "string"},
         "subject_token_type": {"type": "string"},
@@ -156,8 +159,8 @@ TOKEN = _form(
             {"access_token": "eyJ0eXAiOiJhdCtqd3QifQ.e30.c2ln", "token_type": "Bearer", "expires_in": 300},
         )
     },
-    "Authorization code with PKCE, refresh with rotation, client credentials, device code, token exchange, JWT bearer. "
-    "A DPoP header binds the tokens, and so does the certificate of a client that registered for it (RFC 8705).",
+    "Authorization code with PKCE, refresh with rotation, client credentials, device code, token exchange, JWT bearer, "
+    "CIBA. A DPoP header binds the tokens, and so does the certificate of a client that registered for it (RFC 8705).",
 )
 PAR = _form(
     "pushed_authorization_request",
@@ -231,6 +234,35 @@ QR: Operation = {
         "503": _problem("Busy or stopping; nothing was done"),
     },
 }
+BACKCHANNEL = _form(
+    "backchannel_authentication",
+    "Ask a resident who answers on a page of their own (CIBA Core 1.0, poll mode)",
+    {
+        **{name: _ASKED[name] for name in ("scope", "authorization_details", "resource", "acr_values", "claims")},
+        "login_hint": {"type": "string"},
+        "id_token_hint": {"type": "string"},
+        "binding_message": {"type": "string"},
+        "requested_expiry": {"type": "string"},
+        "request": {"type": "string", "description": "The request as a signed JWT (section 7.1.1)"},
+        **_AUTH,
+    },
+    [],
+    {
+        "200": _answer(
+            "Accepted, whether or not such a person exists (section 7.3)",
+            {
+                "type": "object",
+                "required": ["auth_req_id", "expires_in"],
+                "properties": {
+                    "auth_req_id": {"type": "string"},
+                    "expires_in": {"type": "integer"},
+                    "interval": {"type": "integer"},
+                },
+            },
+            {"auth_req_id": "cba_GmRhmhcxhwAzkoEqiMEg_DnyEysNkuNhszIySk9eS", "expires_in": 600, "interval": 5},
+        )
+    },
+)
 INTROSPECT = _form(
     "introspect",
     "Ask what a token is worth now (RFC 7662)",
@@ -446,6 +478,7 @@ def register(
     token: TokenEndpoint,
     pushed: PushedRequests,
     device: DeviceAuthorization,
+    backchannel: BackchannelAuthentication,
     introspection: Introspection,
     revocation: Revocation,
     userinfo: UserInfo,
@@ -473,6 +506,7 @@ def register(
     host.front("POST", "/oauth/token", "public", token.endpoint, TOKEN, cors=True)
     host.front("POST", "/oauth/par", "public", pushed.endpoint, PAR, cors=True)
     host.front("POST", DEVICE_PATH, "public", device.endpoint, DEVICE, cors=True)
+    host.front("POST", BACKCHANNEL_PATH, "public", backchannel.endpoint, BACKCHANNEL)
     host.front("GET", QR_PATH, "public", device.picture, QR)
     host.front("POST", "/oauth/introspect", "public", introspection.endpoint, INTROSPECT)
     host.front("POST", "/oauth/revoke", "public", revocation.endpoint, REVOKE, cors=True)

@@ -208,6 +208,18 @@ class ExpiredToken(OAuthError):
     code, status, spec = "expired_token", 400, "RFC 8628 s.3.5"
 
 
+class UnknownUserId(OAuthError):
+    """The hint names nobody; told for ID tokens only, never for login names."""
+
+    code, status, spec = "unknown_user_id", 400, "CIBA Core s.13"
+
+
+class InvalidBindingMessage(OAuthError):
+    """The binding message is too long, or not plain text that two people could compare."""
+
+    code, status, spec = "invalid_binding_message", 400, "CIBA Core s.13"
+
+
 ROWS: tuple[type[OAuthError], ...] = (
     InvalidRequest,
     InvalidClient,
@@ -236,4 +248,6 @@ ROWS: tuple[type[OAuthError], ...] = (
     AuthorizationPending,
     SlowDown,
     ExpiredToken,
+    UnknownUserId,
+    InvalidBindingMessage,
 )

@@ -3,7 +3,7 @@
 OpenID Connect Discovery 1.0 section 3, RFC 8414 section 2, RFC 8628 section 4, RFC 9101 section 10.5, JARM section 4,
 RFC 9126 section 5, RFC 8705 section 5, RFC 9207 section 3, RFC 9396 section 10, RFC 9449 section 5.1, RFC 9701 section
 7, RFC 9728 section 4; section 2.1 of RP-Initiated and Back-Channel Logout 1.0, section 3 of Front-Channel Logout 1.0.
-Built once, served as bytes; the tests judge it with Authlib's `OpenIDProviderMetadata`.
+CIBA Core 1.0 section 4. Built once, served as bytes; the tests judge it with Authlib's `OpenIDProviderMetadata`.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -41,6 +41,10 @@ def build(
         "jwks_uri": f"{issuer}/oauth/jwks",
         "pushed_authorization_request_endpoint": f"{issuer}/oauth/par",
         "device_authorization_endpoint": f"{issuer}/oauth/device_authorization",
+        "backchannel_authentication_endpoint": f"{issuer}/oauth/backchannel-authentication",
+        "backchannel_token_delivery_modes_supported": ["poll"],
+        "backchannel_user_code_parameter_supported": False,
+        "backchannel_authentication_request_signing_alg_values_supported": list(ASSERTION_ALGS),
         "introspection_endpoint": f"{issuer}/oauth/introspect",
         "revocation_endpoint": f"{issuer}/oauth/revoke",
         **({"registration_endpoint": f"{issuer}/oauth/register"} if registration else {}),
@@ -96,6 +100,7 @@ def _aliases(mtls_url: str) -> dict[str, Any]:
         "token_endpoint": "token", "userinfo_endpoint": "userinfo", "introspection_endpoint": "introspect",
         "revocation_endpoint": "revoke", "pushed_authorization_request_endpoint": "par",
         "device_authorization_endpoint": "device_authorization",
+        "backchannel_authentication_endpoint": "backchannel-authentication",
     }  # fmt: skip
     aliases = {name: f"{mtls_url}/oauth/{path}" for name, path in paths.items()}
     return {"tls_client_certificate_bound_access_tokens": True, "mtls_endpoint_aliases": aliases}

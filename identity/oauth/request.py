@@ -41,6 +41,7 @@ class AuthorizationRequest:
     id_token_claims: tuple[str, ...] = ()
     essential_acr: tuple[str, ...] = ()
     decoupled: str | None = None  # asked on another device: which `identity_decoupled` row waits for the answer
+    binding_message: str | None = None  # what the service shows there, to be compared (CIBA Core section 7.1)
     user_code: str | None = None  # as that device shows it; taken up by this account, so worth nothing any more
 
     @property

@@ -20,6 +20,7 @@ class DeviceDone:
     """device/done.html."""
 
     agreed: bool
+    device: bool  # else a service's counter asked
 
 
 def samples() -> list[Sample]:
@@ -29,6 +30,8 @@ def samples() -> list[Sample]:
         Sample("device/code.html", "filled", DeviceCode("WDJB-MJHT", True, "", 0), viewer="resident", path="/device"),
         Sample("device/code.html", "wrong", DeviceCode("WDJBMJH", False, "refused", 0), viewer="resident"),
         Sample("device/code.html", "wait", DeviceCode("", False, "throttled", 60), viewer="resident"),
-        Sample("device/done.html", "agreed", DeviceDone(True), viewer="resident", path="/device/done"),
-        Sample("device/done.html", "refused", DeviceDone(False), viewer="resident", path="/device/done"),
+        Sample("device/done.html", "agreed", DeviceDone(True, True), viewer="resident", path="/device/done"),
+        Sample("device/done.html", "refused", DeviceDone(False, True), viewer="resident", path="/device/done"),
+        Sample("device/done.html", "counter", DeviceDone(True, False), viewer="resident", path="/device/done"),
+        Sample("device/done.html", "counter-refused", DeviceDone(False, False), viewer="resident"),
     ]

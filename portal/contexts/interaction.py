@@ -72,6 +72,14 @@ class ScopeRow:
 
 
 @dataclass(frozen=True)
+class Elsewhere:
+    """Not this browser asked, but a device (it shows `code`) or a service's counter (it may show `code`)."""
+
+    device: bool
+    code: str
+
+
+@dataclass(frozen=True)
 class Consent:
     """interaction/consent.html."""
 
@@ -83,7 +91,7 @@ class Consent:
     keeps_access: bool
     waits_until: int
     now: int
-    user_code: str  # shown on the device that asks; "" where this browser came from the service itself
+    elsewhere: Elsewhere | None
 
 
 @dataclass(frozen=True)
@@ -98,7 +106,7 @@ class Scopes:
     learns: tuple[ScopeRow, ...]
     keeps_access: bool
     waits_until: int
-    user_code: str
+    elsewhere: Elsewhere | None
 
 
 _CHECKUP = CategoryRow(
@@ -188,7 +196,7 @@ def samples() -> list[Sample]:
         keeps_access=False,
         waits_until=NOW + 1_800_000,
         now=NOW,
-        user_code="",
+        elsewhere=None,
     )
     long_name = "特定非営利活動法人湊浜市高齢者見守り地域包括支援ネットワーク推進協議会連合会"
     changed = replace(
@@ -230,7 +238,7 @@ def samples() -> list[Sample]:
                 learns,
                 True,
                 NOW + 1_800_000,
-                "",
+                None,
             ),
             viewer="resident",
         ),
@@ -238,7 +246,15 @@ def samples() -> list[Sample]:
             "interaction/scopes.html",
             "openid",
             Scopes(
-                "/interaction/int_03", "浜田 みどり", "時刻表メモ", "", "times.example", (), False, NOW + 1_800_000, ""
+                "/interaction/int_03",
+                "浜田 みどり",
+                "時刻表メモ",
+                "",
+                "times.example",
+                (),
+                False,
+                NOW + 1_800_000,
+                None,
             ),
             viewer="resident",
         ),
@@ -254,14 +270,46 @@ def samples() -> list[Sample]:
                 learns,
                 False,
                 NOW + 600_000,
-                "WDJB-MJHT",
+                Elsewhere(True, "WDJB-MJHT"),
+            ),
+            viewer="resident",
+        ),
+        Sample(
+            "interaction/scopes.html",
+            "counter",
+            Scopes(
+                "/interaction/int_05",
+                "浜田 みどり",
+                "市民課の窓口",
+                "湊浜市",
+                "",
+                learns,
+                False,
+                NOW + 600_000,
+                Elsewhere(False, "3番 41-07"),
+            ),
+            viewer="resident",
+        ),
+        Sample(
+            "interaction/scopes.html",
+            "counter-silent",
+            Scopes(
+                "/interaction/int_06",
+                "浜田 みどり",
+                "市民課の窓口",
+                "湊浜市",
+                "",
+                learns,
+                False,
+                NOW + 600_000,
+                Elsewhere(False, ""),
             ),
             viewer="resident",
         ),
         Sample(
             "interaction/consent.html",
             "device",
-            replace(one, client="見守りセンサー", user_code="WDJB-MJHT"),
+            replace(one, client="見守りセンサー", elsewhere=Elsewhere(True, "WDJB-MJHT")),
             viewer="resident",
         ),
         Sample(

@@ -52,7 +52,10 @@ def router(host: Host) -> APIRouter:
 
     @routes.get(ELSEWHERE)
     async def done(request: Request) -> Response:
-        # The address alone tells nobody anything new: it only chooses which of two sentences is shown.
-        return render(request, "device/done.html", DeviceDone(request.query_params.get("said") == "agreed"))
+        # The address alone tells nobody anything new: it only chooses which sentence is shown.
+        said = request.query_params
+        return render(
+            request, "device/done.html", DeviceDone(said.get("said") == "agreed", said.get("at") != "service")
+        )
 
     return routes

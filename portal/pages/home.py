@@ -39,7 +39,7 @@ class Ending:
 
 @dataclass(frozen=True)
 class Question:
-    """A request that the resident put off."""
+    """A request that waits for the resident: put off, or asked from elsewhere."""
 
     interaction_id: str
     service: str
@@ -230,8 +230,11 @@ def router(host: Host) -> APIRouter:
         lang, now = i18n.current().code, host.clock.ms()
 
         def read(session: Session) -> Facts:
+            waiting = interactions.asked_of(session, account)
+            known = {each.id for each in waiting}
             put_off = interactions.deferred(session, waiting_ids(request), account_id=account)
-            return gather(session, sealer, catalogue, account, put_off, lang=lang, now=now)
+            asked = (*waiting, *(each for each in put_off if each.id not in known))
+            return gather(session, sealer, catalogue, account, asked, lang=lang, now=now)
 
         facts = await host.db.read(read)
         return render(request, "resident/home.html", letter(facts, lang))

@@ -41,7 +41,7 @@ from kit.host import Host
 from kit.problems import Conflict, Malformed, NotFound
 from portal import i18n
 from portal.contexts.base import ErrorPage as ErrorPageContext
-from portal.contexts.interaction import Ask, CategoryRow, Consent, Earlier, ScopeRow, Scopes
+from portal.contexts.interaction import Ask, CategoryRow, Consent, Earlier, Elsewhere, ScopeRow, Scopes
 from portal.contexts.interaction import FormPost as FormPostContext
 from portal.i18n import N_, _
 from portal.pages.mydata import CAREFUL, headline
@@ -323,7 +323,7 @@ def router(host: Host) -> APIRouter:
                 learns,
                 keeps,
                 interaction.expires_at,
-                interaction.request.user_code or "",
+                _elsewhere(interaction),
             )
         cards = {
             card.category.id: card
@@ -340,7 +340,7 @@ def router(host: Host) -> APIRouter:
             keeps,
             interaction.expires_at,
             now,
-            interaction.request.user_code or "",
+            _elsewhere(interaction),
         )
         return interaction, page
 
@@ -468,11 +468,18 @@ def _client(session: Session, interaction: Interaction) -> Client:
     return client
 
 
+def _elsewhere(interaction: Interaction) -> Elsewhere | None:
+    request = interaction.request
+    if request.decoupled is None:
+        return None
+    return Elsewhere(request.user_code is not None, request.user_code or request.binding_message or "")
+
+
 def _require_resident(interaction: Interaction, browser: BrowserSession) -> None:
     if interaction.details and browser.kind != "resident":
         raise NotFound("Only residents have data here.")
     if interaction.request.decoupled is not None and interaction.account_id != browser.account_id:
-        # The code was typed by one person; a link to their page gives nobody else's account to the device.
+        # One person typed the code, or was asked; a link to their page gives nobody else's account to the device.
         raise NotFound("Somebody else is answering this.")
 
 

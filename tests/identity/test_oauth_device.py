@@ -229,7 +229,7 @@ async def test_a_code_that_came_with_a_link_is_only_filled_in_and_must_be_compar
     typed = await type_code(kiosk, said["user_code"])
     shown = await kiosk.http.get(typed.headers["location"], headers=headers)
     assert said["user_code"] in shown.text
-    assert 'id="for-device"' in shown.text
+    assert 'id="asked-elsewhere"' in shown.text
     script = await kiosk.http.get('/device?user_code="><script>', headers=headers)
     assert "<script>" not in script.text.partition("</head>")[2]
 

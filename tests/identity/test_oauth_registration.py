@@ -13,7 +13,7 @@ from joserfc.jwk import ECKey, RSAKey
 from identity import members
 from identity.clients import Clients
 from identity.enrolments import Enrolments
-from identity.registration import DEVICE, EXCHANGE
+from identity.registration import CIBA, DEVICE, EXCHANGE, JWT_BEARER
 from identity.settings import IdentitySettings
 from identity.subjects import PUBLIC
 from kit import audit
@@ -150,9 +150,11 @@ async def test_an_openly_registered_client_never_gets_data(app: Any, client: Any
     assert refused.json()["error"] == "invalid_client_metadata"
 
 
-async def test_who_registers_openly_never_signs_devices_in(client: Any) -> None:
-    """RFC 8628 section 5.4: a stranger's "service" could send its codes to residents."""
-    refused = await register(client, grant_types=[DEVICE], redirect_uris=None)
+@pytest.mark.parametrize("grant", [DEVICE, EXCHANGE, JWT_BEARER, CIBA])
+async def test_who_registers_openly_gets_no_grant_that_reaches_residents_elsewhere(client: Any, grant: str) -> None:
+    """RFC 8628 section 5.4, CIBA Core section 14: a stranger's "service" could send its codes and questions around."""
+    more = {"backchannel_token_delivery_mode": "poll"} if grant == CIBA else {}
+    refused = await register(client, grant_types=[grant, "authorization_code"], **more)
     assert refused.json()["error"] == "invalid_client_metadata"
 
 

@@ -29,6 +29,8 @@ from kit.tlog.addcheckpoint import request
 from kit.tlog.note import Checkpoint, sign_note
 from portal.app import Building, create_app
 from portal.settings import Settings
+from tests.identity.test_oauth_backchannel import COUNTER
+from tests.identity.test_oauth_backchannel import ask as counter_ask
 from tests.identity.test_oauth_device import KIOSK, press, type_code
 from tests.identity.test_oauth_device import ask as device_ask
 from tests.identity.test_oauth_device import poll as device_poll
@@ -86,7 +88,8 @@ READS = {
 # Operations after which only bookkeeping has changed: they open a door half way.
 HALF_WAY = {
     "POST /consent/stream/poll",
-    "POST /oauth/par", "POST /oauth/device_authorization", "POST /sign-in/passkey/begin", "POST /sign-up",
+    "POST /oauth/par", "POST /oauth/device_authorization",
+    "POST /oauth/backchannel-authentication", "POST /sign-in/passkey/begin", "POST /sign-up",
     "POST /sign-up/passkey/begin", "POST /safety/passkeys/begin", "POST /device",
 }  # fmt: skip
 
@@ -163,6 +166,11 @@ async def post_device(w: World) -> Any:
     await press(party, answer.headers["location"], "agree")
     assert (await device_poll(party, said["device_code"])).status_code == 200
     return answer
+
+
+@case("POST /oauth/backchannel-authentication")
+async def post_oauth_backchannel(w: World) -> Any:
+    return await counter_ask(await w.party(**COUNTER))
 
 
 @case("POST /oauth/token")

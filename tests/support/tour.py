@@ -266,7 +266,7 @@ def asked(tour: Tour, page: Page) -> Iterator[str]:
     page.goto(device["verification_uri_complete"])
     yield "device-filled"
     page.click("#code-submit")
-    page.wait_for_selector("#for-device")
+    page.wait_for_selector("#asked-elsewhere")
     yield "device-question"
     page.click("#refuse")
     page.wait_for_selector("#done")

@@ -111,8 +111,7 @@ def answer(
             now=now,
             with_nonce=first,
             told=told,
-            # Who may exchange it says so by what it came from (RFC 8693).
-            more={"jti": exchanged.jti, "grant_id": exchanged.grant_id} if client.exchange_audiences else NOTHING,
+            more={"jti": exchanged.jti, "grant_id": exchanged.grant_id} if client.names_grants else NOTHING,
         )
     if authorized.details:
         body["authorization_details"] = authorized.details

@@ -1,12 +1,12 @@
-"""The device code grant: the device polls until the resident has answered elsewhere.
+"""The grants that poll until the resident has answered elsewhere: device codes and backchannel authentication.
 
-RFC 8628 sections 3.4 and 3.5. One write finds the request, counts the poll, and hands the tokens to exactly one poll.
-`authorization_pending` and `slow_down` are returned from the write, not raised, so that the poll counts; a spent code
-that comes back ends everything that came from it, like an authorization code (RFC 9700 section 4.14.2 in spirit: the
-one who polls again may not be the one who got the tokens).
+RFC 8628 sections 3.4 and 3.5, CIBA Core 1.0 sections 10.1.1 and 11. One write finds the request, counts the poll, and
+hands the tokens to exactly one poll. `authorization_pending` and `slow_down` are returned from the write, not raised,
+so that the poll counts; a spent secret that comes back ends everything that came from it, like an authorization code
+(RFC 9700 section 4.14.2 in spirit: the one who polls again may not be the one who got the tokens).
 """
 
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection
 
@@ -35,8 +35,8 @@ from kit.clock import SECOND, Clock, Millis
 from kit.db import Database
 
 
-class DeviceCode:
-    """Handles grant_type=urn:ietf:params:oauth:grant-type:device_code."""
+class Polling:
+    """Handles one of these grant types: `name` is the parameter with the secret."""
 
     def __init__(
         self,
@@ -46,7 +46,10 @@ class DeviceCode:
         hasher: TokenHasher,
         tokens: Tokens,
         claims: IdTokenClaims,
+        name: Literal["device_code", "auth_req_id"],
     ) -> None:
+        self._name = name
+        self._label = name.replace("_", "-")
         self._database = database
         self._clock = clock
         self._settings = settings
@@ -55,8 +58,8 @@ class DeviceCode:
         self._claims = claims
 
     async def handle(self, form: Parameters, client: Client, holder: Holder) -> dict[str, Any]:
-        """Tokens for an answered device code; until then, when to ask again."""
-        digest = self._hasher.digest("device-code", require(form, "device_code"))
+        """Tokens for an answered request; until then, when to ask again."""
+        digest = self._hasher.digest(self._label, require(form, self._name))
         now = self._clock.ms()
         result = await self._database.write_core(self._poll, digest, form, client, holder, now)
         if isinstance(result, OAuthError):
@@ -69,7 +72,7 @@ class DeviceCode:
     ) -> Exchanged | OAuthError:
         found = decoupled.find(connection, digest)
         if found is None or found.client_id != client.id:
-            raise InvalidGrant("device_code is unknown or was issued to another client")
+            raise InvalidGrant(f"{self._name} is unknown or was issued to another client")
         _check_key(unpack(found.request).dpop_jkt, holder)
         require_binding(client, holder)
         if found.status == "used":
@@ -77,7 +80,7 @@ class DeviceCode:
         if found.status == "refused":
             raise AccessDenied("the resident did not agree", status=400)  # section 3.5, RFC 6749 section 5.2
         if found.expires_at <= now:
-            raise ExpiredToken("device_code has expired; ask for a new one")
+            raise ExpiredToken(f"{self._name} has expired; ask for a new one")
         if found.status == "pending":
             return _not_yet(connection, digest, found, now)
         if not found.stands:
@@ -108,13 +111,13 @@ class DeviceCode:
         if chains.revoke(connection, found.chain, until=now + self._settings.access_token_seconds * SECOND):
             audit.record(
                 connection,
-                "identity.device.replayed",
+                "identity.device.replayed" if self._name == "device_code" else "identity.backchannel.replayed",
                 actor=client.actor(),
                 object=("client", client.id),
                 detail={"grant": found.grant_id, "chain": found.chain},
                 outcome="refused",
             )
-        return InvalidGrant("device_code was used already; everything issued from it has been revoked")
+        return InvalidGrant(f"{self._name} was used already; everything issued from it has been revoked")
 
 
 def _not_yet(connection: Connection, digest: bytes, found: decoupled.Polled, now: Millis) -> OAuthError:
@@ -132,6 +135,6 @@ def _check_key(jkt: str | None, holder: Holder) -> None:
     if jkt is None:
         return
     if holder.jkt is None:
-        raise InvalidDpopProof("this device_code is bound to a key; send a DPoP proof")
+        raise InvalidDpopProof("this was asked for with a key; send a DPoP proof")
     if not holder.holds(jkt):
-        raise InvalidGrant("the DPoP proof was made with another key than the device_code is bound to")
+        raise InvalidGrant("the DPoP proof was made with another key than this was asked for with")

@@ -1,0 +1,265 @@
+"""Backchannel authentication, from the wire (CIBA Core 1.0, poll mode): a counter asks, a resident answers at home."""
+
+import asyncio
+import json
+import secrets
+from collections import Counter
+from typing import Any
+
+import httpx2
+import pytest
+from joserfc.jwk import ECKey
+
+from identity import accounts
+from identity.errors import InvalidClientMetadata
+from identity.oauth.backchannel import MOST_WAITING
+from identity.registration import CIBA
+from kit import audit
+from kit.db import Session
+from tests.identity.test_oauth_device import press
+from tests.support.household import settle
+from tests.support.relying_party import Party, Prover, advance, join, sign, sign_in
+
+COUNTER: dict[str, Any] = {
+    "grant_types": ["authorization_code", "refresh_token", CIBA],
+    "backchannel_token_delivery_mode": "poll",
+    "scope": "openid profile offline_access",
+}
+
+
+@pytest.fixture
+async def counter(app: Any, client: Any) -> Party:
+    return await join(app, client, **COUNTER)
+
+
+async def login_of(party: Party) -> str:
+    """The resident's login name, as they tell the clerk."""
+    from keys.envelope import Sealer
+
+    def read(session: Session) -> str:
+        return accounts.profile(session, party.building.host.get(Sealer), party.account_id).login
+
+    return str(await party.building.host.db.read(read))
+
+
+async def ask(party: Party, *, headers: dict[str, str] | None = None, **form: str | None) -> httpx2.Response:
+    """The counter asks."""
+    if not {"login_hint", "id_token_hint", "request"} & set(form):
+        form["login_hint"] = await login_of(party)
+    data = {name: value for name, value in {"scope": "openid profile", **form}.items() if value is not None}
+    return await party.http.post(
+        "/oauth/backchannel-authentication", data=data, headers={**party.basic, **(headers or {})}
+    )
+
+
+async def poll(party: Party, auth_req_id: str, **more: Any) -> httpx2.Response:
+    return await party.token(grant_type=CIBA, auth_req_id=auth_req_id, **more)
+
+
+async def questions(party: Party) -> list[str]:
+    """The questions on the resident's first page."""
+    import re
+
+    page = await party.http.get("/home", headers={"cookie": f"sekisho-local={party.cookie}"})
+    assert page.status_code == 200
+    return re.findall(r'href="(/interaction/int_[0-9a-z]+)"', page.text)
+
+
+async def test_a_counter_asks_the_resident_agrees_at_home_and_the_counter_gets_tokens(counter: Party) -> None:
+    """CIBA Core sections 7.1, 7.3, 10.1.1 and 11."""
+    asked = await ask(counter, binding_message="3番 41-07")
+    assert asked.status_code == 200, asked.text
+    said = asked.json()
+    assert set(said) == {"auth_req_id", "expires_in", "interval"}
+    assert (await poll(counter, said["auth_req_id"])).json()["error"] == "authorization_pending"
+    (page,) = await questions(counter)
+    shown = await counter.http.get(page, headers={"cookie": f"sekisho-local={counter.cookie}"})
+    assert "3番 41-07" in shown.text
+    done = await press(counter, page, "agree")
+    assert done.headers["location"] == f"{counter.issuer}/device/done?said=agreed&at=service"
+    assert await questions(counter) == []
+    body = (await poll(counter, said["auth_req_id"])).json()
+    assert body["scope"] == "openid profile"
+    assert "id_token" in body
+    userinfo = await counter.http.get("/oauth/userinfo", headers={"authorization": f"Bearer {body['access_token']}"})
+    assert userinfo.json()["name"] == "湊 花子"
+
+
+async def test_a_refused_question_is_answered_so(counter: Party) -> None:
+    """CIBA Core section 11."""
+    said = (await ask(counter)).json()
+    (page,) = await questions(counter)
+    await press(counter, page, "refuse")
+    answer = await poll(counter, said["auth_req_id"])
+    assert (answer.status_code, answer.json()["error"]) == (400, "access_denied")
+
+
+async def test_whether_a_login_name_exists_is_told_to_nobody(counter: Party) -> None:
+    """The same answer, the same rows; nobody can open what is nobody's, and it runs out."""
+    real, made_up = await ask(counter), await ask(counter, login_hint="nobody-here")
+    assert real.status_code == made_up.status_code == 200
+    assert {*real.json()} == {*made_up.json()}
+    for answer in (real, made_up):
+        assert (await poll(counter, answer.json()["auth_req_id"])).json()["error"] == "authorization_pending"
+    assert len(await questions(counter)) == 1
+    advance(counter.building, 601)
+    for answer in (real, made_up):
+        assert (await poll(counter, answer.json()["auth_req_id"])).json()["error"] == "expired_token"
+
+
+async def test_only_the_person_asked_answers(counter: Party) -> None:
+    said = (await ask(counter)).json()
+    (page,) = await questions(counter)
+    other = await join(counter.building, counter.http, **COUNTER)
+    assert await questions(other) == []
+    headers = {"cookie": f"sekisho-local={other.cookie}", "origin": counter.issuer}
+    assert (await counter.http.post(page, data={"answer": "agree"}, headers=headers)).status_code == 404
+    assert (await poll(other, said["auth_req_id"])).json()["error"] == "invalid_grant"
+    await press(counter, page, "agree")
+    assert (await poll(counter, said["auth_req_id"])).status_code == 200
+
+
+async def test_nobody_is_worn_down_by_asking_again_and_again(counter: Party) -> None:
+    answers = [await ask(counter) for _ in range(MOST_WAITING + 2)]
+    assert {answer.status_code for answer in answers} == {200}
+    assert len(await questions(counter)) == MOST_WAITING
+
+
+async def test_of_eight_polls_at_once_one_gets_the_tokens(counter: Party) -> None:
+    """Invariant I7."""
+    said = (await ask(counter)).json()
+    await press(counter, (await questions(counter))[0], "agree")
+    answers = await asyncio.gather(*(poll(counter, said["auth_req_id"]) for _ in range(8)))
+    assert Counter(answer.status_code for answer in answers) == {200: 1, 400: 7}
+    assert await counter.building.host.db.read(audit.entries, action="identity.backchannel.replayed")
+
+
+async def test_an_id_token_says_whom_to_ask(counter: Party) -> None:
+    """CIBA Core section 7.1: expired or not, but this client's; for nobody known: unknown_user_id."""
+    body = (await counter.exchange(await counter.code())).json()
+    advance(counter.building, 3600)
+    await sign_in(counter)
+    assert (await ask(counter, id_token_hint=body["id_token"])).status_code == 200
+    assert len(await questions(counter)) == 1
+    other = await join(counter.building, counter.http, **COUNTER)
+    theirs = (await other.exchange(await other.code())).json()["id_token"]
+    assert (await ask(counter, id_token_hint=theirs)).json()["error"] == "unknown_user_id"
+
+
+@pytest.mark.parametrize(
+    ("form", "error"),
+    [
+        ({"scope": "profile"}, "invalid_scope"),
+        ({"scope": None}, "invalid_scope"),
+        ({"scope": "openid email"}, "invalid_scope"),
+        ({"login_hint": None, "id_token_hint": None}, "invalid_request"),
+        ({"login_hint": "a", "id_token_hint": "b"}, "invalid_request"),
+        ({"login_hint": None, "login_hint_token": "x"}, "invalid_request"),
+        ({"id_token_hint": "nonsense"}, "invalid_request"),
+        ({"binding_message": "x" * 41}, "invalid_binding_message"),
+        ({"binding_message": "41\u202e70"}, "invalid_binding_message"),
+        ({"requested_expiry": "0"}, "invalid_request"),
+        ({"requested_expiry": "soon"}, "invalid_request"),
+        ({"request": "nonsense"}, "invalid_request"),
+        ({"authorization_details": "[{}]"}, "invalid_authorization_details"),
+    ],
+)
+async def test_each_fault_has_its_name(counter: Party, form: dict[str, str | None], error: str) -> None:
+    """CIBA Core section 13."""
+    answer = await ask(counter, **form)
+    assert (answer.status_code, answer.json()["error"]) == (400, error)
+
+
+async def test_requested_expiry_shortens_and_never_lengthens(counter: Party) -> None:
+    """CIBA Core section 7.1."""
+    assert (await ask(counter, requested_expiry="30")).json()["expires_in"] == 30
+    assert (await ask(counter, requested_expiry="86400")).json()["expires_in"] == 600
+
+
+async def test_a_level_is_asked_of_the_resident(counter: Party) -> None:
+    await sign_in(counter, acr="urn:sekisho:aal:1")
+    await ask(counter, acr_values="urn:sekisho:aal:2")
+    (page,) = await questions(counter)
+    shown = await counter.http.get(page, headers={"cookie": f"sekisho-local={counter.cookie}"})
+    assert shown.headers["location"].startswith("/sign-in?")
+
+
+async def test_a_signed_request_counts_alone_and_once(app: Any, client: Any) -> None:
+    """CIBA Core section 7.1.1: iss, aud, exp, iat, nbf and jti; nothing beside it is read."""
+    key = ECKey.generate_key("P-256", {"kid": "k1"})
+    party = await join(
+        app, client, **COUNTER, backchannel_authentication_request_signing_alg="ES256",
+        jwks={"keys": [key.as_dict(private=False)]},
+    )  # fmt: skip
+    now, login = app.host.clock.ms() // 1000, await login_of(party)
+
+    def signed(**changes: Any) -> str:
+        body = {
+            "iss": party.client.id, "aud": party.issuer, "iat": now, "nbf": now, "exp": now + 60,
+            "jti": secrets.token_hex(8), "scope": "openid", "login_hint": login, **changes,
+        }  # fmt: skip
+        payload = json.dumps({name: value for name, value in body.items() if value is not None})
+        return sign({"alg": "ES256", "kid": "k1"}, payload, key)
+
+    assert (await ask(party)).json()["error"] == "invalid_request"  # unsigned
+    once = signed(binding_message="inside")
+    answers = await asyncio.gather(*(ask(party, request=once, binding_message="x" * 99, scope="bad") for _ in range(4)))
+    assert Counter(answer.status_code for answer in answers) == {200: 1, 400: 3}
+    for changes in ({"aud": "https://else.example"}, {"iss": "cli_x"}, {"jti": None}, {"exp": now - 60}, {"nbf": None},
+                    {"iat": None}, {"exp": None}):  # fmt: skip
+        assert (await ask(party, request=signed(**changes))).json()["error"] == "invalid_request", changes
+
+
+async def test_a_proof_binds_what_is_asked_for(counter: Party) -> None:
+    """RFC 9449 section 10.1, as at the pushed-request endpoint."""
+    prover, now = Prover(), counter.building.host.clock.ms()
+
+    def proof(path: str) -> dict[str, str]:
+        return {"dpop": prover.proof("POST", counter.issuer + path, now_ms=now)}
+
+    said = (await ask(counter, headers=proof("/oauth/backchannel-authentication"))).json()
+    await press(counter, (await questions(counter))[0], "agree")
+    assert (await poll(counter, said["auth_req_id"])).json()["error"] == "invalid_dpop_proof"
+    assert (await poll(counter, said["auth_req_id"], headers=proof("/oauth/token"))).json()["token_type"] == "DPoP"
+
+
+async def test_data_is_asked_by_the_same_consent(app: Any, client: Any) -> None:
+    """RFC 9396: the consent is in the token, and its end ends the token."""
+    home = await settle(app, client, **COUNTER)
+    party = home.party
+    details = json.dumps([{"type": "data_use", "agreement": home.agreement_id}])
+    said = (await ask(party, scope="openid", authorization_details=details)).json()
+    await press(party, (await questions(party))[0], "agree")
+    body = (await poll(party, said["auth_req_id"])).json()
+    (granted,) = body["authorization_details"]
+    assert (await party.introspect(body["access_token"]))["active"]
+    await home.post(f"/consents/{granted['consent']}/withdraw")
+    assert await party.introspect(body["access_token"]) == {"active": False}
+
+
+async def test_the_metadata_says_poll_and_no_more(counter: Party) -> None:
+    """CIBA Core section 4."""
+    document = (await counter.http.get("/.well-known/openid-configuration")).json()
+    assert document["backchannel_authentication_endpoint"] == f"{counter.issuer}/oauth/backchannel-authentication"
+    assert document["backchannel_token_delivery_modes_supported"] == ["poll"]
+    assert document["backchannel_user_code_parameter_supported"] is False
+    assert CIBA in document["grant_types_supported"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"backchannel_token_delivery_mode": None},
+        {"grant_types": ["authorization_code"]},
+        {"token_endpoint_auth_method": "none"},
+        {"backchannel_authentication_request_signing_alg": "ES256"},  # and no keys
+    ],
+)
+async def test_a_registration_that_can_not_work_is_refused(app: Any, client: Any, fields: dict[str, Any]) -> None:
+    with pytest.raises(InvalidClientMetadata):
+        await join(app, client, **{**COUNTER, **fields})
+
+
+async def test_a_client_that_did_not_register_the_grant_may_not_ask(app: Any, client: Any) -> None:
+    party = await join(app, client)
+    assert (await ask(party)).json()["error"] == "unauthorized_client"
