@@ -28,6 +28,7 @@ from consent.routes import operator_router, public_router, recipient_router, res
 from consent.settings import ConsentSettings
 from consent.status import StatusLists
 from consent.stream_routes import StreamEndpoints
+from consent.view_routes import recipient_views, resident_views
 from consent.witness import (
     ADD_CHECKPOINT_OPERATION,
     WITNESS_OPERATION,
@@ -42,6 +43,7 @@ from identity.clients import Clients
 from identity.crowd import Crowd
 from identity.oauth.details import DetailTypes
 from identity.oauth.resource_metadata import ProtectedResource
+from identity.tokens import Tokens
 from keys.ceremonies import KeyStore
 from keys.envelope import Sealer
 from keys.ring import KeyRing
@@ -122,6 +124,9 @@ def include(host: Host) -> None:
     host.routes("public", public_router())
     host.routes("resident", resident_router(database, sealer, receipts, clock))
     host.routes("service", service_router(database, host.get(Clients)))
+    tokens, named = host.get(Tokens), host.issuer
+    host.routes("resident", resident_views(database, sealer, issuer=named))
+    host.routes("service", recipient_views(database, sealer, host.get(Clients), tokens, clock, issuer=named))
     host.routes("service", recipient_router(database, sealer, clock, host.get(Clients)))
     host.routes("operator", operator_router(database, clock, longest=settings.longest_consent))
 
