@@ -20,7 +20,7 @@ import orjson
 
 from consent import store, streams
 from consent.durations import parse_duration
-from consent.errors import AgreementState, BadAgreement, UnknownAgreement
+from consent.errors import AgreementState, BadAgreement, SameEyes, UnknownAgreement
 from consent.ledger import digest, public_entry
 from consent.materiality import weighing
 from consent.models import Agreement, AgreementRevision
@@ -207,8 +207,13 @@ def revise(
 
 
 def approve(session: Session, revision_id: str, *, actor: Actor, now: Millis) -> Revision:
-    """The ethics board approved: from now on residents may be asked with this revision."""
+    """The ethics board approved: from now on residents may be asked with this revision.
+
+    Four eyes: whoever of the staff proposed exactly this revision may not be the one who approves it; raises SameEyes.
+    """
     row = _revision(session, revision_id)
+    if actor.kind == "operator" and actor.id == row.proposed_by:
+        raise SameEyes("You proposed this revision. Somebody else has to approve it.")
     agreement = _agreement(session, row.agreement_id)
     if row.status != "offered" or agreement.status == "withdrawn":
         raise AgreementState(f"A revision that is {row.status} cannot be approved.")
@@ -275,6 +280,20 @@ def revisions(session: Session, agreement_id: str) -> tuple[Revision, ...]:
     """All revisions, oldest first."""
     withdrawn = _agreement(session, agreement_id).status == "withdrawn"
     return tuple(read_revision(row, withdrawn=withdrawn) for row in store.revisions(session, agreement_id))
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """Through whose hands of the staff a revision went; None for the system, and for nobody yet."""
+
+    proposed_by: str | None
+    decided_by: str | None
+
+
+def hands(session: Session, revision_id: str) -> Hands:
+    """Who proposed a revision and who decided about it."""
+    row = _revision(session, revision_id)
+    return Hands(row.proposed_by, row.decided_by)
 
 
 def published(session: Session, agreement_id: str) -> tuple[Revision, ...]:
@@ -390,6 +409,7 @@ def _add_revision(
         body=text,
         hash=digest(body),
         created_at=now,
+        proposed_by=actor.id[:40] if actor.kind == "operator" else None,
     )
     session.add(row)
     agreement.latest, agreement.changed_at = number, now
@@ -412,6 +432,7 @@ def _add_revision(
 
 def _decided(session: Session, row: AgreementRevision, to: RevisionStatus, *, actor: Actor, now: Millis) -> Revision:
     row.status, row.decided_at = to, now
+    row.decided_by = actor.id[:40] if actor.kind == "operator" else None
     session.add(row)
     session.flush()
     _announce(session, f"agreement-{to}", row, now)

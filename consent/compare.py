@@ -1,7 +1,7 @@
 """What differs between two revisions of an agreement, and nothing else. Pure.
 
-A difference is material when it changes what may happen with the data: who receives it, which data, what for, for how
-long, where, on which basis, and what the recipient may not do. Other words may be put better without asking anew.
+Told apart: what may happen with the data (who receives it, which data, what for, for how long, where, on which basis,
+what the recipient may not do), and how it is put. Whether somebody is asked anew is decided in `materiality`.
 """
 
 import re
@@ -16,7 +16,7 @@ Field = Literal[
     "recipient", "contact", "purpose", "lawful_basis", "category", "retention", "duration", "jurisdiction",
     "title", "short", "full", "benefit", "if_refused", "forbidden",
 ]  # fmt: skip
-MATERIAL: Final = frozenset(
+ABOUT_DATA: Final = frozenset(
     {"recipient", "purpose", "lawful_basis", "category", "retention", "duration", "jurisdiction", "forbidden"}
 )
 _TEXTS: Final[tuple[Field, ...]] = ("title", "short", "full", "benefit", "if_refused", "forbidden")
@@ -32,9 +32,9 @@ class Difference:
     after: tuple[str, ...]
 
     @property
-    def material(self) -> bool:
-        """Whether it changes what may happen with the data."""
-        return self.field in MATERIAL
+    def about_data(self) -> bool:
+        """Whether it changes what may happen with the data, or only how it is put."""
+        return self.field in ABOUT_DATA
 
 
 def compare(old: Revision, new: Revision, lang: str) -> tuple[Difference, ...]:
@@ -54,7 +54,7 @@ def compare(old: Revision, new: Revision, lang: str) -> tuple[Difference, ...]:
     before, after = old.notice(lang).document(), new.notice(lang).document()
     for field in _TEXTS:
         found += _text(field, before[field], after[field])
-    return tuple(sorted(found, key=lambda each: not each.material))
+    return tuple(sorted(found, key=lambda each: not each.about_data))
 
 
 def _categories(old: Sequence[CategoryUse], new: Sequence[CategoryUse]) -> Iterable[Difference]:

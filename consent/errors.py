@@ -1,6 +1,6 @@
 """Problems of agreements, records and receipts (RFC 9457), one line each."""
 
-from kit.problems import Conflict, Invalid, NotFound, Problem
+from kit.problems import Conflict, Forbidden, Invalid, NotFound, Problem
 
 
 class UnknownAgreement(NotFound):
@@ -79,3 +79,9 @@ class HistoryNotKept(Problem):
     """A status list of the past was asked for."""
 
     slug, title, status = "history-not-kept", "Past lists are not kept", 501
+
+
+class SameEyes(Forbidden):
+    """Whoever proposed a revision may not approve it."""
+
+    slug, title = "same-eyes", "Somebody else has to approve this"

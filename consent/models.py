@@ -38,6 +38,8 @@ class AgreementRevision(SQLModel, table=True):
     hash: str = Field(max_length=64, description="SHA-256 of body, hexadecimal")
     created_at: int = Field(sa_type=BigInteger)
     decided_at: int | None = Field(default=None, sa_type=BigInteger)
+    proposed_by: str | None = Field(default=None, max_length=40, description="Whoever of the staff; may not approve it")
+    decided_by: str | None = Field(default=None, max_length=40)
 
 
 class Record(SQLModel, table=True):
@@ -82,6 +84,20 @@ class ConsentEvent(SQLModel, table=True):
     account_id: str = Field(index=True, max_length=40)
     seq: int
     sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False), description="Event, salt and leaf id")
+
+
+class Reach(SQLModel, table=True):
+    """How many people answered an agreement, as of the last time it could be told, in tens (see consent.reach)."""
+
+    __tablename__ = "consent_reach"
+
+    agreement_id: str = Field(primary_key=True, max_length=40)
+    at: int = Field(sa_type=BigInteger, description="When; 0 while nothing may be told")
+    enough: int = Field(description="How many people must have moved before the next time; nobody's to know")
+    answered: int
+    agreed: int
+    refused: int
+    ended: int
 
 
 class StatusPlace(SQLModel, table=True):

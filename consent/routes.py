@@ -28,6 +28,7 @@ from consent.errors import (
     BadAgreement,
     ConsentState,
     ReceiptNotReady,
+    SameEyes,
     UnknownAgreement,
     UnknownConsent,
 )
@@ -298,10 +299,10 @@ def operator_router(database: Database, clock: Clock, *, longest: timedelta) -> 
         "/revisions/{revision_id}/approve",
         operation_id="consent_approve",
         summary="Record the ethics board's approval",
-        responses=problems(*GUARDED, AgreementState, UnknownAgreement),
+        responses=problems(*GUARDED, AgreementState, SameEyes, UnknownAgreement),
     )
     async def approve(request: Request, revision_id: str) -> RevisionDocument:
-        """From now on residents may be asked with this revision."""
+        """From now on residents may be asked with this revision. Whoever proposed it may not approve it."""
         actor = require_role(request, *REVIEWER_ROLES)
         return revision_document(await database.write(agreements.approve, revision_id, actor=actor, now=clock.ms()))
 

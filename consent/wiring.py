@@ -3,7 +3,7 @@
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from consent import dummies, endings, errors, public_entries, records, showing, status
+from consent import dummies, endings, errors, public_entries, reach, records, showing, status
 from consent.acknowledgements import ACKNOWLEDGE_OPERATION, acknowledge_handler
 from consent.decision_routes import DECISION_OPERATION, DECISIONS_OPERATION, decision_handler, decisions_handler
 from consent.details import TYPE, DataUseChecker
@@ -139,6 +139,7 @@ def include(host: Host) -> None:
     async def end_showings() -> int:
         return await database.bulk(showing.sweep, now=clock.ms())
 
+    host.job("consent.reach", 3600, lambda: reach.run(database, clock))
     host.job("consent.showings", 60, end_showings)
     host.job("consent.sweep", settings.expiry_every.total_seconds(), sweep)
     before = round(settings.notice_before.total_seconds() * SECOND)
@@ -171,6 +172,7 @@ def include(host: Host) -> None:
         errors.UnknownStream,
         errors.StreamIsPushed,
         errors.HistoryNotKept,
+        errors.SameEyes,
     )
 
 

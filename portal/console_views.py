@@ -7,8 +7,10 @@ from urllib.parse import urlencode
 
 from sqlalchemy import func, select
 
-from consent import agreements, holds
+from consent import agreements, holds, reach
 from consent.agreements import AgreementView, Revision
+from consent.compare import compare
+from consent.materiality import weighing
 from consent.purposes import LAWFUL_BASES, PURPOSES
 from identity import clients, grants, members
 from identity.clients import Client
@@ -23,6 +25,7 @@ from kit.host import Host
 from portal import i18n, staff
 from portal.contexts import console as pages
 from portal.i18n import N_, ngettext
+from portal.pages.versions import change_line
 
 PAGE = 50
 ALL = 1000
@@ -36,6 +39,7 @@ class Viewer:
     host: Host
     lang: str
     roles: frozenset[str]
+    account_id: str = ""
 
     def category(self, code: str) -> str:
         """A data category in words; its id if the bank does not know it."""
@@ -271,6 +275,11 @@ def agreement_page(session: Session, viewer: Viewer, agreement_id: str, *, numbe
     known = agreements.revisions(session, agreement_id)
     shown = next((one for one in known if one.number == number), None) or agreements.current(session, agreement_id)
     purpose, basis = PURPOSES.get(shown.purpose), LAWFUL_BASES.get(shown.lawful_basis)
+    hands = agreements.hands(session, shown.id)
+    names = staff.names(session, viewer.host.get(Sealer), (hands.proposed_by, hands.decided_by))
+    in_force = agreements.current(session, agreement_id)
+    compared = in_force if in_force.id != shown.id and shown.status == "offered" else None
+    told = reach.published(session, agreement_id)
     return pages.AgreementPage(
         agreement_id=agreement_id,
         revision_id=shown.id,
@@ -302,7 +311,45 @@ def agreement_page(session: Session, viewer: Viewer, agreement_id: str, *, numbe
             for one in reversed(known)
         ),
         may_decide=bool(viewer.roles & set(staff.CONSOLE)),
+        proposed_by=names.get(hands.proposed_by or "", hands.proposed_by or ""),
+        decided_by=names.get(hands.decided_by or "", hands.decided_by or ""),
+        own=viewer.account_id == hands.proposed_by,
+        compared_with=compared.number if compared else None,
+        changes=_changes(compared, shown, viewer) if compared else (),
+        reach=_reach(told) if told else (),
+        reach_at=told.at if told else None,
     )
+
+
+def _changes(old: Revision, new: Revision, viewer: Viewer) -> tuple[pages.Changed, ...]:
+    catalogue, heavy = viewer.host.get(Catalogue), frozenset(weighing(old, new))
+    found = []
+    for each in compare(old, new, viewer.lang):
+        line = change_line(each, catalogue, viewer.lang)
+        name = f"categories/{(each.after or each.before)[0]}" if each.field == "category" else each.field
+        found.append(pages.Changed(line.label, line.before, line.after, name in heavy))
+    return tuple(found)
+
+
+_REACH = (
+    ("answered", N_("Answered so far")),
+    ("agreed", N_("Agree now")),
+    ("refused", N_("Said no")),
+    ("ended", N_("Took it back, or it ran out")),
+)
+
+
+def _reach(told: reach.Published) -> tuple[pages.ReachLine, ...]:
+    words = i18n.current()
+    lines = []
+    for name, label in _REACH:
+        low = int(getattr(told.figures, name))
+        people = f"{words.number(low)}-{words.number(low + reach.FEWEST - 1)}" if low else words.gettext(_FEW)
+        lines.append(pages.ReachLine(words.gettext(label), people))
+    return tuple(lines)
+
+
+_FEW = N_("fewer than 10")
 
 
 def key_page(found: list[KeyInfo]) -> pages.Keys:

@@ -256,6 +256,24 @@ class NoticeText:
 
 
 @dataclass(frozen=True)
+class ReachLine:
+    """A group of people, in tens."""
+
+    words: str
+    people: str
+
+
+@dataclass(frozen=True)
+class Changed:
+    """What differs from the revision in force."""
+
+    label: str
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    material: bool
+
+
+@dataclass(frozen=True)
 class AgreementPage:
     """console/agreement.html: one revision, whole, with its history."""
 
@@ -280,6 +298,13 @@ class AgreementPage:
     at: Millis
     revisions: tuple[RevisionLine, ...]
     may_decide: bool
+    proposed_by: str
+    decided_by: str
+    own: bool  # the viewer proposed it: somebody else approves
+    compared_with: int | None
+    changes: tuple[Changed, ...]
+    reach: tuple[ReachLine, ...]
+    reach_at: Millis | None
 
 
 @dataclass(frozen=True)
@@ -427,7 +452,20 @@ _AGREEMENT = AgreementPage(
         RevisionLine(1, "approved", _NOW - 200 * DAY, "/console/agreements/agr_bus?revision=1", False),
     ),
     may_decide=True,
-)
+    proposed_by="保田 恵子",
+    decided_by="",
+    own=False,
+    compared_with=1,
+    changes=(
+        Changed("相手が持っている期間", ("30日",), ("90日",), True),
+        Changed("くわしい説明", ("最近90日の記録を受け取ります。",), ("最近30日の記録を受け取ります。",), False),
+    ),
+    reach=(
+        ReachLine("答えた人", "240-249"), ReachLine("いま同意している人", "180-189"),
+        ReachLine("断った人", "30-39"), ReachLine("取り消した人、期限が来た人", "10人未満"),
+    ),
+    reach_at=_NOW - 3 * DAY,
+)  # fmt: skip
 
 _SIGNING = (
     KeyLine("kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k", "EdDSA", "active", _NOW - 60 * DAY, _NOW - 30 * DAY,

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from consent import agreements
-from consent.errors import AgreementState
+from consent.errors import AgreementState, SameEyes
 from identity import members
 from identity.clients import Client, Clients
 from identity.errors import InvalidClientMetadata, MemberState
@@ -42,6 +42,7 @@ SUSPENDED = notice("console.suspended", N_("Suspended. It is in force everywhere
 RESUMED = notice("console.resumed", N_("It continues."))
 RETURNED = notice("console.returned", N_("Returned to the member."))
 NOT_NOW = notice("console.not-now", N_("That is not possible any more. This is how it is now."), kind="warn")
+SAME_EYES = notice("console.same-eyes", N_("You proposed this revision. Somebody else has to approve it."), kind="warn")
 ROTATED = notice("console.rotated", N_("The key has been rotated."))
 TOO_SOON = notice(
     "console.too-soon",
@@ -63,7 +64,9 @@ def router(host: Host) -> APIRouter:
 
     def viewer(request: Request) -> views.Viewer:
         visit = visit_of(request)
-        return views.Viewer(host, visit.language.code, frozenset(visit.browser.roles if visit.browser else ()))
+        browser = visit.browser
+        roles = frozenset(browser.roles if browser else ())
+        return views.Viewer(host, visit.language.code, roles, browser.account_id if browser else "")
 
     async def show(request: Request, template: str, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Response:
         found = await db.read(fn, viewer(request), *args, **kwargs)
@@ -249,6 +252,8 @@ def router(host: Host) -> APIRouter:
             made = await db.write(decision, form.one("revision"), actor=actor, now=clock.ms())
         except AgreementState:
             return redirect(request, place, notice=NOT_NOW)
+        except SameEyes:
+            return redirect(request, f"{place}?revision={form.one('number')[:6]}", notice=SAME_EYES)
         done = APPROVED if form.one("decision") == "approve" else RETURNED
         return redirect(request, f"{place}?revision={made.number}", notice=done)
 

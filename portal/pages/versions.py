@@ -111,8 +111,8 @@ def versions_page(
         choices=tuple(_choice(there[number], answered.number, newest) for number in sorted(there)),
         old=old,
         new=new,
-        material=tuple(change_line(each, catalogue, lang) for each in found if each.material),
-        wording=tuple(change_line(each, catalogue, lang) for each in found if not each.material),
+        material=tuple(change_line(each, catalogue, lang) for each in found if each.about_data),
+        wording=tuple(change_line(each, catalogue, lang) for each in found if not each.about_data),
     )
 
 

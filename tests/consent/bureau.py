@@ -47,6 +47,7 @@ from kit.tlog.tiles import Tile, bundles_of, decode_bundle, tiles_of
 
 ISSUER = "http://localhost:8080"
 STAFF = Actor("operator", "acc_staff", frozenset({"operator"}))
+BOARD = Actor("operator", "acc_board", frozenset({"ethics"}))
 NAME = "湊 花子"
 
 
@@ -173,7 +174,7 @@ class Bureau:
 
     async def approve(self, revision_id: str) -> Revision:
         """The ethics board says yes."""
-        return await self.db.write(agreements.approve, revision_id, actor=STAFF, now=self.clock.ms())
+        return await self.db.write(agreements.approve, revision_id, actor=BOARD, now=self.clock.ms())
 
     async def give(self, account_id: str, *categories: str, lang: str = "ja", **more: Any) -> ConsentRef:
         """Agree to the bus operator's agreement."""

@@ -27,7 +27,7 @@ async def test_the_same_text_differs_in_nothing(bureau: Bureau) -> None:
 
 
 @sqlite_only
-async def test_what_may_happen_with_the_data_comes_first_and_is_material(bureau: Bureau) -> None:
+async def test_what_may_happen_with_the_data_comes_first_and_is_told_apart(bureau: Bureau) -> None:
     old, new = await revised(
         bureau,
         retention="P365D",
@@ -39,7 +39,7 @@ async def test_what_may_happen_with_the_data_comes_first_and_is_material(bureau:
         ],
     )
     found = compare(old, new, "ja")
-    assert [(each.field, each.before, each.after, each.material) for each in found] == [
+    assert [(each.field, each.before, each.after, each.about_data) for each in found] == [
         ("retention", ("P90D",), ("P365D",), True),
         ("category", ("household", "optional"), ("household", "required"), True),
         ("category", ("energy_use", "optional"), (), True),
@@ -57,12 +57,12 @@ async def test_of_a_long_text_only_the_sentence_that_changed_is_shown(bureau: Bu
     words["ja"]["forbidden"] += "広告にも使えません。"
     old, new = await revised(bureau, text=words)
     (english,) = compare(old, new, "en")
-    assert (english.field, english.material) == ("full", False)
+    assert (english.field, english.about_data) == ("full", False)
     assert "90 days" in english.before[0]
     assert "30 days" in english.after[0]
     (japanese,) = compare(old, new, "ja")
     assert (japanese.field, japanese.before, japanese.after) == ("forbidden", (), ("広告にも使えません。",))
-    assert japanese.material, "what a recipient may not do is a limit, not a wording"
+    assert japanese.about_data, "what a recipient may not do is a limit, not a wording"
 
 
 def test_sentences_end_where_they_end() -> None:

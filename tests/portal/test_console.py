@@ -196,6 +196,36 @@ async def test_an_offer_is_read_in_both_languages_and_approved(
     assert 'id="none-pending"' in (await operator.get("/console/agreements")).text
 
 
+async def test_who_proposed_an_offer_cannot_approve_it_and_is_told_who_can(
+    app: "Building", client: Any, operator: Colleague
+) -> None:
+    member_id = await a_member(operator)
+    first = await an_offer(app, member_id)
+    place = f"/console/agreements/{first.agreement_id}"
+    await app.host.db.write(agreements.approve, first.id, actor=SYSTEM, now=app.host.clock.ms())
+    revised = PROPOSAL | {"retention": "P30D"}
+    made = await operator.api("POST", f"/api/consent/admin/agreements/{first.agreement_id}/revisions", revised)
+    revision = made.json()["id"]
+    page = (await operator.get(f"{place}?revision=2")).text
+    assert 'id="own"' in page
+    assert 'id="approve"' not in page
+    assert 'id="return"' in page
+    assert 'id="changes"' in page, "only what differs from the revision in force"
+    assert "Not told before at least ten people" in page
+    sent = {"revision": revision, "number": "2", "decision": "approve"}
+    refused = await follow_notice(await operator.post(f"{place}/decide", sent))
+    assert refused == "console.same-eyes"
+    answer = await operator.api("POST", f"/api/consent/admin/revisions/{revision}/approve")
+    assert (answer.status_code, answer.json()["type"]) == (403, "/problems/consent/same-eyes")
+    assert (await app.host.db.read(agreements.get_revision, revision)).status == "offered"
+    reviewer = await colleague(app, client, "ethics")
+    assert 'id="approve"' in (await reviewer.get(f"{place}?revision=2")).text
+    await reviewer.post(f"{place}/decide", sent)
+    shown = (await reviewer.get(f"{place}?revision=2")).text
+    assert shown.index("Proposed by") < shown.index("Decided by")
+    assert (await app.host.db.read(agreements.get_revision, revision)).status == "approved"
+
+
 async def test_a_returned_offer_can_be_seen_with_its_history(app: "Building", operator: Colleague) -> None:
     offer = await an_offer(app, await a_member(operator))
     place = f"/console/agreements/{offer.agreement_id}"

@@ -59,6 +59,7 @@ BOOKKEEPING = {
     "kit_log_checkpoint": "the ledger's signed head",
     "kit_counter": "change counters of caches",
     "kit_lease": "which process runs a job",
+    "consent_reach": "how many people answered, in tens; made of answers that are audited",
     "cert_cursor": "how far the desk has read the audit trail",
     "consent_delivery": "word of a change on its way to a service; the change itself is audited",
     "identity_throttle": "how many tries a door has seen of late; a failed try is audited as such",
