@@ -6,6 +6,7 @@ says, and one Node process for all flows (tests/peers/flows.mjs).
 
 import json
 import os
+import re
 import shutil
 import ssl
 import subprocess
@@ -25,12 +26,6 @@ from tests.support.source import ROOT
 from tests.support.visitor import credentials
 
 PEERS = ROOT / "tests" / "peers"
-CONFORMANCE = {
-    "SEKISHO_IDENTITY__REGISTRATION": "open",
-    "SEKISHO_IDENTITY__REQUIRE_PKCE": "false",
-    "SEKISHO_IDENTITY__DPOP_NONCE": "required",
-    "SEKISHO_IDENTITY__DEVICE_POLL_SECONDS": "1",
-}
 FLOWS = (
     "code with PKCE, a secret by Basic, RS256",
     "code with a secret in the body",
@@ -55,12 +50,22 @@ FLOWS = (
     "client credentials, with DPoP, introspected",
     "a device without a keyboard",
     "registration is read, changed and ended",
+    "keys, sector and request from the client's own addresses",
     "oauth4webapi: code, PKCE and DPoP, step by step",
     "oauth4webapi judges our access tokens as a resource server does",
-    "signing out",
+    "signing out, told behind the browser's back",
 )
 
 pytestmark = needs("node", "npm")
+
+
+def conformance(**places: str) -> dict[str, str]:
+    """The environment that identity/README.md gives for a conformance suite, with the suite's own places filled in."""
+    text = (ROOT / "identity" / "README.md").read_text("utf-8")
+    block = text.partition("<!-- conformance:begin")[2].partition("<!-- conformance:end")[0]
+    found = dict(re.findall(r"^(SEKISHO_[A-Z_]+)='?(.*?)'?(?:\s+#.*)?$", block, flags=re.M))
+    return {name: value.replace("suite.example", places["host"]).replace("suite-ca.pem", places["ca"])
+            for name, value in found.items()}  # fmt: skip
 
 
 def installed() -> Path:
@@ -113,7 +118,8 @@ def told(city: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]
         "--port", str(port), "--mtls-port", str(second), "--mtls-ca", str(cas), "--data", str(data),
         "--tls-cert", str(cert), "--tls-key", str(key), "--issuer", issuer,
     ]  # fmt: skip
-    with serving(*options, env={**CITY_ENVIRON, **CONFORMANCE}, url=issuer, verify=trust):
+    env = {**CITY_ENVIRON, **conformance(host="localhost", ca=str(cas))}
+    with serving(*options, env=env, url=issuer, verify=trust):
         known = credentials(data)
         operator = next(one for one in known["staff"].values() if "operator" in one["roles"])
         staff = sign_in(issuer, trust, operator)
@@ -123,6 +129,7 @@ def told(city: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]
             "cookie": resident,
             "ca": cas.read_text(),
             "mtls": {"cert": own_cert.read_text(), "key": own_key.read_text(), "name": "rp.clinic.example"},
+            "site": {"cert": cert.read_text(), "key": key.read_text()},
             "machine": make(issuer, trust, staff, grant_types=["client_credentials"], scope="meter:read"),
             "device": make(
                 issuer, trust, staff, scope="openid profile",
@@ -140,6 +147,20 @@ def told(city: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]
 @pytest.mark.parametrize("flow", FLOWS)
 def test_a_client_written_by_others_gets_through(told: dict[str, Any], flow: str) -> None:
     assert told[flow]["ok"], told[flow]["error"]
+
+
+def test_the_conformance_profile_says_what_the_settings_know() -> None:
+    """Every line of the README's block is a setting, and none is what it would be anyway."""
+    from portal.settings import Settings
+
+    found = conformance(host="localhost", ca="/ca.pem")
+    assert len(found) == 11
+    plain = Settings(issuer="https://op.example")
+    for name, value in found.items():
+        part: Any = plain
+        for step in name.removeprefix("SEKISHO_").lower().split("__"):
+            part = getattr(part, step)
+        assert str(part).lower() != value, name
 
 
 def test_no_flow_is_forgotten_here(told: dict[str, Any]) -> None:

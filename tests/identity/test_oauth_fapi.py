@@ -522,6 +522,22 @@ async def test_what_stands_beside_a_signed_request_counts_for_nothing(signer: Fa
     assert "/interaction/" in response.headers["location"]  # email was never granted
 
 
+async def test_introspection_is_signed_for_who_asks_for_it(signer: Fapi) -> None:
+    """MS 5.5.1 (RFC 9701), by an algorithm of the profile."""
+    code = (await signer.party.agree(await signer.come(await push_signed(signer)))).get("code")
+    assert code is None  # it travels in the JWT
+    station = await signer.party.http.get((await signer.come(await push_signed(signer))).headers["location"])
+    _, answer = verify_with_jwks(location(station)[1]["response"], await keys(signer), algs=["ES256"], typ=None)
+    token = (await signer.exchange(answer["code"])).json()["access_token"]
+    data = {**signer.proves(), "token": token}
+    said = await signer.party.http.post(
+        "/oauth/introspect", data=data, headers={"accept": "application/token-introspection+jwt"}
+    )
+    header, claims = verify_with_jwks(said.text, await keys(signer), algs=["ES256"], typ="token-introspection+jwt")
+    assert header["alg"] == "ES256"
+    assert claims["token_introspection"]["active"] is True
+
+
 async def test_registered_response_modes_bind(app: Any, client: Any) -> None:
     """MS 5.3.3, for any client."""
     one = await fapi(app, client, response_modes=["jwt"])

@@ -8,6 +8,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import https from 'node:https';
+import { createRemoteJWKSet, jwtVerify, SignJWT } from 'jose';
 import * as client from 'openid-client';
 import * as oauth from 'oauth4webapi';
 
@@ -15,6 +16,28 @@ const city = JSON.parse(readFileSync(0, 'utf8'));
 const issuer = new URL(city.issuer);
 const REDIRECT = 'https://clinic.example/cb';
 const AFTER = 'https://clinic.example/bye';
+
+// -- a site of the client's own: documents it publishes, and what it is told -------------------------------------
+
+const documents = new Map();
+const heard = new Map();
+const server = https.createServer(city.site, async (request, response) => {
+  const parts = [];
+  for await (const part of request) parts.push(part);
+  if (request.method === 'POST') heard.get(request.url)?.(Buffer.concat(parts).toString());
+  const found = documents.get(request.url);
+  response.writeHead(request.method === 'POST' || found !== undefined ? 200 : 404, { 'content-type': 'application/json' });
+  response.end(found);
+});
+await new Promise((done) => { server.listen(0, 'localhost', done); });
+const site = {
+  url: `https://localhost:${server.address().port}`,
+  publish(path, document) {
+    documents.set(path, typeof document === 'string' ? document : JSON.stringify(document));
+    return this.url + path;
+  },
+  told: (path) => new Promise((done) => { heard.set(path, done); }),
+};
 
 // -- keys, registration, the resident's browser ------------------------------------------------------------------
 
@@ -280,7 +303,12 @@ const flows = {
       const signed = await client.buildAuthorizationUrlWithJAR(of, parameters, key);
       return client.buildAuthorizationUrlWithPAR(of, signed.searchParams, options);
     };
-    await authorized(config, { dpop, address });
+    const tokens = await authorized(config, { dpop, address });
+    const [as, made] = [config.serverMetadata(), { ...config.clientMetadata(), introspection_signed_response_alg: 'ES256' }];
+    const asked = await oauth.introspectionRequest(as, made, oauth.PrivateKeyJwt(key), tokens.access_token, { requestJwtResponse: true });
+    assert.equal(asked.headers.get('content-type'), 'application/token-introspection+jwt');
+    assert.equal((await oauth.processIntrospectionResponse(as, made, asked)).active, true);
+    await oauth.validateApplicationLevelSignature(as, asked); // section 5.5
   },
 
   async 'client credentials, with DPoP, introspected'() {
@@ -318,6 +346,24 @@ const flows = {
     assert.equal(changed.client_name, 'Clinic 2');
     assert.equal((await asked('DELETE', changed.registration_access_token)).status, 204);
     await assert.rejects(client.tokenIntrospection(config, 'x'), client.WWWAuthenticateChallengeError);
+  },
+
+  async "keys, sector and request from the client's own addresses"() {
+    const { key, jwks } = await pair('PS256');
+    const metadata = {
+      jwks_uri: site.publish('/jwks', jwks), sector_identifier_uri: site.publish('/sector', [REDIRECT]), subject_type: 'pairwise',
+      request_uris: [`${site.url}/request`], token_endpoint_auth_method: 'private_key_jwt',
+    };
+    const config = strict(await register(metadata, client.PrivateKeyJwt(key)));
+    await authorized(config);
+    await authorized(config, { address: async (of, parameters) => {
+      const now = Math.floor(Date.now() / 1000);
+      const request = await new SignJWT({ ...parameters, response_type: 'code', client_id: of.clientMetadata().client_id, nbf: now })
+        .setProtectedHeader({ alg: 'PS256', kid: key.kid, typ: 'oauth-authz-req+jwt' }).setAudience(city.issuer)
+        .setIssuer(of.clientMetadata().client_id).setExpirationTime('5m').sign(key.key);
+      site.publish('/request', request);
+      return client.buildAuthorizationUrl(of, { request_uri: `${site.url}/request`, scope: 'openid', redirect_uri: REDIRECT });
+    } });
   },
 
   async 'oauth4webapi: code, PKCE and DPoP, step by step'() {
@@ -362,13 +408,19 @@ const flows = {
     assert.equal(claims.cnf.jkt, await dpop.calculateThumbprint());
   },
 
-  async 'signing out'() { // last: it ends the resident's session
-    const config = strict(await register({ post_logout_redirect_uris: [AFTER] }));
+  async "signing out, told behind the browser's back"() { // last: it ends the resident's session
+    const config = strict(await register({ post_logout_redirect_uris: [AFTER], backchannel_logout_uri: `${site.url}/out` }));
     const tokens = await authorized(config);
     const url = client.buildEndSessionUrl(config, { id_token_hint: tokens.id_token, post_logout_redirect_uri: AFTER, state: 'bye' });
     const end = await browse(url);
     assert.equal(end.href, `${AFTER}?state=bye`);
     assert.match((await get(new URL('/home', issuer))).headers.get('location') ?? '', /sign-in/);
+    const told = new URLSearchParams(await site.told('/out')).get('logout_token');
+    const { payload } = await jwtVerify(told, createRemoteJWKSet(new URL(config.serverMetadata().jwks_uri)), {
+      issuer: city.issuer, audience: config.clientMetadata().client_id, typ: 'logout+jwt',
+    });
+    assert.equal(payload.sid, tokens.claims().sid);
+    assert.ok(payload.events['http://schemas.openid.net/event/backchannel-logout']);
   },
 };
 
@@ -381,7 +433,7 @@ for (const [flow, run] of Object.entries(flows)) {
     await Promise.race([run(), late()]);
     console.log(JSON.stringify({ flow, ok: true }));
   } catch (error) {
-    const told = [error.code, error.error, error.error_description, error.message, JSON.stringify(error.cause ?? null)?.slice(0, 600)];
+    const told = [error.code, error.error, error.error_description, error.message, error.cause?.message, JSON.stringify(error.cause ?? null)?.slice(0, 600)];
     console.log(JSON.stringify({ flow, ok: false, error: `${told.filter(Boolean).join(' | ')}\n${error.stack?.split('\n').slice(1, 6).join('\n')}` }));
   }
 }
