@@ -70,6 +70,13 @@ class Settings(BaseSettings):
             raise ValueError("client_certificate_header needs trusted_proxies: from anybody else it is not believed")
         return self
 
+    @field_validator("database_url")
+    @classmethod
+    def _database_url(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("sqlite:", "postgresql:", "postgresql+psycopg:")):
+            raise ValueError("the database is a PostgreSQL: postgresql://user@host/name")
+        return value
+
     @field_validator("issuer")
     @classmethod
     def _issuer(cls, value: str) -> str:

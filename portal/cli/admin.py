@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from portal.cli.common import HERE, Data, Json, fail, show, with_building
+from portal.cli.common import HERE, Data, Json, fail, load_settings, one_line, prepare, show, with_building
 
 app = typer.Typer(
     help="Create staff, members and clients; verify the audit chain. An SQLite city must not be running meanwhile.",
@@ -15,11 +15,13 @@ app = typer.Typer(
 ROLES = ("operator", "analyst", "lead", "ethics")
 
 
-@app.command("create-operator")
+@app.command("create-operator", short_help="Create a member of staff.")
 def create_operator(
     login: Annotated[str, typer.Argument(help="Login name of the new member of staff.")],
     name: Annotated[str, typer.Option(help="Full name.")],
-    role: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(ROLES)}; may be repeated.")] = None,
+    role: Annotated[
+        list[str] | None, typer.Option(help=f"One of {', '.join(ROLES)}; may be repeated. Default: operator.")
+    ] = None,
     password_stdin: Annotated[bool, typer.Option(help="Read the password from standard input, do not ask.")] = False,
     data: Data = HERE,
     as_json: Json = False,
@@ -34,6 +36,8 @@ def create_operator(
     unknown = sorted(set(roles) - set(ROLES))
     if unknown:
         fail(f"there is no role {', '.join(unknown)}; there are {', '.join(ROLES)}")
+    with one_line():  # before a password is thought of and typed twice
+        prepare(load_settings(data), create=False)
     password = (
         sys.stdin.readline().rstrip("\n")
         if password_stdin
@@ -87,8 +91,13 @@ def create_member(
 
     async def work(building: Any) -> dict[str, Any]:
         from identity import members
+        from infobank.catalogue import Catalogue
         from kit.host import SYSTEM
 
+        known = building.host.get(Catalogue).ids
+        unknown = sorted(set(source or ()) - set(known))
+        if unknown:
+            fail(f"there is no kind of data {', '.join(unknown)}; there are {', '.join(known)}")
         now = building.host.clock.ms()
 
         def create(session: Any) -> dict[str, Any]:
@@ -112,7 +121,7 @@ def create_member(
     show(made, as_json, f"{made['member']} is {made['status']}")
 
 
-@app.command("create-client")
+@app.command("create-client", short_help="Register a client.")
 def create_client(
     name_ja: Annotated[str, typer.Option(help="Name in Japanese.")],
     name_en: Annotated[str, typer.Option(help="Name in English.")],
@@ -160,7 +169,7 @@ def create_client(
     show(made, as_json, f"client_id {made['client_id']}{line}")
 
 
-@app.command("set-profile")
+@app.command("set-profile", short_help="Turn a FAPI 2.0 profile on or off for a client.")
 def set_profile(
     client_id: Annotated[str, typer.Argument(help="The client.")],
     profile: Annotated[str, typer.Argument(help="none, fapi2-security or fapi2-message-signing.")],
@@ -192,7 +201,7 @@ def _profile(name: str) -> Any:
     return name
 
 
-@app.command("verify-audit")
+@app.command("verify-audit", short_help="Walk the whole audit chain.")
 def verify_audit(data: Data = HERE, as_json: Json = False) -> None:
     """Walk the whole audit chain; exit code 1 at the first entry that does not hold.
 

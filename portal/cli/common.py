@@ -4,6 +4,7 @@ import contextlib
 import gc
 import json
 import os
+import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -62,8 +63,17 @@ def _mendable(error: Exception) -> tuple[str, int] | None:
 
         if isinstance(error, ValidationError):
             first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"])
-            return f"setting {place}: {first['msg'].removeprefix('Value error, ')}", 2
+            words = first["msg"].removeprefix("Value error, ")
+            place = "SEKISHO_" + "__".join(str(part) for part in first["loc"]).upper()
+            if first["type"] == "extra_forbidden":
+                return f"there is no setting {place}; README.md lists them all", 2
+            return (f"setting {place}: {words}" if first["loc"] else f"settings: {words}"), 2
+    if "sqlalchemy" in sys.modules:
+        from sqlalchemy.exc import OperationalError
+
+        # Only that it could not be reached: what went wrong inside a database is a bug, or says more than a line can.
+        if isinstance(error, OperationalError) and "connection failed" in str(error.orig):
+            return f"the database does not answer: {str(error.orig).splitlines()[0]}", 2
     return None
 
 
@@ -133,17 +143,43 @@ def prepare(settings: "Settings", *, create: bool) -> None:
     migrations.upgrade(settings.url)
 
 
-def prepare_root_key(settings: "Settings") -> bool:
-    """Make a root key file for a data directory that has none yet; returns whether it did."""
+def make_root_key(file: Path) -> None:
+    """Write a fresh root key; in a directory that exists, for who may enter it is not ours to decide."""
     from keys.root import create_file
 
+    if not file.parent.is_dir():
+        fail(f"the directory {file.parent} does not exist; make it first (mkdir -p {file.parent})")
+    try:
+        create_file(file)
+    except FileExistsError:
+        fail(f"{file} exists already; a root key is never replaced. Name another file.")
+
+
+def can_listen(host: str, port: int) -> bool:
+    """Asked before anything is loaded or made, so that the answer is one sentence and comes at once."""
+    try:
+        places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except socket.gaierror:
+        return False
+    for family, kind, protocol, _, address in places:
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(address)
+            except OSError:
+                return False
+    return True
+
+
+def prepare_root_key(settings: "Settings") -> bool:
+    """Make a root key file for a data directory that has none yet; returns whether it did."""
     part = settings.keys_part()
     if part.root_key is not None or part.root_passphrase is not None or part.root_key_file is None:
         return False
     if part.root_key_file.exists() or (settings.data / "sekisho.sqlite3").exists() or settings.database_url:
         return False
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    create_file(part.root_key_file)
+    make_root_key(part.root_key_file)
     return True
 
 

@@ -3,14 +3,23 @@
 import json
 import os
 import shutil
-import socket
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from portal.cli.common import HERE, Data, fail, load_settings, one_line, prepare, prepare_root_key, quick_start
+from portal.cli.common import (
+    HERE,
+    Data,
+    can_listen,
+    fail,
+    load_settings,
+    one_line,
+    prepare,
+    prepare_root_key,
+    quick_start,
+)
 from portal.cli.walk import FILE
 
 _WELCOME = """
@@ -58,7 +67,7 @@ async def seed_city(building: Any, path: Path) -> None:
 
 
 def demo(
-    port: Annotated[int, typer.Option(help="Port to listen on, on localhost.")] = 8080,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on, on localhost.")] = 8080,
     data: Data = HERE,
     seed_only: Annotated[bool, typer.Option(help="Make the city, then end.")] = False,
 ) -> None:
@@ -69,7 +78,7 @@ def demo(
     Example: sekisho demo --port 8080 --data ./data
     """
     with one_line():
-        if not seed_only and not _is_free(port):
+        if not seed_only and not can_listen("127.0.0.1", port):
             fail(f"port {port} is in use; choose another with --port")
         url = f"http://localhost:{port}"
         settings = load_settings(data, issuer=url)
@@ -121,17 +130,6 @@ def demo(
                 )
 
             run(building, configs(building, host="localhost", port=port), on_open=greet)
-
-
-def _is_free(port: int) -> bool:
-    """Asked before the city is made, so that the answer is one sentence and comes at once."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def _program() -> str:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from portal.cli.common import HERE, Data, Json, fail, one_line, show, with_building
+from portal.cli.common import HERE, Data, Json, fail, make_root_key, one_line, show, with_building
 
 app = typer.Typer(help="Root key, key-encryption keys and signing keys.", no_args_is_help=True)
 
@@ -19,12 +19,7 @@ def new_root(
     Example: sekisho keys new-root /etc/sekisho/root.key
     """
     with one_line():
-        from keys.root import create_file
-
-        try:
-            create_file(file)
-        except FileExistsError:
-            fail(f"{file} exists already; a root key is never replaced. Name another file.")
+        make_root_key(file)
         print(f"wrote {file} (mode 0600); point SEKISHO_ROOT_KEY_FILE at it and keep a copy apart from the data")
 
 
@@ -47,7 +42,7 @@ def list_keys(data: Data = HERE, as_json: Json = False) -> None:
     show(found, as_json, "\n".join(lines))
 
 
-@app.command()
+@app.command(short_help="Rotate signing keys.")
 def rotate(
     data: Data = HERE,
     alg: Annotated[list[str] | None, typer.Option(help="Only this algorithm's set; may be repeated.")] = None,
@@ -79,7 +74,7 @@ def rotate(
     show(done, as_json, "\n".join(f"{one['alg']}: {one['active']} signs now; {one['retired']} retired" for one in done))
 
 
-@app.command("rotate-kek")
+@app.command("rotate-kek", short_help="Replace the key-encryption key.")
 def rotate_kek(data: Data = HERE, as_json: Json = False) -> None:
     """Replace the key-encryption key: residents' data keys are wrapped anew; the data itself does not change.
 

@@ -34,7 +34,7 @@ def _jwks(given: str) -> Any:
     return json.loads(Path(given).read_text())
 
 
-@app.command("verify-receipt")
+@app.command("verify-receipt", short_help="Check a receipt, offline.")
 def verify_receipt(
     receipt: Annotated[Path, typer.Argument(help="The receipt file, *.sekisho-receipt.json.")],
     jwks: Annotated[str, typer.Option(help="The issuer's public keys: a JWKS file (or its address).")],
@@ -121,7 +121,7 @@ def _steps(steps: tuple[str, ...], *, failed: int | None = None) -> None:
             print(f"✗ {number}. {words}")
 
 
-@app.command()
+@app.command(short_help="Check the whole ledger byte for byte.")
 def verify(
     vkey: Vkey = None,
     url: Place = HERE_LEDGER,
@@ -156,7 +156,7 @@ def verify(
         show(result, as_json, words if stated.met is None else f"{words}; {stated}")
 
 
-@app.command()
+@app.command(short_help="Make the inclusion proof of an entry.")
 def prove(
     index: Annotated[int, typer.Argument(min=0, help="The entry's place in the ledger, from 0.")],
     vkey: Vkey = None,
@@ -179,7 +179,7 @@ def prove(
         show({"held": True, "index": index, "proof": proof}, as_json, f"wrote {out}" if out else proof.rstrip("\n"))
 
 
-@app.command()
+@app.command(short_help="Check that a ledger still begins with an older checkpoint.")
 def consistency(
     older: Annotated[Path, typer.Argument(help="A checkpoint you kept from before.")],
     newer: Annotated[Path | None, typer.Argument(help="A later one; the ledger's newest if none is given.")] = None,
@@ -208,7 +208,7 @@ def consistency(
         show(result, as_json, f"the ledger only grew, from {grown.older.size} to {grown.newer.size} entries")
 
 
-@app.command()
+@app.command(short_help="Copy the whole ledger into a directory.")
 def export(
     directory: Annotated[Path, typer.Argument(help="Where the copy goes; an older copy is brought up to date.")],
     vkey: Vkey = None,

@@ -13,19 +13,29 @@ if TYPE_CHECKING:
     from portal.app import Building
     from portal.settings import Settings
 
-from portal.cli.common import HERE, Data, fail, load_settings, one_line, prepare, prepare_root_key, quick_start
+from portal.cli.common import (
+    HERE,
+    Data,
+    can_listen,
+    fail,
+    load_settings,
+    one_line,
+    prepare,
+    prepare_root_key,
+    quick_start,
+)
 
 
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 8080,
     data: Data = HERE,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes; more than one needs PostgreSQL.")] = 1,
     issuer: Annotated[str | None, typer.Option(help="Our public origin, for example https://id.city.example.")] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="Certificate chain (PEM) to serve https ourselves.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its private key (PEM).")] = None,
     mtls_port: Annotated[
-        int | None, typer.Option(help="A second TLS port, for devices with client certificates.")
+        int | None, typer.Option(min=0, max=65535, help="A second TLS port, for devices with client certificates.")
     ] = None,
     mtls_ca: Annotated[
         Path | None, typer.Option(help="CA certificates (PEM) that client certificates must come from.")
@@ -61,6 +71,12 @@ def serve(
                 "an https --issuer.",
                 file=sys.stderr,
             )
+        for file in (tls_cert, tls_key, mtls_ca):
+            if file is not None and not file.is_file():
+                fail(f"there is no file {file}")
+        for number in (port, mtls_port):
+            if number is not None and not can_listen(host, number):
+                fail(f"nothing can listen on {host} port {number}: it is in use, not ours or not allowed; try --port")
         listen: dict[str, Any] = {
             "host": host,
             "port": port,
@@ -70,7 +86,12 @@ def serve(
             "mtls_ca": mtls_ca,
         }
         with quick_start() as opened:
-            _serve(settings, workers, listen, opened)
+
+            def told() -> None:
+                opened()
+                print(f"sekisho: serving {settings.issuer} on {host} port {port}; Ctrl-C ends it", file=sys.stderr)
+
+            _serve(settings, workers, listen, told)
 
 
 def _serve(settings: "Settings", workers: int, listen: dict[str, Any], opened: Callable[[], None]) -> None:
@@ -153,6 +174,6 @@ def migrate(data: Data = HERE) -> None:
         lock = exclusive(settings.data) if settings.database_url is None else contextlib.nullcontext()
         with lock:
             if prepare_root_key(settings):
-                print(f"made a root key in {settings.data / 'root.key'}: keep a copy apart from the data")
+                print(f"made a root key in {settings.keys_part().root_key_file}: keep a copy apart from the data")
             migrations.upgrade(settings.url)
         print(f"the database is at revision {migrations.HEAD}")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -124,6 +125,27 @@ def test_a_wrong_issuer_is_refused_with_an_example(data: Path) -> None:
     assert done.returncode == 2
     assert "https" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_mistakes_of_the_first_hour_are_one_line_with_the_cure(data: Path, tmp_path: Path) -> None:
+    taken = socket.create_server(("127.0.0.1", 0))
+    port = str(taken.getsockname()[1])
+    nowhere = tmp_path / "etc" / "root.key"
+    unreachable = {"SEKISHO_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/x"}
+    mistakes: list[tuple[tuple[str, ...], dict[str, str], str]] = [
+        (("keys", "new-root", str(nowhere)), {}, f"mkdir -p {nowhere.parent}"),
+        (("serve", "--data", str(data), "--issuer", "https://id.city.example", "--port", port), {}, "in use"),
+        (("keys", "list", "--data", str(data)), {"SEKISHO_IDENTITY__CODE_SECOND": "30"}, "no setting SEKISHO_IDENTITY"),
+        (("keys", "list", "--data", str(data)), {"SEKISHO_DATABASE_URL": "mysql://x"}, "postgresql://"),
+        (("keys", "list", "--data", str(data)), unreachable, "does not answer"),
+        (("admin", "create-member", "--data", str(data), "--name-ja", "甲", "--name-en", "A", "--source", "blood"), {},
+         "no kind of data blood"),
+    ]  # fmt: skip
+    with taken:
+        for arguments, environment, cure in mistakes:
+            done = sekisho(*arguments, env=environment)
+            assert (done.returncode, done.stderr.count("\n")) == (2, 1), (arguments, done.stderr)
+            assert cure in done.stderr
 
 
 def test_several_workers_ask_for_postgresql(data: Path) -> None:
