@@ -22,6 +22,7 @@ _SAME = (
     "jwks_uri", "subject_type", "sector_identifier_uri", "id_token_signed_response_alg",
     "userinfo_signed_response_alg", "authorization_signed_response_alg", "request_object_signing_alg",
     "introspection_signed_response_alg", "backchannel_token_delivery_mode",
+    "backchannel_client_notification_endpoint",
     "backchannel_authentication_request_signing_alg",
     "require_signed_request_object", "request_uris", "response_modes", "profile", "dpop_bound_access_tokens",
     "tls_client_certificate_bound_access_tokens", "use_mtls_endpoint_aliases", *NAMES,

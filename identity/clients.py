@@ -74,6 +74,7 @@ class Client:
     request_algs: tuple[str, ...]
     backchannel_algs: tuple[str, ...]
     signs_backchannel: bool
+    notification_endpoint: str | None
     profile: Profile
     response_modes: tuple[str, ...]
     access_token_alg: Literal["EdDSA", "ES256"]
@@ -413,6 +414,7 @@ def _client(found: Any) -> Client:
         request_algs=(request_alg,) if request_alg else algs,
         backchannel_algs=(backchannel_alg,) if backchannel_alg else algs,
         signs_backchannel=backchannel_alg is not None,
+        notification_endpoint=settings.get("backchannel_client_notification_endpoint"),
         profile=profile,
         response_modes=tuple(fapi.full_mode(mode) for mode in settings.get("response_modes", ())),
         access_token_alg=settings["access_token_signed_alg"],

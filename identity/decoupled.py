@@ -31,8 +31,8 @@ _SEPARATORS = re.compile(r"[\s\-‐-―−ー.・]+")
 
 _ADD = Quick(
     "INSERT INTO identity_decoupled (digest, user_digest, chain, client_id, request, status, account_id, grant_id,"
-    " authorized, interaction_id, poll_seconds, polled_at, expires_at) VALUES (:digest, :user_digest, :chain,"
-    " :client_id, :request, 'pending', :account_id, NULL, NULL, :interaction_id, :interval, NULL, :expires_at)"
+    " authorized, interaction_id, ping, ping_tries, poll_seconds, polled_at, expires_at) VALUES (:digest, :user_digest, :chain,"
+    " :client_id, :request, 'pending', :account_id, NULL, NULL, :interaction_id, :ping, 0, :interval, NULL, :expires_at)"
     " ON CONFLICT (user_digest) DO NOTHING"
 )
 _BY_USER_CODE = Quick(
@@ -48,11 +48,13 @@ _TAKE_UP = Quick(
     " AND expires_at > :now AND (account_id IS NULL OR account_id = :account_id)"
 )
 _APPROVE = Quick(
-    "UPDATE identity_decoupled SET status = 'approved', grant_id = :grant_id, authorized = :authorized"
+    "UPDATE identity_decoupled SET status = 'approved', grant_id = :grant_id, authorized = :authorized,"
+    " ping_at = CASE WHEN ping IS NULL THEN NULL ELSE :told_at END"
     " WHERE digest = :digest AND status = 'pending' AND account_id = :account_id AND expires_at > :now"
 )
 _REFUSE = Quick(
-    "UPDATE identity_decoupled SET status = 'refused' WHERE digest = :digest AND status = 'pending'"
+    "UPDATE identity_decoupled SET status = 'refused',"
+    " ping_at = CASE WHEN ping IS NULL THEN NULL ELSE :told_at END WHERE digest = :digest AND status = 'pending'"
     " AND account_id = :account_id"
 )
 _FIND = Quick(
@@ -125,12 +127,13 @@ def add(
     expires_at: Millis,
     account_id: str | None = None,
     interaction_id: str | None = None,
+    ping: bytes | None = None,
 ) -> bool:
     """A new waiting request; False if its user code is taken, by chance of one in billions."""
     added = _ADD.run(
         connection, digest=digest, user_digest=user_digest, chain=chain, client_id=request.client_id,
         request=request.pack(), interval=interval, expires_at=expires_at, account_id=account_id,
-        interaction_id=interaction_id,
+        interaction_id=interaction_id, ping=ping,
     )  # fmt: skip
     return added == 1
 
@@ -157,15 +160,21 @@ def approve(
     """The resident agreed; False if it was answered already, ran out, or is somebody else's."""
     return (
         _APPROVE.run(
-            connection, digest=digest, account_id=account_id, grant_id=grant_id, authorized=authorized.pack(), now=now
+            connection,
+            digest=digest,
+            account_id=account_id,
+            grant_id=grant_id,
+            authorized=authorized.pack(),
+            now=now,
+            told_at=now,
         )
         == 1
     )
 
 
-def refuse(connection: Connection, digest: bytes, *, account_id: str) -> bool:
+def refuse(connection: Connection, digest: bytes, *, account_id: str, now: Millis) -> bool:
     """The resident refused, or was refused; False if it was answered already."""
-    return _REFUSE.run(connection, digest=digest, account_id=account_id) == 1
+    return _REFUSE.run(connection, digest=digest, account_id=account_id, told_at=now) == 1
 
 
 def find(connection: Connection, digest: bytes) -> Polled | None:

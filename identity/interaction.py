@@ -382,7 +382,10 @@ class Interactions:
             codes.spend_par(connection, interaction.par, self._clock.ms())
         if interaction.request.decoupled is not None:
             decoupled.refuse(
-                connection, bytes.fromhex(interaction.request.decoupled), account_id=interaction.account_id or ""
+                connection,
+                bytes.fromhex(interaction.request.decoupled),
+                account_id=interaction.account_id or "",
+                now=self._clock.ms(),
             )
         audit.record(
             place,

@@ -187,6 +187,11 @@ class DecoupledRow(SQLModel, table=True):
         default=None, index=True, description="Who took it up, or was asked: nobody else answers it"
     )
     interaction_id: str | None = Field(default=None, description="Where who was asked answers it (CIBA)")
+    ping: bytes | None = Field(
+        default=None, sa_column=Column(LargeBinary, nullable=True), description="Sealed: how to tell the service"
+    )
+    ping_at: int | None = Field(default=None, sa_type=BigInteger, index=True, description="When to tell it (again)")
+    ping_tries: int = 0
     grant_id: str | None = None
     authorized: str | None = Field(default=None, sa_type=Text, description="JSON of what the exchange needs")
     poll_seconds: int = Field(description="Seconds between two polls")

@@ -68,6 +68,7 @@ _SCOPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._/-]{0,99}", re.ASCII)
 _TAGGED = re.compile(r"(client_name|client_uri|logo_uri|policy_uri|tos_uri)#[A-Za-z0-9-]{1,35}", re.ASCII)
 _CALLED = (
     "jwks_uri", "sector_identifier_uri", "initiate_login_uri", "backchannel_logout_uri", "frontchannel_logout_uri",
+    "backchannel_client_notification_endpoint",
     "client_uri", "logo_uri", "policy_uri", "tos_uri",
 )  # fmt: skip
 
@@ -130,7 +131,8 @@ class Registration(BaseModel):
     introspection_signed_response_alg: SigningAlg | None = Field(
         None, description="Absent: plain JSON, or RS256 where the signed form is asked for (RFC 9701 section 6)"
     )
-    backchannel_token_delivery_mode: Literal["poll"] | None = Field(None, description="CIBA Core 1.0 section 4")
+    backchannel_token_delivery_mode: Literal["poll", "ping"] | None = Field(None, description="CIBA Core 1.0 section 4")
+    backchannel_client_notification_endpoint: Uri | None = Field(None, description="Where `ping` tells of an answer")
     backchannel_authentication_request_signing_alg: ClientAlg | None = Field(
         None, description="Absent: its backchannel requests need not be signed"
     )
@@ -202,6 +204,9 @@ def check(registration: Registration) -> Registration:
         raise bad("/token_endpoint_auth_method", "A public client has no tokens exchanged, vouched or asked for.")
     if (CIBA in registration.grant_types) != (registration.backchannel_token_delivery_mode is not None):
         raise bad("/backchannel_token_delivery_mode", "Backchannel authentication needs it, and it the grant type.")
+    pinged = registration.backchannel_client_notification_endpoint is not None
+    if pinged != (registration.backchannel_token_delivery_mode == "ping"):
+        raise bad("/backchannel_client_notification_endpoint", "Delivery by ping needs it, and nothing else does.")
     for scope in (*registration.scope.split(), *registration.exchange_scope.split()):
         if not _SCOPE.fullmatch(scope):
             raise bad("/scope", f"{scope[:40]} is not a scope name.")

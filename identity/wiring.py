@@ -43,6 +43,7 @@ from identity.oidc.id_token_claims import IdTokenClaims
 from identity.oidc.initiate import Initiate
 from identity.oidc.pages import SignedOutPage
 from identity.oidc.userinfo import UserInfo
+from identity.pings import Pings
 from identity.registration import CIBA, DEVICE, EXCHANGE, JWT_BEARER
 from identity.remote_keys import RemoteKeys
 from identity.routes import operator_router
@@ -138,8 +139,11 @@ def include(host: Host) -> None:
     )
     host.provide(DeviceAuthorization, device)
     backchannel = BackchannelAuthentication(
-        issuer, settings, db, clock, hasher, auth, client_keys, dpop, types, hints, interactions
+        issuer, settings, db, clock, hasher, sealer, auth, client_keys, dpop, types, hints, interactions
     )
+    pings = Pings(db, clock, clients, sealer, host.get(Fetcher))
+    host.provide(Pings, pings)
+    host.job("identity.backchannel.ping", LOGOUT_SECONDS, pings.deliver)
     told = IdTokenClaims(db, sealer)
     token = TokenEndpoint(
         auth,

@@ -1,6 +1,6 @@
 """Backchannel authentication: a service asks, the resident answers on a page of their own, the service polls.
 
-OpenID Connect Client-Initiated Backchannel Authentication (CIBA) Core 1.0 sections 7.1 to 7.3, poll mode. The case is a
+OpenID Connect Client-Initiated Backchannel Authentication (CIBA) Core 1.0 sections 7.1 to 7.3, poll and ping. The case is a
 city counter: the clerk's terminal asks by the resident's login name, the resident opens their first page, finds the
 question, compares the binding message with what the counter shows, and answers as everybody does (scopes, consent,
 ledger). Whether a login name exists is told to nobody: a request for nobody is accepted like any other, does the same
@@ -8,6 +8,7 @@ work, and runs out (so `unknown_user_id` is only for an ID token that names nobo
 person, so that nobody is worn down by asking again and again.
 """
 
+import re
 import unicodedata
 from dataclasses import replace
 from typing import Any
@@ -34,9 +35,11 @@ from identity.oauth.grants.shared import note_issued
 from identity.oauth.parameters import Parameters, read_form, read_seconds
 from identity.oauth.request import AuthorizationRequest, bound, narrowed
 from identity.oidc.hints import IdTokenHints
+from identity.pings import seal
 from identity.registration import CIBA
 from identity.settings import IdentitySettings
 from identity.subjects import pairwise
+from keys.envelope import Sealer
 from keys.errors import BadToken
 from keys.hashing import TokenHasher
 from kit import audit
@@ -49,6 +52,7 @@ PATH = "/oauth/backchannel-authentication"
 #: How many questions of this kind may wait for one person.
 MOST_WAITING = 3
 _LONGEST_MESSAGE = 40
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,1024}=*", re.ASCII)
 _HINTS = ("login_hint", "id_token_hint", "login_hint_token")
 
 
@@ -62,6 +66,7 @@ class BackchannelAuthentication:
         database: Database,
         clock: Clock,
         hasher: TokenHasher,
+        sealer: Sealer,
         auth: ClientAuth,
         keys: ClientKeys,
         dpop: Dpop,
@@ -74,6 +79,7 @@ class BackchannelAuthentication:
         self._database = database
         self._clock = clock
         self._hasher = hasher
+        self._sealer = sealer
         self._auth = auth
         self._keys = keys
         self._dpop = dpop
@@ -102,9 +108,12 @@ class BackchannelAuthentication:
                 raise InvalidRequest("requested_expiry must be a positive number of seconds")
             seconds = min(seconds, asked)
         handle = secret("cba")
-        await self._database.write(
-            self._add, self._hasher.digest("auth-req-id", handle), request, form, client, seconds
-        )
+        digest = self._hasher.digest("auth-req-id", handle)
+        ping = None
+        if client.notification_endpoint is not None:
+            token = _notification_token(form)
+            ping = seal(self._sealer, digest, auth_req_id=handle, token=token)
+        await self._database.write(self._add, digest, request, form, client, seconds, ping)
         return reply_json(
             200,
             {"auth_req_id": handle, "expires_in": seconds, "interval": self._settings.device_poll_seconds},
@@ -159,6 +168,7 @@ class BackchannelAuthentication:
         form: Parameters,
         client: Client,
         seconds: int,
+        ping: bytes | None,
     ) -> None:
         now = self._clock.ms()
         expires_at = now + seconds * SECOND
@@ -178,6 +188,7 @@ class BackchannelAuthentication:
             expires_at=expires_at,
             account_id=account_id,
             interaction_id=interaction_id,
+            ping=ping,
         )
         note_issued(connection, chain, "ciba", client_id=client.id, grant_id=None, now=now, seconds=seconds)
         audit.record(
@@ -213,6 +224,14 @@ class BackchannelAuthentication:
         if claims["sub"] != pairwise(self._hasher, grant.account_id, client.sector):
             raise UnknownUserId("id_token_hint names nobody known to this client")
         return grant.account_id
+
+
+def _notification_token(form: Parameters) -> str:
+    """Section 7.1: what we prove ourselves with when we call, in the syntax of RFC 6750 section 2.1."""
+    token = form.get("client_notification_token", "")
+    if not _TOKEN.fullmatch(token):
+        raise InvalidRequest("client_notification_token is required: at most 1024 characters of a bearer token")
+    return token
 
 
 def _message(text: str | None) -> str | None:

@@ -236,12 +236,13 @@ QR: Operation = {
 }
 BACKCHANNEL = _form(
     "backchannel_authentication",
-    "Ask a resident who answers on a page of their own (CIBA Core 1.0, poll mode)",
+    "Ask a resident who answers on a page of their own (CIBA Core 1.0, poll and ping)",
     {
         **{name: _ASKED[name] for name in ("scope", "authorization_details", "resource", "acr_values", "claims")},
         "login_hint": {"type": "string"},
         "id_token_hint": {"type": "string"},
         "binding_message": {"type": "string"},
+        "client_notification_token": {"type": "string"},
         "requested_expiry": {"type": "string"},
         "request": {"type": "string", "description": "The request as a signed JWT (section 7.1.1)"},
         **_AUTH,

@@ -42,7 +42,7 @@ def build(
         "pushed_authorization_request_endpoint": f"{issuer}/oauth/par",
         "device_authorization_endpoint": f"{issuer}/oauth/device_authorization",
         "backchannel_authentication_endpoint": f"{issuer}/oauth/backchannel-authentication",
-        "backchannel_token_delivery_modes_supported": ["poll"],
+        "backchannel_token_delivery_modes_supported": ["poll", "ping"],
         "backchannel_user_code_parameter_supported": False,
         "backchannel_authentication_request_signing_alg_values_supported": list(ASSERTION_ALGS),
         "introspection_endpoint": f"{issuer}/oauth/introspect",

@@ -1,9 +1,10 @@
-"""Backchannel authentication, from the wire (CIBA Core 1.0, poll mode): a counter asks, a resident answers at home."""
+"""Backchannel authentication, from the wire (CIBA Core 1.0, poll and ping): a counter asks, a resident answers."""
 
 import asyncio
 import json
 import secrets
 from collections import Counter
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
@@ -13,12 +14,15 @@ from joserfc.jwk import ECKey
 from identity import accounts
 from identity.errors import InvalidClientMetadata
 from identity.oauth.backchannel import MOST_WAITING
+from identity.pings import Pings
 from identity.registration import CIBA
 from kit import audit
 from kit.db import Session
+from kit.fetch import OutgoingSettings
 from tests.identity.test_oauth_device import press
 from tests.support.household import settle
 from tests.support.relying_party import Party, Prover, advance, join, sign, sign_in
+from tests.support.site import Site, reply, serving
 
 COUNTER: dict[str, Any] = {
     "grant_types": ["authorization_code", "refresh_token", CIBA],
@@ -237,11 +241,11 @@ async def test_data_is_asked_by_the_same_consent(app: Any, client: Any) -> None:
     assert await party.introspect(body["access_token"]) == {"active": False}
 
 
-async def test_the_metadata_says_poll_and_no_more(counter: Party) -> None:
+async def test_the_metadata_says_poll_and_ping_but_never_push(counter: Party) -> None:
     """CIBA Core section 4."""
     document = (await counter.http.get("/.well-known/openid-configuration")).json()
     assert document["backchannel_authentication_endpoint"] == f"{counter.issuer}/oauth/backchannel-authentication"
-    assert document["backchannel_token_delivery_modes_supported"] == ["poll"]
+    assert document["backchannel_token_delivery_modes_supported"] == ["poll", "ping"]
     assert document["backchannel_user_code_parameter_supported"] is False
     assert CIBA in document["grant_types_supported"]
 
@@ -263,3 +267,101 @@ async def test_a_registration_that_can_not_work_is_refused(app: Any, client: Any
 async def test_a_client_that_did_not_register_the_grant_may_not_ask(app: Any, client: Any) -> None:
     party = await join(app, client)
     assert (await ask(party)).json()["error"] == "unauthorized_client"
+
+
+# -- ping --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[Site]:
+    async with serving() as made:
+        yield made
+
+
+@pytest.fixture
+def settings(settings: Any) -> Any:
+    return settings.model_copy(update={"outgoing": OutgoingSettings(allow=("127.0.0.1",))})
+
+
+@pytest.fixture
+async def pinged(app: Any, client: Any, site: Site) -> Party:
+    return await join(
+        app, client, **COUNTER | {"backchannel_token_delivery_mode": "ping"},
+        backchannel_client_notification_endpoint=site.url("/ping"),
+    )  # fmt: skip
+
+
+async def deliver(party: Party) -> int:
+    return await party.building.host.get(Pings).deliver()
+
+
+@pytest.mark.parametrize("answer", ["agree", "refuse"])
+async def test_a_service_that_wants_to_be_told_is_told_once_and_gets_no_token_that_way(
+    pinged: Party, site: Site, answer: str
+) -> None:
+    """CIBA Core section 10.2: the name of its request, proved by the token it gave; then it asks."""
+    said = (await ask(pinged, client_notification_token="8d67dc78-7faa-4d41-aabd-67707b374255")).json()
+    assert await deliver(pinged) == 0  # nothing to tell yet
+    await press(pinged, (await questions(pinged))[0], answer)
+    assert await deliver(pinged) == 1
+    assert await deliver(pinged) == 0
+    (sent,) = site.asked
+    head, _, body = sent.partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /ping ")
+    assert b"authorization: bearer 8d67dc78-7faa-4d41-aabd-67707b374255" in head.lower()
+    assert json.loads(body) == {"auth_req_id": said["auth_req_id"]}
+    status = (await poll(pinged, said["auth_req_id"])).status_code
+    assert status == (200 if answer == "agree" else 400)
+
+
+async def test_a_service_that_does_not_answer_is_told_again_until_the_request_runs_out(
+    pinged: Party, site: Site
+) -> None:
+    said = (await ask(pinged, client_notification_token="x" * 1024)).json()
+    await press(pinged, (await questions(pinged))[0], "agree")
+    site.answer = lambda _: reply(b"", "503 Service Unavailable")
+    assert await deliver(pinged) == 0
+    assert await deliver(pinged) == 0  # not at once again
+    assert len(site.asked) == 1
+    for _ in range(20):
+        advance(pinged.building, 60)
+        await deliver(pinged)
+    assert 5 < len(site.asked) < 15
+    db = pinged.building.host.db
+    (entry,) = await db.read(audit.entries, action="identity.backchannel.undelivered")
+    assert entry.detail["why"] == "status-503"
+    assert said["auth_req_id"] not in str(entry.detail)
+
+
+async def test_what_proves_us_to_the_service_is_never_kept_in_clear(pinged: Party) -> None:
+    """Invariant I6."""
+    from sqlalchemy import text
+
+    await ask(pinged, client_notification_token="open-sesame")
+
+    def read(session: Session) -> str:
+        return str(session.connection().execute(text("SELECT * FROM identity_decoupled")).all())
+
+    assert "open-sesame" not in await pinged.building.host.db.read(read)
+
+
+@pytest.mark.parametrize("token", [None, "x" * 1025, "with blank", "漢"])
+async def test_a_ping_needs_a_token_to_prove_itself_with(pinged: Party, token: str | None) -> None:
+    """CIBA Core section 7.1."""
+    assert (await ask(pinged, client_notification_token=token)).json()["error"] == "invalid_request"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"backchannel_token_delivery_mode": "ping"},
+        {"backchannel_client_notification_endpoint": "https://clinic.example/ping"},
+        {
+            "backchannel_token_delivery_mode": "ping",
+            "backchannel_client_notification_endpoint": "http://clinic.example/ping",
+        },
+    ],
+)
+async def test_a_ping_needs_an_address_and_nothing_else_does(app: Any, client: Any, fields: dict[str, Any]) -> None:
+    with pytest.raises(InvalidClientMetadata):
+        await join(app, client, **{**COUNTER, **fields})

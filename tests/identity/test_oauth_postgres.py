@@ -12,6 +12,8 @@ import pytest
 
 from identity import grants
 from kit.host import SYSTEM
+from tests.identity import test_oauth_backchannel as backchannel
+from tests.identity import test_oauth_exchange as exchange
 from tests.identity.test_oauth_device import KIOSK, ask, poll, press, type_code
 from tests.support.relying_party import Party, Prover, join
 
@@ -64,6 +66,32 @@ async def test_a_device_code_is_taken_up_by_one_person_and_spent_once(party: Par
     await press((kiosk, *others)[winner], typed[winner].headers["location"], "agree")
     answers = await asyncio.gather(*(poll(kiosk, said["device_code"]) for _ in range(8)))
     assert Counter(answer.status_code for answer in answers) == {200: 1, 400: 7}
+
+
+async def test_a_counters_question_is_answered_once_and_told_of(party: Party) -> None:
+    """CIBA Core sections 10.1.1 and 10.2, invariant I7."""
+    counter = await join(
+        party.building, party.http, **backchannel.COUNTER | {"backchannel_token_delivery_mode": "ping"},
+        backchannel_client_notification_endpoint="https://clinic.example/ping",
+    )  # fmt: skip
+    said = (await backchannel.ask(counter, client_notification_token="t")).json()
+    (page,) = await backchannel.questions(counter)
+    done = await asyncio.gather(*(press(counter, page, answer) for answer in ("agree", "refuse", "agree")))
+    assert Counter(answer.status_code for answer in done) == {303: 1, 404: 2}
+    assert await backchannel.deliver(counter) == 0  # nobody is there; it is kept for later
+    answers = await asyncio.gather(*(backchannel.poll(counter, said["auth_req_id"]) for _ in range(4)))
+    assert Counter(answer.status_code for answer in answers) in ({200: 1, 400: 3}, {400: 4})
+
+
+async def test_an_exchanged_token_dies_with_the_one_it_came_from(party: Party) -> None:
+    """RFC 8693, invariant I5."""
+    front = await join(party.building, party.http, scope=exchange.SCOPES, resources=[exchange.BOOKING])
+    back = await exchange.back(party.building, party.http)
+    token = await exchange.subject(front)
+    after = (await exchange.swap(back, token)).json()["access_token"]
+    assert (await back.introspect(after))["active"]
+    await party.http.post("/oauth/revoke", data={"token": token}, headers=front.basic)
+    assert await back.introspect(after) == {"active": False}
 
 
 async def test_withdrawal_is_effective_before_it_is_answered(party: Party) -> None:
