@@ -31,8 +31,9 @@ _SEPARATORS = re.compile(r"[\s\-‐-―−ー.・]+")
 
 _ADD = Quick(
     "INSERT INTO identity_decoupled (digest, user_digest, chain, client_id, request, status, account_id, grant_id,"
-    " authorized, interaction_id, ping, ping_tries, poll_seconds, polled_at, expires_at) VALUES (:digest, :user_digest, :chain,"
-    " :client_id, :request, 'pending', :account_id, NULL, NULL, :interaction_id, :ping, 0, :interval, NULL, :expires_at)"
+    " authorized, interaction_id, ping, ping_tries, poll_seconds, polled_at, expires_at) VALUES (:digest,"
+    " :user_digest, :chain, :client_id, :request, 'pending', :account_id, NULL, NULL, :interaction_id, :ping, 0,"
+    " :interval, NULL, :expires_at)"
     " ON CONFLICT (user_digest) DO NOTHING"
 )
 _BY_USER_CODE = Quick(

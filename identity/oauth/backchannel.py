@@ -1,8 +1,8 @@
 """Backchannel authentication: a service asks, the resident answers on a page of their own, the service polls.
 
-OpenID Connect Client-Initiated Backchannel Authentication (CIBA) Core 1.0 sections 7.1 to 7.3, poll and ping. The case is a
-city counter: the clerk's terminal asks by the resident's login name, the resident opens their first page, finds the
-question, compares the binding message with what the counter shows, and answers as everybody does (scopes, consent,
+OpenID Connect Client-Initiated Backchannel Authentication (CIBA) Core 1.0 sections 7.1 to 7.3, poll and ping. The case
+is a city counter: the clerk's terminal asks by the resident's login name, the resident opens their first page, finds
+the question, compares the binding message with what the counter shows, and answers as everybody does (scopes, consent,
 ledger). Whether a login name exists is told to nobody: a request for nobody is accepted like any other, does the same
 work, and runs out (so `unknown_user_id` is only for an ID token that names nobody). A few questions may wait for one
 person, so that nobody is worn down by asking again and again.
