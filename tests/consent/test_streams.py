@@ -227,58 +227,49 @@ async def test_a_suspended_service_hears_nothing_until_it_is_let_in_again(
     assert await push.deliver() == 1
 
 
+STREAMS: list[tuple[dict[str, Any], str]] = [
+    ({}, "/delivery"),
+    ({"delivery": {"method": "smoke"}}, "/delivery/method"),
+    ({"delivery": {"method": "urn:ietf:rfc:8935"}}, "/delivery/endpoint_url"),
+    (
+        {"delivery": {"method": "urn:ietf:rfc:8935", "endpoint_url": "http://bus.example/"}},
+        "/delivery/endpoint_url",
+    ),
+    ({"delivery": {"method": "urn:ietf:rfc:8936", "endpoint_url": "https://a.example/"}}, "/delivery/endpoint_url"),
+    (
+        {
+            "delivery": {
+                "method": "urn:ietf:rfc:8935",
+                "endpoint_url": "https://a.example/",
+                "authorization_header": "Bearer a\r\nx: y",
+            }
+        },
+        "/delivery/authorization_header",
+    ),
+    ({**POLL, "recipients": "some"}, "/recipients"),
+    ({**POLL, "more": 1}, "/more"),
+]
+POLLS: list[tuple[dict[str, Any], str]] = [
+    ({"maxEvents": -1}, "/maxEvents"),
+    ({"maxEvents": True}, "/maxEvents"),
+    ({"returnImmediately": 1}, "/returnImmediately"),
+    ({"ack": "set_1"}, "/ack"),
+    ({"ack": ["set_1"]}, "/ack"),
+    ({"setErrs": {"set_" + "0" * 26: {}}}, "/setErrs/set_" + "0" * 26 + "/err"),
+    ({"x": 1}, "/x"),
+]
+
+
 @sqlite_only
-@pytest.mark.parametrize(
-    ("body", "pointer"),
-    [
-        ({}, "/delivery"),
-        ({"delivery": {"method": "smoke"}}, "/delivery/method"),
-        ({"delivery": {"method": "urn:ietf:rfc:8935"}}, "/delivery/endpoint_url"),
-        (
-            {"delivery": {"method": "urn:ietf:rfc:8935", "endpoint_url": "http://bus.example/"}},
-            "/delivery/endpoint_url",
-        ),
-        ({"delivery": {"method": "urn:ietf:rfc:8936", "endpoint_url": "https://a.example/"}}, "/delivery/endpoint_url"),
-        (
-            {
-                "delivery": {
-                    "method": "urn:ietf:rfc:8935",
-                    "endpoint_url": "https://a.example/",
-                    "authorization_header": "Bearer a\r\nx: y",
-                }
-            },
-            "/delivery/authorization_header",
-        ),
-        ({**POLL, "recipients": "some"}, "/recipients"),
-        ({**POLL, "more": 1}, "/more"),
-    ],
-)
-async def test_a_stream_that_cannot_be_is_refused_with_a_pointer(
-    bureau: Bureau, web: httpx2.AsyncClient, body: Any, pointer: str
+async def test_a_stream_or_a_poll_that_cannot_be_is_refused_with_a_pointer(
+    bureau: Bureau, web: httpx2.AsyncClient
 ) -> None:
     bus = await service(bureau, web, member=bureau.member)
-    assert (await follow(web, bus, body, 422))["errors"][0]["pointer"] == pointer
+    for body, pointer in STREAMS:
+        assert (await follow(web, bus, body, 422))["errors"][0]["pointer"] == pointer
+    for body, pointer in POLLS:
+        assert (await poll(web, bus, 422, **body))["errors"][0]["pointer"] == pointer
     assert (await poll(web, bus, 404))["type"] == "/problems/consent/unknown-stream"
-
-
-@sqlite_only
-@pytest.mark.parametrize(
-    ("body", "pointer"),
-    [
-        ({"maxEvents": -1}, "/maxEvents"),
-        ({"maxEvents": True}, "/maxEvents"),
-        ({"returnImmediately": 1}, "/returnImmediately"),
-        ({"ack": "set_1"}, "/ack"),
-        ({"ack": ["set_1"]}, "/ack"),
-        ({"setErrs": {"set_" + "0" * 26: {}}}, "/setErrs/set_" + "0" * 26 + "/err"),
-        ({"x": 1}, "/x"),
-    ],
-)
-async def test_a_poll_that_does_not_read_is_refused_with_a_pointer(
-    bureau: Bureau, web: httpx2.AsyncClient, body: Any, pointer: str
-) -> None:
-    bus = await service(bureau, web, member=bureau.member)
-    assert (await poll(web, bus, 422, **body))["errors"][0]["pointer"] == pointer
 
 
 @sqlite_only
