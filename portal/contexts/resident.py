@@ -361,7 +361,7 @@ def _home() -> list[Sample]:
     doors = (
         Door("door-data", "/data", "わたしのデータ", "健診、移動、住まいなど228件。いちばん新しいのは11月20日です。"),
         Door("door-who", "/who", "だれが使ったか", "この30日に12回使われました。"),
-        Door("door-consents", "/consents", "同意と指示", "いま3つに同意しています。"),
+        Door("door-consents", "/consents", "わたしの同意", "いま3つに同意しています。"),
         Door("door-safety", "/safety", "安全", "鍵と、サインインしている端末を確かめます。"),
     )
     full = Home(
@@ -601,7 +601,10 @@ def _consents() -> list[Sample]:
     )
     over = replace(
         view, state="ended", state_words="取り消しました", seal_words="終了", uses=0, last_use=None, until=None,
-        told=("みなと診療所には、11月22日に伝わりました。", "11月25日までに、やめたことを確認することになっています。"),
+        told=(
+            "みなと診療所には、11月22日に伝わりました。",
+            "相手は、11月25日までに、やめたことを知らせてくる決まりです。",
+        ),
     )  # fmt: skip
     renew = Renew(
         action="/consents/con_1/renew",

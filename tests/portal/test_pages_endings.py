@@ -35,7 +35,7 @@ async def _told(home: Household, consent_id: str, lang: str) -> str:
 @pytest.mark.parametrize(
     ("lang", "words"),
     [
-        ("ja", ("まだ伝わっていません", "に伝わりました", "確認しました", "市のセキュリティ担当に知らせて")),
+        ("ja", ("まだ伝わっていません", "に伝わりました", "という連絡がありました", "市のセキュリティ担当に知らせて")),
         ("en", ("could not be told yet", "was told on", "stopped, and deleted this data", "security team knows")),
     ],
 )

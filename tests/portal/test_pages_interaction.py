@@ -38,7 +38,7 @@ async def test_page_says_who_what_why_until_when_and_what_happens_if_not(home: H
     assert "広告や保険の審査に使うこと" in text
     assert "何も変わりません。" in text
     assert "紙を持って行かなくても" in text
-    assert "いつでも「同意と指示」から取り消せます。" in text
+    assert "いつでも「わたしの同意」から取り消せます。" in text
 
 
 async def test_optional_parts_are_unticked_and_required_ones_are_no_boxes(home: Household) -> None:
