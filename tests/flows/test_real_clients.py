@@ -49,6 +49,9 @@ FLOWS = (
     "FAPI 2.0 Message Signing",
     "client credentials, with DPoP, introspected",
     "a device without a keyboard",
+    "a counter asks, the resident answers at home",
+    "a token is exchanged",
+    "oauth4webapi reads signed introspection",
     "registration is read, changed and ended",
     "keys, sector and request from the client's own addresses",
     "oauth4webapi: code, PKCE and DPoP, step by step",
@@ -123,14 +126,24 @@ def told(city: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]
         known = credentials(data)
         operator = next(one for one in known["staff"].values() if "operator" in one["roles"])
         staff = sign_in(issuer, trust, operator)
-        resident = sign_in(issuer, trust, next(iter(known["residents"].values())))
+        person = next(iter(known["residents"].values()))
+        resident = sign_in(issuer, trust, person)
         described = {
             "issuer": issuer,
             "cookie": resident,
+            "login": person["login"],
             "ca": cas.read_text(),
             "mtls": {"cert": own_cert.read_text(), "key": own_key.read_text(), "name": "rp.clinic.example"},
             "site": {"cert": cert.read_text(), "key": key.read_text()},
-            "machine": make(issuer, trust, staff, grant_types=["client_credentials"], scope="meter:read"),
+            "machine": make(
+                issuer, trust, staff, scope="meter:read", exchange_scope="meter:read",
+                grant_types=["client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"],
+                exchange_audiences=["https://records.example"],
+            ),
+            "counter": make(
+                issuer, trust, staff, scope="openid profile", backchannel_token_delivery_mode="poll",
+                grant_types=["urn:openid:params:grant-type:ciba"],
+            ),
             "device": make(
                 issuer, trust, staff, scope="openid profile",
                 grant_types=["urn:ietf:params:oauth:grant-type:device_code"],

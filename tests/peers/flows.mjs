@@ -2,8 +2,8 @@
 //
 //   node flows.mjs < city.json
 //
-// city.json: issuer, cookie (a resident who is signed in), mtls {cert, key}, ca, machine and device (clients that an
-// operator made: client_id and private JWK). Every flow registers a client of its own where it can. For each flow one
+// city.json: issuer, cookie and login (of a resident who is signed in), mtls {cert, key}, ca, machine, device and counter
+// (clients that an operator made: client_id and private JWK). Every flow registers a client of its own where it can. For each flow one
 // line of JSON is printed: {"flow": …, "ok": true} or {"flow": …, "ok": false, "error": …}.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -330,6 +330,48 @@ const flows = {
     const tokens = await waiting;
     const said = await client.fetchUserInfo(config, tokens.access_token, tokens.claims().sub);
     assert.ok(said.name);
+  },
+
+  async 'a counter asks, the resident answers at home'() {
+    const key = await imported(city.counter.jwk);
+    const config = await client.discovery(issuer, city.counter.client_id, undefined, client.PrivateKeyJwt(key));
+    const asked = { scope: 'openid profile', login_hint: city.login, binding_message: '3-41' };
+    const begun = await client.initiateBackchannelAuthentication(config, asked);
+    const waiting = client.pollBackchannelAuthenticationGrant(config, begun);
+    const home = await (await get(new URL('/home', issuer))).text();
+    await browse(new URL(/href="(\/interaction\/int_[0-9a-z]+)"/.exec(home)[1], issuer));
+    const tokens = await waiting;
+    const said = await client.fetchUserInfo(config, tokens.access_token, tokens.claims().sub);
+    assert.ok(said.name);
+    await client.initiateBackchannelAuthentication(config, { ...asked, login_hint: 'nobody-at-all' });
+  },
+
+  async 'a token is exchanged'() {
+    const key = await imported(city.machine.jwk);
+    const config = await client.discovery(issuer, city.machine.client_id, undefined, client.PrivateKeyJwt(key));
+    const own = await client.clientCredentialsGrant(config, { scope: 'meter:read' });
+    const kind = 'urn:ietf:params:oauth:token-type:access_token';
+    const grant = (more) => client.genericGrantRequest(config, 'urn:ietf:params:oauth:grant-type:token-exchange', {
+      subject_token: own.access_token, subject_token_type: kind, actor_token: own.access_token, actor_token_type: kind, ...more,
+    });
+    const further = await grant({ resource: 'https://records.example' });
+    assert.equal(further.issued_token_type, kind);
+    const said = await client.tokenIntrospection(config, further.access_token);
+    assert.deepEqual([said.aud, said.scope, said.act.sub], ['https://records.example', 'meter:read', city.machine.client_id]);
+    await refused(grant({ resource: 'https://else.example' }), 'invalid_target');
+  },
+
+  async 'oauth4webapi reads signed introspection'() {
+    const key = await imported(city.machine.jwk);
+    const config = await client.discovery(issuer, city.machine.client_id, undefined, client.PrivateKeyJwt(key));
+    const own = await client.clientCredentialsGrant(config, { scope: 'meter:read' });
+    const as = await oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer));
+    const me = { client_id: city.machine.client_id, introspection_signed_response_alg: 'RS256' };
+    const answer = await oauth.introspectionRequest(as, me, oauth.PrivateKeyJwt(key), own.access_token, { requestJwtResponse: true });
+    assert.equal(answer.headers.get('content-type'), 'application/token-introspection+jwt');
+    const said = await oauth.processIntrospectionResponse(as, me, answer);
+    assert.deepEqual([said.active, said.scope], [true, 'meter:read']);
+    await oauth.validateApplicationLevelSignature(as, answer);
   },
 
   async 'registration is read, changed and ended'() {
