@@ -4,6 +4,7 @@ import asyncio
 import resource
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -240,16 +241,18 @@ async def test_bulk_work_is_not_passed_over_for_ever(db: Database) -> None:
     async def person() -> None:
         nonlocal people
         while not swept.is_set():
-            await db.write_core(lambda _connection: None)
+            await db.write_core(lambda _connection: time.sleep(0.001))
             people += 1
 
-    crowd = [asyncio.ensure_future(person()) for _ in range(200)]  # more than a batch takes: somebody always waits
+    crowd = [asyncio.ensure_future(person()) for _ in range(100)]  # more than a batch takes: somebody always waits
     await asyncio.sleep(0.1)
-    async with asyncio.timeout(30):
-        await db.bulk(lambda _session: None)
-    swept.set()
-    await all_of(*crowd)
-    assert people > 200
+    try:
+        async with asyncio.timeout(10):
+            await db.bulk(lambda _session: None)
+    finally:
+        swept.set()
+        await all_of(*crowd)
+    assert people > 100
 
 
 @sqlite_only
