@@ -28,9 +28,13 @@ def launched() -> Iterator[Browser]:
 def faults(page: Page, *, context: Any = None) -> list[str]:
     """What axe-core calls serious or critical on the page (or in the `context` axe is given), one readable line each;
     an empty list is a pass."""
-    from axe_playwright_python.sync_playwright import Axe
+    from axe_playwright_python.base import AXE_SCRIPT
 
-    found: list[dict[str, Any]] = Axe().run(page, context=context).response["violations"]
+    if not page.evaluate("() => 'axe' in window"):
+        page.evaluate(AXE_SCRIPT)
+    found: list[dict[str, Any]] = page.evaluate(
+        "within => axe.run(within ?? document, {resultTypes: ['violations']}).then(result => result.violations)", context
+    )
     return [
         f"{rule['impact']}: {rule['id']}: {rule['help']}: {node['html'][:160]}"
         for rule in found
