@@ -33,7 +33,8 @@ def faults(page: Page, *, context: Any = None) -> list[str]:
     if not page.evaluate("() => 'axe' in window"):
         page.evaluate(AXE_SCRIPT)
     found: list[dict[str, Any]] = page.evaluate(
-        "within => axe.run(within ?? document, {resultTypes: ['violations']}).then(result => result.violations)", context
+        "within => axe.run(within ?? document, {resultTypes: ['violations']}).then(result => result.violations)",
+        context,
     )
     return [
         f"{rule['impact']}: {rule['id']}: {rule['help']}: {node['html'][:160]}"
