@@ -200,4 +200,5 @@ async def test_discovery_says_so(client: Any) -> None:
     assert said["request_parameter_supported"] is True
     assert said["request_uri_parameter_supported"] is True
     assert said["require_request_uri_registration"] is True
-    assert set(said["request_object_signing_alg_values_supported"]) == {"RS256", "PS256", "ES256", "EdDSA"}
+    known = {"RS256", "PS256", "ES256", "EdDSA", "Ed25519"}
+    assert set(said["request_object_signing_alg_values_supported"]) == known
