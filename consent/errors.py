@@ -85,3 +85,9 @@ class SameEyes(Forbidden):
     """Whoever proposed a revision may not approve it."""
 
     slug, title = "same-eyes", "Somebody else has to approve this"
+
+
+class BadHolderProof(Invalid):
+    """A wallet's proof of its key does not hold."""
+
+    slug, title = "bad-holder-proof", "The proof of the wallet's key does not hold"

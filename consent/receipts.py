@@ -80,15 +80,23 @@ class Receipts:
         self._witnesses = witnesses
         self._statuses = statuses
 
-    async def make(self, consent_id: str, *, account_id: str, event_id: str | None = None) -> Receipt:
-        """The receipt of an event of this resident's consent; of the newest event if none is named.
+    async def make(
+        self,
+        consent_id: str,
+        *,
+        account_id: str,
+        event_id: str | None = None,
+        holder: Mapping[str, str] | None = None,
+    ) -> Receipt:
+        """The receipt of an event of this resident's consent; of the newest event if none is named. With a holder's
+        public key it is bound to that key (`cnf`, RFC 7800).
 
         Raises UnknownConsent, or ReceiptNotReady while the ledger has not laid the entry (PostgreSQL: under a second).
         """
         material = await self._database.read(_gather, self._sealer, consent_id, account_id, event_id, self._witnesses)
-        return self._seal(material)
+        return self._seal(material, holder)
 
-    def _seal(self, material: _Material) -> Receipt:
+    def _seal(self, material: _Material, holder: Mapping[str, str] | None) -> Receipt:
         event = material.event.document
         value = b64url(commitment(material.event.salt, event))
         shown = {
@@ -101,6 +109,8 @@ class Receipts:
             shown["witnesses"] = _stated(self._witnesses.quorum(parse_proof(material.proof).checkpoint))
         if self._statuses is not None and material.event.place is not None:
             shown["status"] = self._statuses.claim(material.event.place)
+        if holder is not None:
+            shown["cnf"] = {"jwk": dict(holder)}
         hidden = fields(event, material.body, issuer=self._issuer)
         credential = sdjwt.issue(
             {**shown, **hidden}, list(hidden), sign=self._ring.sign_jwt, vct=VCT, salts=lambda _: b64url(os.urandom(16))

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import Field
 
 from consent import agreements, endings, records
@@ -26,12 +26,14 @@ from consent.endings import EndingView
 from consent.errors import (
     AgreementState,
     BadAgreement,
+    BadHolderProof,
     ConsentState,
     ReceiptNotReady,
     SameEyes,
     UnknownAgreement,
     UnknownConsent,
 )
+from consent.holder import holder_key
 from consent.proposal import Proposal
 from consent.receipts import Receipts
 from consent.records import RecordView, StoredEvent
@@ -39,7 +41,7 @@ from identity.clients import Clients
 from identity.errors import UnknownMember
 from keys.envelope import Sealer
 from keys.errors import KeyDestroyed
-from kit.clock import Clock
+from kit.clock import SECOND, Clock
 from kit.db import Database, Session
 from kit.host import Actor
 from kit.problems import Forbidden
@@ -80,7 +82,7 @@ def public_router() -> APIRouter:
     return router
 
 
-def resident_router(database: Database, sealer: Sealer, receipts: Receipts, clock: Clock) -> APIRouter:
+def resident_router(database: Database, sealer: Sealer, receipts: Receipts, clock: Clock, *, issuer: str) -> APIRouter:
     """A resident's own consents."""
     router = APIRouter(prefix="/api/consent", tags=["my consents"], route_class=LaterRoute)
 
@@ -122,7 +124,7 @@ def resident_router(database: Database, sealer: Sealer, receipts: Receipts, cloc
         summary="The signed receipt, as a file",
         response_class=Response,
         responses={
-            **problems(*GUARDED, UnknownConsent, ReceiptNotReady, KeyDestroyed),
+            **problems(*GUARDED, UnknownConsent, ReceiptNotReady, KeyDestroyed, BadHolderProof),
             200: {
                 "description": "A receipt that verifies offline",
                 "content": {
@@ -140,9 +142,19 @@ def resident_router(database: Database, sealer: Sealer, receipts: Receipts, cloc
         event: Annotated[
             str | None, Query(max_length=40, description="The newest event, unless you name one", examples=[None])
         ] = None,
+        proof: Annotated[
+            str | None,
+            Header(
+                alias="Holder-Proof",
+                max_length=4096,
+                description="A wallet's key proof (OpenID4VCI appendix F.1, `jwt`): the receipt is bound to that key",
+                examples=[None],
+            ),
+        ] = None,
     ) -> Response:
         """Keep the file: it proves what was agreed to, even without us. `sekisho ledger verify-receipt` checks it."""
-        made = await receipts.make(consent_id, account_id=actor_of(request).id, event_id=event)
+        key = None if proof is None else holder_key(proof, issuer=issuer, now=clock.ms() // SECOND)
+        made = await receipts.make(consent_id, account_id=actor_of(request).id, event_id=event, holder=key)
         return Response(
             made.content,
             media_type="application/json",

@@ -30,7 +30,7 @@ FORMAT: Final = "sekisho-consent-receipt/1"
 VCT: Final = "urn:sekisho:consent-receipt:27560:1"
 LARGEST_RECEIPT: Final = 1_000_000
 _MEMBERS: Final = {"format", "credential", "event", "salt", "notice", "agreement", "proof"}
-_SHOWN: Final = {"iss", "iat", "vct", "receipt_profile", "commitment", "witnesses", "status"}
+_SHOWN: Final = {"iss", "iat", "vct", "receipt_profile", "commitment", "witnesses", "status", "cnf"}
 
 STEPS: Final = (
     "the file is a receipt in its one canonical form",

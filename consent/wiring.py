@@ -122,7 +122,7 @@ def include(host: Host) -> None:
     _streams(host)
 
     host.routes("public", public_router())
-    host.routes("resident", resident_router(database, sealer, receipts, clock))
+    host.routes("resident", resident_router(database, sealer, receipts, clock, issuer=host.issuer))
     host.routes("service", service_router(database, host.get(Clients)))
     tokens, named = host.get(Tokens), host.issuer
     host.routes("resident", resident_views(database, sealer, issuer=named))
@@ -173,6 +173,7 @@ def include(host: Host) -> None:
         errors.StreamIsPushed,
         errors.HistoryNotKept,
         errors.SameEyes,
+        errors.BadHolderProof,
     )
 
 
