@@ -162,7 +162,10 @@ def kept_after(settings: InfobankSettings, *, last_disclosure: Millis | None, no
                     Label(
                         "データを渡した記録（相手・日時・種類）", "Records of disclosure (to whom, when, which kind)"
                     ),
-                    Label("個人情報保護法 第29条・第30条が保存を求めています", "Required by APPI articles 29 and 30"),
+                    Label(
+                        "個人情報保護法 第29条・第30条が保存を求めています",
+                        "Japan's privacy law (APPI, articles 29 and 30) requires it",
+                    ),
                     until,
                 ),
             )

@@ -192,7 +192,10 @@ def invalid(error: RequestValidationError) -> Problem:
         return Malformed("The JSON does not parse.")
     return Invalid(
         "Correct the named fields and send again.",
-        errors=[{"pointer": pointer(item["loc"]), "detail": str(item["msg"])[:200]} for item in found[:20]],
+        errors=[
+            {"pointer": pointer(item["loc"]), "detail": str(item["msg"]).removeprefix("Value error, ")[:200]}
+            for item in found[:20]
+        ],
     )
 
 
