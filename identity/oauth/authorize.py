@@ -32,7 +32,7 @@ from identity.oauth.errors import (
 )
 from identity.oauth.pages import ErrorPage
 from identity.oauth.par import PREFIX, PushedRequests
-from identity.oauth.parameters import Parameters, read_form, read_query, require
+from identity.oauth.parameters import Parameters, read_form, read_query, read_some, require
 from identity.oauth.request import MODES, AuthorizationRequest, narrowed
 from identity.oauth.request_objects import RequestObjects
 from identity.oidc.hints import IdTokenHints
@@ -43,6 +43,8 @@ from kit.db import Database
 from kit.front import NO_STORE, Call, Reply
 
 _MAX_QUERY = 32_768
+#: What it takes to answer the client when the rest of a request can't be read.
+_TELLING = frozenset({"client_id", "redirect_uri", "state", "response_mode"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ class Authorize:
         try:
             if len(call.query) > _MAX_QUERY:
                 raise InvalidRequest("the request is too long; push it instead (RFC 9126)")
-            parameters = read_query(call.query)
+            parameters = await self._read(call.query)
             asked = await self._prove(parameters, call.source)
         except OAuthError as error:
             return self._page.render(call, error)
@@ -129,6 +131,23 @@ class Authorize:
             return self._page.render(call, error)
         pairs = [(name, part) for name, value in form.items() for part in _parts(name, value)]
         return _redirect(f"{self._issuer}/oauth/authorize?{urlencode(pairs)}")
+
+    async def _read(self, query: str) -> Parameters:
+        """The parameters; a fault in one of them goes to the client, if client and address are whole and its own
+        (RFC 6749 section 4.1.2.1).
+        """
+        try:
+            return read_query(query)
+        except InvalidRequest as error:
+            some = read_some(query, _TELLING)
+            client = await self._clients.get(some.get("client_id", ""))
+            if client is None or not client.usable or "redirect_uri" not in some:
+                raise
+            try:
+                answerable = _answerable(some, client)
+            except OAuthError:
+                raise error from None
+            raise _ToldError(answerable, error) from error
 
     async def _prove(self, parameters: Parameters, source: str) -> _Asked:
         client = await self._clients.get(require(parameters, "client_id"))

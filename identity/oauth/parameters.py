@@ -6,6 +6,7 @@ characters are refused. Pure: bytes in, a dict or an InvalidRequest out.
 """
 
 import re
+from collections.abc import Collection
 from urllib.parse import unquote_to_bytes
 
 from identity.oauth.errors import InvalidRequest, InvalidScope
@@ -24,6 +25,25 @@ Parameters = dict[str, str]
 def read_query(query: str | bytes) -> Parameters:
     """The parameters of an authorization request's query."""
     return _read(query.encode("ascii", "replace") if isinstance(query, str) else query)
+
+
+def read_some(query: str | bytes, names: Collection[str]) -> Parameters:
+    """Of a query that can't be read as a whole, those of these parameters that are there once and well formed."""
+    raw = query.encode("ascii", "replace") if isinstance(query, str) else query
+    found: Parameters = {}
+    spoilt: set[str] = set()
+    for pair in raw.split(b"&")[: 10 * MAX_PARAMETERS]:
+        name = pair.partition(b"=")[0].decode("latin-1")
+        if name in names:
+            try:
+                one = _read(pair)
+            except InvalidRequest:
+                one = {}
+                spoilt.add(name)
+            if name in found:
+                spoilt.add(name)
+            found |= one
+    return {name: value for name, value in found.items() if name not in spoilt}
 
 
 def read_form(content_type: bytes, body: bytes) -> Parameters:

@@ -13,7 +13,7 @@ from identity.accounts import Profile
 from identity.bearer import Bearer
 from identity.clients import Clients
 from identity.crowd import Crowd
-from identity.errors import TokenRefused
+from identity.errors import AmbiguousToken, TokenRefused
 from identity.oidc import claims, told
 from identity.registration import STANDARD_SCOPES
 from identity.throttle import Limit
@@ -86,8 +86,11 @@ def claims_for(profile: Profile, scopes: frozenset[str]) -> dict[str, Any]:
 
 
 async def _body_token(call: Call) -> str | None:
-    if call.method != "POST" or b"authorization" in call.headers:
+    if call.method != "POST":
         return None
     if not call.headers.get(b"content-type", b"").startswith(b"application/x-www-form-urlencoded"):
         return None
-    return (await call.form()).get("access_token")
+    token = (await call.form()).get("access_token")
+    if token is not None and b"authorization" in call.headers:
+        raise AmbiguousToken("There is an access token in the Authorization header and one in the body.")
+    return token

@@ -246,3 +246,24 @@ async def _raw(party: Party, query: bytes) -> int:
     }  # fmt: skip
     await party.building(scope, receive, send)
     return int(sent[0]["status"])
+
+
+@pytest.mark.parametrize("fault", ["nonce=a&nonce=b", "x=%zz", "y=%00", "z=%ff", "=nameless", "&".join(["p=1"] * 101)])
+async def test_a_fault_in_one_parameter_is_told_to_the_client(party: Party, fault: str) -> None:
+    """RFC 6749 section 4.1.2.1: client and address are whole and its own, so the error goes there, with `state`."""
+    query = urlencode({k: v for k, v in party.request().items() if k != "nonce"}) + "&" + fault
+    base, answer = location(await party.http.get(f"/oauth/authorize?{query}"))
+    assert base == REDIRECT
+    assert (answer["error"], answer["state"], answer["iss"]) == ("invalid_request", "af0ifjsldkj", party.issuer)
+
+
+@pytest.mark.parametrize("name", ["client_id", "redirect_uri"])
+async def test_an_address_that_is_not_whole_is_no_place_to_tell(party: Party, name: str) -> None:
+    """Twice, or with a fault of its own: whichever of the two is meant, nothing is redirected."""
+    good = urlencode(party.request())
+    for fault in (f"{name}={party.request()[name]}", f"{name}=%00"):
+        answer = await party.http.get(f"/oauth/authorize?{good}&{fault}")
+        assert answer.status_code == 400
+        assert "location" not in answer.headers
+    twice = await party.http.get(f"/oauth/authorize?{good}&state=other&x=%zz")
+    assert "state" not in location(twice)[1]

@@ -176,3 +176,13 @@ async def test_one_name_for_clients_that_registered_public_subjects(app: Any, cl
         (await id_token(party, (await party.exchange(await party.code())).json()))["sub"] for party in (one, two)
     ]
     assert subjects[0] == subjects[1]
+
+
+async def test_a_token_in_the_header_and_one_in_the_body_are_one_too_many(party: Party) -> None:
+    """RFC 6750 section 2: which of them counts would be anybody's guess."""
+    token = (await party.exchange(await party.code())).json()["access_token"]
+    headers = {"authorization": f"Bearer {token}"}
+    both = await party.http.post("/oauth/userinfo", data={"access_token": token}, headers=headers)
+    assert (both.status_code, both.json()["type"]) == (400, "/problems/identity/ambiguous-token")
+    for one in ({"data": {"access_token": token}}, {"headers": headers}, {"data": {"x": "y"}, "headers": headers}):
+        assert (await party.http.post("/oauth/userinfo", **one)).status_code == 200

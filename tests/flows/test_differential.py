@@ -1,0 +1,133 @@
+"""Ours beside npm oidc-provider: the same requests, most of them malformed (tests/support/malformed.py), to both.
+
+What each answers is reduced to where the answer stands and which error it names. Where the two differ, the difference
+is in tests/flows/differences.py with its reason; a difference that is not there fails, and so does one that is gone.
+"""
+
+import base64
+import json
+import os
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx2
+import pytest
+
+from identity.clients import Clients
+from identity.registration import Registration
+from kit.host import SYSTEM
+from portal.app import create_app
+from portal.settings import Settings
+from tests.flows.differences import DIFFERENCES
+from tests.support.malformed import REDIRECT, Case, cases
+from tests.support.peers import leave_out, needs
+from tests.support.source import ROOT
+
+pytestmark = [needs("node", "npm"), pytest.mark.anyio]
+
+PEERS = ROOT / "tests" / "bench" / "peers"
+OURS = {
+    "authorize": "/oauth/authorize", "token": "/oauth/token", "par": "/oauth/par", "introspect": "/oauth/introspect",
+    "revoke": "/oauth/revoke", "userinfo": "/oauth/userinfo",
+}  # fmt: skip
+THEIRS = {
+    "authorize": "/auth", "token": "/token", "par": "/request", "introspect": "/token/introspection",
+    "revoke": "/token/revocation", "userinfo": "/me",
+}  # fmt: skip
+
+
+def verdict(answer: httpx2.Response) -> str:
+    """Where an answer stands and what it says."""
+    if answer.is_redirect:
+        place = answer.headers["location"]
+        if not place.startswith(REDIRECT):
+            return "goes on"
+        query = parse_qs(urlsplit(place).query or urlsplit(place).fragment)
+        return f"to the client: {query.get('error', ['?'])[0]}"
+    kind = answer.headers.get("content-type", "").partition(";")[0]
+    challenge = answer.headers.get("www-authenticate", "")
+    if answer.is_success:
+        return "accepted"
+    if "error=" in challenge:
+        word = challenge.partition("error=")[2].strip('"').partition('"')[0]
+        return f"{answer.status_code} challenge {word}"
+    if kind == "application/json":
+        return f"{answer.status_code} {answer.json().get('error')}"
+    return f"{answer.status_code} {'page' if kind == 'text/html' else 'refused'}"
+
+
+async def ask(http: httpx2.AsyncClient, path: str, case: Case, secret: str) -> str:
+    """Send one case; its verdict."""
+    headers = list(case.headers)
+    if case.body is not None:
+        headers.append(("content-type", case.kind))
+    if case.proof == "basic":
+        headers.append(("authorization", "Basic " + base64.b64encode(f"diff:{secret}".encode()).decode()))
+    elif case.proof != "none":
+        headers.append(("authorization", case.proof))
+    body = None if case.body is None else case.body.replace("SECRET", secret).encode()
+    query = case.query.replace("SECRET", secret)
+    return verdict(await http.request(case.method, f"{path}?{query}" if query else path, content=body, headers=headers))
+
+
+@pytest.fixture(scope="module")
+def theirs() -> Iterator[tuple[str, str]]:
+    """The peer's address, and the secret both know."""
+    if not (PEERS / "node_modules").is_dir():
+        command = ["npm", "ci", "--no-audit", "--no-fund", "--silent"]
+        if subprocess.run(command, cwd=PEERS, timeout=180).returncode:
+            leave_out("needs npm oidc-provider, and npm could not install it")
+    secret = "sec_" + "d" * 43
+    peer = subprocess.Popen(
+        ["node", "judge.mjs"], cwd=PEERS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        env={**os.environ, "CLIENT_SECRET": secret}, text=True,
+    )  # fmt: skip
+    assert peer.stdout is not None
+    yield json.loads(peer.stdout.readline())["url"], secret
+    peer.communicate(timeout=10)
+
+
+@pytest.fixture
+async def ours(settings: Settings, clock: Any) -> AsyncIterator[tuple[httpx2.AsyncClient, str]]:
+    """Our building with the same two clients, and the secret of the first."""
+    async with create_app(settings, clock=clock).running(jobs=False) as building:
+        fields: dict[str, Any] = {
+            "name_ja": "診療所", "name_en": "Clinic", "redirect_uris": [REDIRECT],
+            "scope": "openid profile offline_access read", "id_token_signed_response_alg": "ES256",
+        }  # fmt: skip
+        clients = building.host.get(Clients)
+        both = ["authorization_code", "refresh_token"]
+        own = Registration(**fields, grant_types=[*both, "client_credentials"])
+        _, secret = await building.host.db.write(clients.create, own, actor=SYSTEM, client_id="diff")
+        public = Registration(**fields, grant_types=both, token_endpoint_auth_method="none")
+        await building.host.db.write(clients.create, public, actor=SYSTEM, client_id="pub")
+        transport = httpx2.ASGITransport(app=building, raise_app_exceptions=False)
+        async with httpx2.AsyncClient(transport=transport, base_url=building.settings.issuer) as http:
+            yield http, str(secret)
+
+
+async def test_every_difference_is_explained_and_no_other_is(
+    theirs: tuple[str, str], ours: tuple[httpx2.AsyncClient, str], tmp_path: Path
+) -> None:
+    found: dict[str, tuple[str, str]] = {}
+    async with httpx2.AsyncClient(base_url=theirs[0]) as http:
+        for case in cases():
+            mine = await ask(ours[0], OURS[case.endpoint], case, ours[1])
+            other = await ask(http, THEIRS[case.endpoint], case, theirs[1])
+            if mine != other:
+                found[case.name] = (mine, other)
+    explained = {name: pair for reason in DIFFERENCES.values() for name, pair in reason.items()}
+    assert sum(len(reason) for reason in DIFFERENCES.values()) == len(explained), "one reason for each"
+    new = {name: pair for name, pair in found.items() if explained.get(name) != pair}
+    gone = sorted(set(explained) - set(found))
+    assert not new, "\n".join(f'"{name}": {pair},' for name, pair in new.items())
+    assert not gone, gone
+
+
+def test_there_are_some_two_hundred_and_no_two_alike() -> None:
+    known = cases()
+    assert len(known) >= 200
+    assert len({case.name for case in known}) == len(known)
