@@ -22,13 +22,12 @@ from kit.host import SYSTEM
 from portal.app import create_app
 from portal.settings import Settings
 from tests.flows.differences import DIFFERENCES
+from tests.flows.test_real_clients import installed
 from tests.support.malformed import REDIRECT, Case, cases
-from tests.support.peers import leave_out, needs
-from tests.support.source import ROOT
+from tests.support.peers import needs
 
 pytestmark = [needs("node", "npm"), pytest.mark.anyio]
 
-PEERS = ROOT / "tests" / "bench" / "peers"
 OURS = {
     "authorize": "/oauth/authorize", "token": "/oauth/token", "par": "/oauth/par", "introspect": "/oauth/introspect",
     "revoke": "/oauth/revoke", "userinfo": "/oauth/userinfo",
@@ -76,13 +75,9 @@ async def ask(http: httpx2.AsyncClient, path: str, case: Case, secret: str) -> s
 @pytest.fixture(scope="module")
 def theirs() -> Iterator[tuple[str, str]]:
     """The peer's address, and the secret both know."""
-    if not (PEERS / "node_modules").is_dir():
-        command = ["npm", "ci", "--no-audit", "--no-fund", "--silent"]
-        if subprocess.run(command, cwd=PEERS, timeout=180).returncode:
-            leave_out("needs npm oidc-provider, and npm could not install it")
-    secret = "sec_" + "d" * 43
+    secret, place = "sec_" + "d" * 43, installed()
     peer = subprocess.Popen(
-        ["node", "judge.mjs"], cwd=PEERS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        ["node", "judge.mjs"], cwd=place, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         env={**os.environ, "CLIENT_SECRET": secret}, text=True,
     )  # fmt: skip
     assert peer.stdout is not None

@@ -4,6 +4,7 @@ One served city with TLS and a port for client certificates, set up as the confo
 says, and one Node process for all flows (tests/peers/flows.mjs).
 """
 
+import fcntl
 import json
 import os
 import re
@@ -72,11 +73,13 @@ def conformance(**places: str) -> dict[str, str]:
 
 
 def installed() -> Path:
-    """The peers' folder, with what its lock file names."""
-    if not (PEERS / "node_modules" / "openid-client").is_dir():
-        command = ["npm", "ci", "--no-audit", "--no-fund", "--silent"]
-        if subprocess.run(command, cwd=PEERS, timeout=120).returncode:
-            leave_out("needs npm openid-client, and npm could not install it")
+    """The peers' folder, with what its lock file names; one test worker installs, the others wait."""
+    with (PEERS / "package-lock.json").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not all((PEERS / "node_modules" / name).is_dir() for name in ("openid-client", "oidc-provider")):
+            command = ["npm", "ci", "--no-audit", "--no-fund", "--silent"]
+            if subprocess.run(command, cwd=PEERS, timeout=180).returncode:
+                leave_out("needs npm openid-client and oidc-provider, and npm could not install them")
     return PEERS
 
 
