@@ -20,6 +20,7 @@ from identity.models_account import (
     Passkey,
     PasskeyChallenge,
     RecoveryCode,
+    Reset,
     SessionRow,
     Totp,
 )
@@ -208,7 +209,7 @@ def close_account(session: Session, sealer: Sealer, account_id: str, *, now: Mil
     The bare row stays, so that ids in the audit trail keep meaning "somebody who has left".
     """
     row = _row(session, account_id)
-    for table in (Passkey, Totp, RecoveryCode, Attempt, SessionRow):
+    for table in (Passkey, Totp, RecoveryCode, Attempt, SessionRow, Reset):
         session.exec(delete(table).where(col(table.account_id) == account_id))
     session.exec(delete(PasskeyChallenge).where(col(PasskeyChallenge.holder) == account_id))
     row.status, row.closed_at = "closed", now

@@ -7,8 +7,10 @@ from identity.attempts import Attempts
 from identity.credentials import Credentials
 from identity.crowd import Crowd
 from identity.passkeys import Passkeys
+from identity.resets import Resets
 from identity.sessions import Sessions
 from identity.settings import IdentitySettings
+from identity.support import Support
 from identity.throttle import Policy, Throttles
 from keys.envelope import Sealer
 from keys.hashing import Passwords, TokenHasher
@@ -20,7 +22,7 @@ SWEEP_SECONDS = 300
 
 
 def include(host: Host) -> None:
-    """Provide Sessions, Attempts, Throttles, Credentials and Passkeys, and sweep what ran out."""
+    """Provide Sessions, Attempts, Throttles, Credentials, Passkeys, Resets and Support; sweep what ran out."""
     sealer, hasher = host.get(Sealer), host.get(TokenHasher)
     settings: IdentitySettings = host.settings.identity
     sessions = Sessions(
@@ -61,6 +63,20 @@ def include(host: Host) -> None:
         crowd=crowd,
         issuer=host.issuer,
     )
+    resets = Resets(
+        hasher,
+        host.clock,
+        sessions=sessions,
+        credentials=credentials,
+        attempts=attempts,
+        throttles=throttles,
+        crowd=crowd,
+        life=settings.reset_code_seconds * SECOND,
+        token_life=settings.access_token_seconds * SECOND,
+    )
+    support = Support(sealer, hasher, host.clock, sessions=sessions, resets=resets, throttles=throttles)
+    host.provide(Resets, resets)
+    host.provide(Support, support)
     host.provide(Sessions, sessions)
     host.provide(Attempts, attempts)
     host.provide(Throttles, throttles)
@@ -74,6 +90,7 @@ def include(host: Host) -> None:
             sessions.sweep(session)
             + attempts.sweep(session)
             + passkeys.sweep(session)
+            + resets.sweep(session)
             + throttles.sweep(session, now=now)
         )
 
@@ -92,4 +109,7 @@ def include(host: Host) -> None:
         errors.PasskeyKnown,
         errors.CodeRefused,
         errors.AccountClosed,
+        errors.SecondPersonNeeded,
+        errors.ResetWaits,
+        errors.ResetClosed,
     )

@@ -7,10 +7,11 @@ revoked one). One row says it until the last access token of the chain has expir
 from sqlalchemy import Connection, Table, text, update
 from sqlmodel import SQLModel
 
+from identity.models import RefreshFamily
 from kit.clock import Millis
 from kit.db import tx_of
 
-_families: Table = SQLModel.metadata.tables["identity_refresh"]
+_families: Table = SQLModel.metadata.tables[str(RefreshFamily.__tablename__)]
 _REVOKE = text("INSERT INTO identity_revoked (id, expires_at) VALUES (:id, :expires_at) ON CONFLICT (id) DO NOTHING")
 
 

@@ -138,7 +138,7 @@ class Credentials:
         Returns how many sessions ended. Ask `sessions.require_recent` first.
         """
         encoded = await self._passwords.hash(password)
-        return await self._database.write(self._set_password, account_id, encoded, actor)
+        return await self._database.write(self.store_password, account_id, encoded, actor)
 
     async def hash(self, password: str) -> str:
         """For `accounts.create_account`."""
@@ -148,6 +148,19 @@ class Credentials:
         """Whether the account has a password."""
         found = session.exec(select(Account.password_at).where(Account.id == account_id)).first()
         return found is not None
+
+    def store_password(self, session: Session, account_id: str, encoded: str, actor: Actor) -> int:
+        """Inside a write: replace the password by a hashed one; returns how many other sessions ended."""
+        row = session.get(Account, account_id)
+        if row is None or row.status != "active":
+            return 0
+        key = self._sealer.owner(session, account_id)
+        row.password = key.seal(f"identity_account|password|{account_id}", encoded.encode())
+        row.password_at = self._clock.ms()
+        session.add(row)
+        audit.record(session, "identity.password.changed", actor=actor, object=("account", account_id))
+        # Whoever came in with the old password is shown out.
+        return self._sessions.end_all(session, account_id, actor, keep=actor.session_id, reason="password-changed")
 
     def sign_in_new(self, session: Session, account_id: str, browser: Browser, *, next: str = "") -> SignedIn:
         """The first session of an account that was just made with a password, in the same write."""
@@ -286,15 +299,3 @@ class Credentials:
             outcome="refused",
         )
         return Throttled(wait.seconds)
-
-    def _set_password(self, session: Session, account_id: str, encoded: str, actor: Actor) -> int:
-        row = session.get(Account, account_id)
-        if row is None or row.status != "active":
-            return 0
-        key = self._sealer.owner(session, account_id)
-        row.password = key.seal(f"identity_account|password|{account_id}", encoded.encode())
-        row.password_at = self._clock.ms()
-        session.add(row)
-        audit.record(session, "identity.password.changed", actor=actor, object=("account", account_id))
-        # Whoever came in with the old password is shown out.
-        return self._sessions.end_all(session, account_id, actor, keep=actor.session_id, reason="password-changed")

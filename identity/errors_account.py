@@ -58,3 +58,21 @@ class AccountClosed(Problem):
     """The account can't be used."""
 
     slug, title, status = "account-closed", "This account can't be used", 403
+
+
+class SecondPersonNeeded(Problem):
+    """Two members of staff are needed, and this is the same one again, or a third."""
+
+    slug, title, status = "second-person-needed", "This takes a second person", 403
+
+
+class ResetWaits(Problem):
+    """There is a reset of this account that can still be used."""
+
+    slug, title, status = "reset-waits", "A reset waits already", 409
+
+
+class ResetClosed(Problem):
+    """The reset was used, withdrawn or has run out, or the account can't be reset now."""
+
+    slug, title, status = "reset-closed", "This reset can't go on", 409

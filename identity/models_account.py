@@ -111,7 +111,7 @@ class Attempt(SQLModel, table=True):
     __tablename__ = "identity_attempt"
 
     token_hash: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
-    purpose: str  # "sign-in" | "sign-up"
+    purpose: str  # "sign-in" | "sign-up" | "reset"
     account_id: str | None = Field(default=None, index=True)
     notes: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
     tries: int = 0
@@ -126,3 +126,24 @@ class Throttle(SQLModel, table=True):
     key: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
     free_at: int = Field(sa_type=BigInteger, index=True)
     failures: int = 0
+
+
+class Reset(SQLModel, table=True):
+    """A new way in for a resident who lost all: opened by one operator, approved by another, used once."""
+
+    __tablename__ = "identity_reset"
+
+    id: str = Field(primary_key=True)
+    account_id: str = Field(foreign_key="identity_account.id", index=True)
+    status: str = "open"  # "open" | "approved" | "used" | "withdrawn"
+    reason: str
+    evidence: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    # The code that operator B hands over, as a keyed hash; empty before the approval and after the end.
+    code_hash: bytes | None = Field(default=None, sa_column=Column(LargeBinary, unique=True, nullable=True))
+    opened_by: str
+    opened_at: int = Field(sa_type=BigInteger)
+    approved_by: str | None = None
+    approved_at: int | None = Field(default=None, sa_type=BigInteger)
+    closed_by: str | None = None
+    closed_at: int | None = Field(default=None, sa_type=BigInteger)
+    expires_at: int = Field(sa_type=BigInteger, index=True)

@@ -9,6 +9,7 @@ stay at zero are normal for synchronised passkeys.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -169,6 +170,25 @@ class Passkeys:
         """Verify and store a new passkey; returns its id. Raises PasskeyRefused, PasskeyKnown, Conflict."""
         new = await self._verify_registration(account_id, answer)
         return await self._database.write(self._add, account_id, new, name, actor)
+
+    async def begin_reset(self, account_id: str) -> str:
+        """The same for somebody with a reset code: what they had before is about to go, so nothing is excluded."""
+        person, _known = await self._database.read(self._owner_and_credentials, account_id)
+        return await self._begin_registration(account_id, person, ())
+
+    async def finish_reset(
+        self, account_id: str, answer: bytes, browser: Browser, *, name: str, spend: Callable[[Session], bool]
+    ) -> SignedIn | None:
+        """Verify, then in one write: `spend` the reset, store the passkey, begin a session. None: it was not spent."""
+        new = await self._verify_registration(account_id, answer)
+
+        def make(session: Session) -> SignedIn | None:
+            if not spend(session):
+                return None
+            self._add(session, account_id, new, name, Actor("resident", account_id))
+            return self._begin(session, account_id, new.synced, browser, "")
+
+        return await self._database.write(make)
 
     async def begin_sign_up(self, account_id: str, person: Profile) -> str:
         """The same for somebody whose account (with this id) will be made when the passkey is there."""

@@ -65,6 +65,9 @@ class IdentitySettings(BaseModel):
     session_seconds: int = Field(
         86_400, ge=300, le=604_800, description="A browser session ends after this in any case"
     )
+    reset_code_seconds: int = Field(
+        86_400, ge=600, le=604_800, description="How long the city office's reset, and then its code, is good"
+    )
     account_tries: int = Field(5, ge=3, le=20, description="Wrong passwords or codes in a row before an account waits")
     source_tries: int = Field(30, ge=5, le=100_000, description="Failed sign-ins at once from one network address")
 

@@ -49,6 +49,7 @@ class Policy:
     source: Limit = Limit(burst=30, refill=5 * SECOND)
     sign_up: Limit = Limit(burst=10, refill=60 * SECOND)
     user_code: Limit = Limit(burst=5, refill=60 * SECOND)
+    look_up: Limit = Limit(burst=30, refill=30 * SECOND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,15 @@ class Throttles:
         after = charge(self._state(session, key), self.policy.sign_up, now)
         if isinstance(after, int):
             return Wait(seconds=-(-after // SECOND), scope="source")
+        self._keep(session, key, after)
+        return None
+
+    def charge_look_up(self, session: Session, *, account_id: str, now: Millis) -> Wait | None:
+        """Pay for looking for a resident: an operator's stolen session must not try out who lives here."""
+        key = self._key("look-up", account_id)
+        after = charge(self._state(session, key), self.policy.look_up, now)
+        if isinstance(after, int):
+            return Wait(seconds=-(-after // SECOND), scope="account")
         self._keep(session, key, after)
         return None
 

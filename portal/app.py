@@ -34,13 +34,27 @@ from portal.csrf import CsrfGuard
 from portal.door import BODY_LIMIT, Door, security_headers, seen_through
 from portal.guards import guard
 from portal.jobs import JobRunner
-from portal.pages import console, desk, device, docs, interaction, landing, ledger, resident, safety, showing, signin
+from portal.pages import (
+    console,
+    desk,
+    device,
+    docs,
+    interaction,
+    landing,
+    ledger,
+    reset,
+    resident,
+    residents,
+    safety,
+    showing,
+    signin,
+)
 from portal.pages.errors import problem_page, wants_page
 from portal.proxied import ProxiedCertificates
 from portal.settings import Settings
 
 PACKAGES = (keys, identity, consent, infobank, cert)
-PAGES = (landing, signin, safety, interaction, device, resident, showing, ledger, desk, console, docs)
+PAGES = (landing, signin, reset, safety, interaction, device, resident, showing, ledger, desk, console, residents, docs)
 DESCRIPTION = "Sekisho: OpenID provider, consent ledger, information bank and CERT desk of a city."
 
 

@@ -55,6 +55,7 @@ class Safety:
     sessions: tuple[SessionRow, ...]
     events: tuple[EventRow, ...]
     now: int
+    office: tuple[EventRow, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,10 @@ def samples() -> list[Sample]:
         EventRow(NOW - DAY, "A wrong password was typed", True),
         EventRow(NOW - 3 * DAY, "You signed in with password and app", False),
     )
+    office = (
+        EventRow(NOW - DAY, "A new way in was made with the code, and every former one was removed", True),
+        EventRow(NOW - DAY - HOUR, "The city office looked up your account: how you sign in, not your data", False),
+    )
     whole = Safety(
         "hana", (phone, tablet, stopped), True, True, True, 8, (here, there), events, NOW
     )  # fmt: skip
@@ -154,7 +159,9 @@ def samples() -> list[Sample]:
         Sample(
             "safety/safety.html",
             "few-codes",
-            replace(whole, codes_left=1, sessions=tuple(replace(there, id=f"ses_{n}") for n in range(12))),
+            replace(
+                whole, office=office, codes_left=1, sessions=tuple(replace(there, id=f"ses_{n}") for n in range(12))
+            ),
             viewer="analyst",
             path="/safety",
         ),

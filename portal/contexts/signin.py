@@ -49,6 +49,24 @@ class Recovery:
 
 
 @dataclass(frozen=True)
+class Reset:
+    """signin/reset.html: login name and the city office's code."""
+
+    login: str
+    problem: str  # "" | refused | throttled | expired
+    seconds: int
+
+
+@dataclass(frozen=True)
+class ResetKey:
+    """signin/reset_key.html: the new way in."""
+
+    login: str
+    problem: str  # "" | short | long | blank | common | repeat
+    passkeys: bool
+
+
+@dataclass(frozen=True)
 class SignUp:
     """signin/sign_up.html: who are you. `errors` and `values` by field name; errors are translated already."""
 
@@ -132,6 +150,12 @@ def samples() -> list[Sample]:
         ),
         Sample("signin/recovery.html", "plain", Recovery("", 0, 5), path="/sign-in/recovery"),
         Sample("signin/recovery.html", "refused", Recovery("refused", 0, 2), path="/sign-in/recovery"),
+        Sample("signin/reset.html", "plain", Reset("", "", 0), path="/sign-in/reset"),
+        Sample("signin/reset.html", "refused", Reset("hana", "refused", 0), path="/sign-in/reset"),
+        Sample("signin/reset.html", "throttled", Reset("hana", "throttled", 120), path="/sign-in/reset"),
+        Sample("signin/reset.html", "expired", Reset("", "expired", 0), path="/sign-in/reset"),
+        Sample("signin/reset_key.html", "plain", ResetKey("hana", "", True), path="/sign-in/reset/new"),
+        Sample("signin/reset_key.html", "no-passkeys", ResetKey("hana", "short", False), path="/sign-in/reset/new"),
         Sample("signin/sign_up.html", "plain", SignUp("/home", _VALUES, {}, LABELS, 0), path="/sign-up"),
         Sample(
             "signin/sign_up.html",

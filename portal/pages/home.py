@@ -1,7 +1,7 @@
 """Home: a short letter about what happened with your data lately, and four doors."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -11,6 +11,7 @@ from consent import agreements, records
 from consent.materiality import is_material
 from identity import accounts, clients
 from identity.interaction import Interaction, Interactions
+from identity.resets import Resets
 from infobank import views
 from infobank.catalogue import Catalogue
 from keys.envelope import Sealer
@@ -70,6 +71,8 @@ class Facts:
     endings: tuple[Ending, ...]
     questions: tuple[Question, ...]
     changed: tuple[Changed, ...]
+    reset_opened_at: Millis | None = None
+    reset_at: Millis | None = None
 
 
 def gather(
@@ -186,9 +189,29 @@ def letter(facts: Facts, lang: str) -> Home:
             for each in facts.changed
             if each.material
         ),
-        waiting=waiting,
+        waiting=(*_resets(facts, language), *waiting),
         doors=_doors(facts),
     )
+
+
+def _resets(facts: Facts, language: i18n.Language) -> tuple[Sentence, ...]:
+    """What the city office did to the ways in: whoever did not ask for it reads it here."""
+    told = []
+    if facts.reset_opened_at is not None:
+        words = _(
+            "On %(day)s the city office began to make a new way in for you. If you did not ask for it, tell the city"
+            " office at once.",
+            day=language.day(facts.reset_opened_at),
+        )
+        told.append(Sentence(words, "/safety#office-title", _("See what happened")))
+    if facts.reset_at is not None:
+        words = _(
+            "On %(day)s your ways to sign in were replaced with a code from the city office. If that was not you, tell"
+            " the city office at once.",
+            day=language.day(facts.reset_at),
+        )
+        told.append(Sentence(words, "/safety#office-title", _("See what happened")))
+    return tuple(told)
 
 
 def _doors(facts: Facts) -> tuple[Door, ...]:
@@ -220,6 +243,7 @@ def router(host: Host) -> APIRouter:
     """/home."""
     routes = pages(host)
     sealer, catalogue, interactions = host.get(Sealer), host.get(Catalogue), host.get(Interactions)
+    resets = host.get(Resets)
 
     @routes.get("/home")
     async def home(request: Request) -> Response:
@@ -234,7 +258,13 @@ def router(host: Host) -> APIRouter:
             known = {each.id for each in waiting}
             put_off = interactions.deferred(session, waiting_ids(request), account_id=account)
             asked = (*waiting, *(each for each in put_off if each.id not in known))
-            return gather(session, sealer, catalogue, account, asked, lang=lang, now=now)
+            facts = gather(session, sealer, catalogue, account, asked, lang=lang, now=now)
+            live = resets.live_of(session, account)
+            return replace(
+                facts,
+                reset_opened_at=live.opened_at if live else None,
+                reset_at=resets.used_at(session, account),
+            )
 
         facts = await host.db.read(read)
         return render(request, "resident/home.html", letter(facts, lang))

@@ -47,10 +47,24 @@ _HAPPENED = {
     ("identity.signin.failed", "totp"): N_("A wrong number from the app was typed"),
     ("identity.signin.failed", "recovery"): N_("A wrong recovery code was typed"),
     ("identity.signin.failed", "passkey"): N_("A passkey was refused"),
+    ("identity.signin.failed", "reset"): N_("A wrong code from the city office was typed"),
     ("identity.signin.throttled", ""): N_("Too many tries; the door was closed for a while"),
     ("identity.password.changed", ""): N_("The password was changed"),
     ("identity.totp.confirmed", ""): N_("The authenticator app was set up"),
     ("identity.recovery.issued", ""): N_("New recovery codes were made"),
+}
+_WARNS = ("identity.account.suspended", "identity.reset")
+#: What the city office did, which sign-ins must not push out of sight.
+_OFFICE = {
+    "identity.account.viewed": N_("The city office looked up your account: how you sign in, not your data"),
+    "identity.account.signed-out": N_("The city office signed you out everywhere"),
+    "identity.account.suspended": N_("The city office locked your account"),
+    "identity.account.resumed": N_("The city office unlocked your account"),
+    "identity.reset.opened": N_("The city office checked documents and began to make a new way in for you"),
+    "identity.reset.approved": N_("A second person at the city office approved it, and a code was printed"),
+    "identity.reset.withdrawn": N_("The city office withdrew it; the code opens nothing"),
+    "identity.reset.entered": N_("The code from the city office was typed"),
+    "identity.reset.used": N_("A new way in was made with the code, and every former one was removed"),
 }
 
 
@@ -97,6 +111,7 @@ def router(host: Host) -> Any:
                     _session(view, current) for view in doors.sessions.list_for(session, current.account_id)
                 ),
                 events=_events(session, current.account_id),
+                office=_office(session, current.account_id),
                 now=host.clock.ms(),
             )
 
@@ -347,6 +362,12 @@ def device_words(user_agent: str) -> str:
     if browser and system:
         return f"{browser}（{system}）" if language.code == "ja" else f"{browser} ({system})"
     return browser or system or language.gettext(N_("A browser or program we don't know"))
+
+
+def _office(session: Session, account_id: str) -> tuple[pages_of.EventRow, ...]:
+    """What the city office did with this account, newest first; by whom stays in the trail."""
+    found = audit.entries(session, object_id=account_id, action=tuple(_OFFICE), newest_first=True, limit=_EVENTS)
+    return tuple(pages_of.EventRow(each.at, _OFFICE[each.action], each.action.startswith(_WARNS)) for each in found)
 
 
 def _events(session: Session, account_id: str) -> tuple[pages_of.EventRow, ...]:

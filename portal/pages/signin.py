@@ -18,7 +18,7 @@ from starlette.responses import RedirectResponse, Response
 
 from identity import credentials as outcome
 from identity.accounts import Profile, create_account, find_account, read_login
-from identity.attempts import LIFETIME, Attempts, Waiting
+from identity.attempts import LIFETIME, Attempts, Purpose, Waiting
 from identity.clients import Clients
 from identity.credentials import Browser, CodeKind, Credentials, SignedIn
 from identity.errors import UnknownInteraction
@@ -135,9 +135,9 @@ class Doors:
         self.tell_frames(response, None)
         return response
 
-    def keep_attempt(self, response: Response, token: str, purpose: str) -> Response:
-        """Put a half-done sign-in or sign-up into the browser."""
-        seconds = (LIFETIME["sign-in"] if purpose == "sign-in" else LIFETIME["sign-up"]) // 1000
+    def keep_attempt(self, response: Response, token: str, purpose: Purpose) -> Response:
+        """Put a half-done sign-in, sign-up or reset into the browser."""
+        seconds = LIFETIME[purpose] // 1000
         response.set_cookie(
             self.attempt_cookie, token, max_age=seconds, secure=self.secure, httponly=True, samesite="lax", path="/"
         )

@@ -129,7 +129,7 @@ class Tour:
         return self._library
 
 
-_FRONT = {"operator": "console", "reviewer": "console/agreements"}
+_FRONT = {"operator": "console", "counter": "console", "reviewer": "console/agreements"}
 LIBRARY = "https://library.minatohama.example/callback"
 
 
@@ -345,6 +345,55 @@ def operator(tour: Tour, page: Page) -> Iterator[str]:
     yield "agreement-approved"
 
 
+def helped(tour: Tour, page: Page) -> Iterator[str]:
+    """Two operators give a resident who lost every way in a new one; the resident uses it in another window."""
+    login = tour.newcomer()
+    page.goto(f"{tour.url}/console/residents")
+    yield "residents"
+    lang = page.get_attribute("html", "lang") or ""
+    with tour.window("", lang) as theirs:
+        _fill_person(tour, theirs, login)
+        theirs.fill("#password", PASSWORD)
+        theirs.fill("#repeat", PASSWORD)
+        theirs.click("#password-submit")
+        theirs.wait_for_url("**/safety/app?**")
+    page.fill("#who", "nobody-at-all")
+    page.click("#find")
+    yield "residents-unknown"
+    page.fill("#who", login)
+    page.click("#find")
+    page.wait_for_selector("#account-id")
+    yield "resident"
+    page.click("#lock")
+    yield "resident-lock-wrong"
+    page.click("#reset")
+    page.click("#open")
+    yield "reset-wrong"
+    page.check("#reason-lost")
+    page.check("#evidence-passport")
+    page.click("#open")
+    page.wait_for_selector("#second")
+    yield "reset-open"
+    place = page.url
+    with tour.window("counter", lang) as second:
+        second.goto(place)
+        second.check("#confirmed")
+        second.click("#approve")
+        code = second.text_content("#code") or ""
+    page.goto(place)
+    yield "reset-approved"
+    page.goto(f"{tour.url}/sign-in/reset")
+    yield "sign-in-reset"
+    page.fill("#login", login)
+    page.fill("#code", "wrong")
+    page.click("#code-submit")
+    yield "sign-in-reset-refused"
+    page.fill("#code", code)
+    page.click("#code-submit")
+    page.wait_for_url("**/sign-in/reset/new")
+    yield "sign-in-reset-new"
+
+
 def reviewer(tour: Tour, page: Page) -> Iterator[str]:
     """A member of the data ethics board, before an offer that waits."""
     page.goto(f"{tour.url}/console/agreements")
@@ -363,5 +412,6 @@ WALKS: tuple[tuple[str, Walk], ...] = (
     ("hanako", at_home),
     ("lead", lead),
     ("operator", operator),
+    ("operator", helped),
     ("reviewer", reviewer),
 )
