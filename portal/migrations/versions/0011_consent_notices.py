@@ -4,8 +4,8 @@ import sqlalchemy as sa
 import sqlmodel
 from alembic import op
 
-revision = "0032"
-down_revision = "0031"
+revision = "0011"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 

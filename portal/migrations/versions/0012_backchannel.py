@@ -4,8 +4,8 @@ import sqlalchemy as sa
 import sqlmodel
 from alembic import op
 
-revision = "0011"
-down_revision = "0032"
+revision = "0012"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 

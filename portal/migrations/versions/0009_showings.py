@@ -4,8 +4,8 @@ import sqlalchemy as sa
 import sqlmodel
 from alembic import op
 
-revision = "0041"
-down_revision = "0040"
+revision = "0009"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 

@@ -4,8 +4,8 @@ import sqlalchemy as sa
 import sqlmodel
 from alembic import op
 
-revision = "0031"
-down_revision = "0041"
+revision = "0010"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 
