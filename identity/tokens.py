@@ -114,7 +114,8 @@ class Tokens:
                 claims["claims"] = {"userinfo": authorized.userinfo_claims}  # asked for one by one
             if authorized.details:
                 claims["authorization_details"] = authorized.details
-        if client.may_act is not None:
+        # Whose token was exchanged says who may go on from there (RFC 8693 section 4.4), not who exchanged it.
+        if client.may_act is not None and "exchanged_from" not in more:
             claims["may_act"] = {"sub": client.may_act}
         if holder is not NOTHING:
             claims["cnf"] = holder.cnf()

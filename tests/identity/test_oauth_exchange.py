@@ -185,7 +185,10 @@ async def test_may_act_names_who_goes_on_and_nobody_else_does(app: Any, client: 
     assert claims(token)["may_act"] == {"sub": named.client.id}
     after = (await swap(named, token)).json()["access_token"]
     assert claims(after)["may_act"] == {"sub": named.client.id}
-    server = await back(app, client)
+    server = await back(app, client, introspects=[BOOKING], may_act="cli_somebody")
+    plain = await join(app, client, scope=SCOPES, resources=[BOOKING])
+    through = (await swap(server, await subject(plain))).json()["access_token"]
+    assert "may_act" not in claims(through)  # who exchanged it has no say in who goes on with it
     assert "may_act" in (await swap(server, token)).json()["error_description"]
 
 
