@@ -41,8 +41,8 @@ _BY_USER_CODE = Quick(
     " WHERE user_digest = :user_digest AND status = 'pending' AND expires_at > :now"
 )
 _ASKED_OF = Quick(
-    "SELECT interaction_id FROM identity_decoupled WHERE account_id = :account_id AND interaction_id IS NOT NULL"
-    " AND status = 'pending' AND expires_at > :now ORDER BY expires_at"
+    "SELECT interaction_id, client_id FROM identity_decoupled WHERE account_id = :account_id"
+    " AND interaction_id IS NOT NULL AND status = 'pending' AND expires_at > :now ORDER BY expires_at"
 )
 _TAKE_UP = Quick(
     "UPDATE identity_decoupled SET account_id = :account_id WHERE digest = :digest AND status = 'pending'"
@@ -148,6 +148,11 @@ def by_user_code(connection: Connection, user_digest: bytes, now: Millis) -> Wai
 def asked_of(connection: Connection, account_id: str, now: Millis) -> tuple[str, ...]:
     """The interactions in which this resident is asked by a service that waits (CIBA), soonest to end first."""
     return tuple(row[0] for row in _ASKED_OF.all(connection, account_id=account_id, now=now))
+
+
+def askers_of(connection: Connection, account_id: str, now: Millis) -> tuple[str, ...]:
+    """The clients that wait for this resident (CIBA), one for each question."""
+    return tuple(row[1] for row in _ASKED_OF.all(connection, account_id=account_id, now=now))
 
 
 def take_up(connection: Connection, digest: bytes, *, account_id: str, now: Millis) -> bool:

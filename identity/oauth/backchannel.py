@@ -49,8 +49,8 @@ from kit.front import Call, Reply, reply_json
 from kit.ids import new_id, secret
 
 PATH = "/oauth/backchannel-authentication"
-#: How many questions of this kind may wait for one person.
-MOST_WAITING = 3
+#: How many questions of this kind may wait for one person, and how many of one client: no service keeps out the others.
+MOST_WAITING, MOST_OF_ONE = 4, 2
 _LONGEST_MESSAGE = 40
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,1024}=*", re.ASCII)
 _HINTS = ("login_hint", "id_token_hint", "login_hint_token")
@@ -196,7 +196,7 @@ class BackchannelAuthentication:
             "identity.backchannel.asked",
             actor=client.actor(),
             object=("interaction", interaction_id),
-            detail={"client": client.id, "scopes": list(request.scopes)},
+            detail={"client": client.id, "scopes": list(request.scopes), "account": account_id or ""},
         )
 
     def _whom(self, session: Session, form: Parameters, client: Client, data: bool, now: Millis) -> str | None:
@@ -211,7 +211,8 @@ class BackchannelAuthentication:
             account = found
         if account.status != "active" or (data and account.kind != "resident"):
             return None
-        if len(decoupled.asked_of(session.connection(), account.id, now)) >= MOST_WAITING:
+        askers = decoupled.askers_of(session.connection(), account.id, now)
+        if len(askers) >= MOST_WAITING or askers.count(client.id) >= MOST_OF_ONE:
             return None
         return account.id
 

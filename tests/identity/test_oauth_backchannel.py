@@ -13,7 +13,7 @@ from joserfc.jwk import ECKey
 
 from identity import accounts
 from identity.errors import InvalidClientMetadata
-from identity.oauth.backchannel import MOST_WAITING
+from identity.oauth.backchannel import MOST_OF_ONE, MOST_WAITING
 from identity.pings import Pings
 from identity.registration import CIBA
 from kit import audit
@@ -123,10 +123,20 @@ async def test_only_the_person_asked_answers(counter: Party) -> None:
     assert (await poll(counter, said["auth_req_id"])).status_code == 200
 
 
-async def test_nobody_is_worn_down_by_asking_again_and_again(counter: Party) -> None:
-    answers = [await ask(counter) for _ in range(MOST_WAITING + 2)]
-    assert {answer.status_code for answer in answers} == {200}
+async def test_nobody_is_worn_down_by_asking_again_and_again_and_no_service_keeps_others_from_asking(
+    counter: Party,
+) -> None:
+    login = await login_of(counter)
+    others = [await join(counter.building, counter.http, **COUNTER) for _ in range(2)]
+    for _ in range(MOST_OF_ONE + 1):
+        assert (await ask(counter)).status_code == 200
+    assert len(await questions(counter)) == MOST_OF_ONE
+    for other in others:
+        for _ in range(MOST_WAITING):
+            assert (await ask(other, login_hint=login)).status_code == 200
     assert len(await questions(counter)) == MOST_WAITING
+    asked = await counter.building.host.db.read(audit.entries, action="identity.backchannel.asked")
+    assert {entry.detail["account"] for entry in asked} == {counter.account_id, ""}  # whom, if anybody (I8)
 
 
 async def test_of_eight_polls_at_once_one_gets_the_tokens(counter: Party) -> None:
