@@ -201,8 +201,11 @@ def revise(
         raise AgreementState("A withdrawn agreement is not revised; propose a new one.")
     last = store.revision_by_number(session, agreement_id, agreement.latest)
     made = _add_revision(session, agreement, proposal, predecessor=last.hash, actor=actor, now=now, longest=longest)
-    if not made.material and (found := weighing(read_revision(last), made)):
-        raise BadAgreement(f"This is material, whatever it is called: {', '.join(found)}.", pointer="/change")
+    # Also beside what is in force: else an offer that was sent back, sent again, would be "the same as before".
+    in_force = _revision(session, agreement.current_id) if agreement.current_id else last
+    for before in (last, in_force):
+        if not made.material and (found := weighing(read_revision(before), made)):
+            raise BadAgreement(f"This is material, whatever it is called: {', '.join(found)}.", pointer="/change")
     return made
 
 

@@ -101,6 +101,21 @@ async def test_a_material_change_cannot_be_declared_away(bureau: Bureau) -> None
 
 
 @sqlite_only
+async def test_a_material_change_that_was_sent_back_is_not_the_same_as_before_when_it_is_sent_again(
+    bureau: Bureau,
+) -> None:
+    async def offer(change: str) -> agreements.Revision:
+        return await bureau.db.write(
+            agreements.revise, bureau.agreement, proposal=proposal(retention="P120D", change=change), actor=STAFF,
+            now=bureau.clock.ms(),
+        )  # fmt: skip
+
+    await offer("material")
+    with pytest.raises(BadAgreement):
+        await offer("non-material")
+
+
+@sqlite_only
 async def test_what_is_lighter_for_the_resident_may_be_told_only(bureau: Bureau) -> None:
     old = await bureau.db.read(agreements.text_of, bureau.revision)
     for changed in LIGHT:
