@@ -5,6 +5,7 @@ A push is a POST of the token to the address the service gave, guarded (`kit.fet
 """
 
 import asyncio
+from time import monotonic
 
 from consent import endings, streams
 from consent.security_events import MEDIA_TYPE, TYPE, token_claims
@@ -20,6 +21,7 @@ from kit.host import SYSTEM
 SCOPE_OF_OTHERS = "consent.check"
 _FIRST: Millis = 5 * SECOND
 _LONGEST: Millis = HOUR
+_SHARE = 1.0  # seconds of a round for one stream, begun pushes aside: who is slow to take holds up nobody else
 
 
 class Push:
@@ -79,8 +81,10 @@ class Push:
         """In order, until one is not taken: then all of the stream wait, so a dead address costs one try a round."""
         client = await self._clients.get(stream.client_id)
         done: list[str] = []
-        told, why = 0, None
+        told, why, began = 0, None, monotonic()
         for waiting in batch:
+            if monotonic() - began >= _SHARE:
+                break
             # A suspended client hears nothing while it lasts, and everything when it is let in again.
             if client is None or not client.usable:
                 why = "client"

@@ -8,6 +8,7 @@ when a token names it, and keep nothing longer than you are willing to go withou
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -32,7 +33,7 @@ PUSH: Final = "urn:ietf:rfc:8935"
 POLL: Final = "urn:ietf:rfc:8936"
 LONGEST_WAIT = 10.0  # seconds a poll is held open while there is nothing to tell
 _LOOK_EVERY = 0.2
-_MOST_HELD = 64  # polls held open at once; more are answered at once
+_MOST_HELD, _MOST_OF_ONE = 64, 4  # polls held open at once, and of one client; more are answered at once
 _MOST = 100
 _MOST_ACKS = 1000
 _ID = re.compile(r"set_[0-9a-z]{26}")
@@ -64,7 +65,7 @@ class StreamEndpoints:
         self._ring = ring
         self._fetcher = fetcher
         self._push = push
-        self._held = 0
+        self._held: Counter[str] = Counter()
 
     async def show(self, call: Call) -> Reply:
         """GET /consent/stream."""
@@ -139,9 +140,9 @@ class StreamEndpoints:
 
     async def _hold(self, client: Client, most: int) -> tuple[Waiting, ...]:
         """A long poll (RFC 8936 section 2.2), bounded in time and number: the change counter says when to look."""
-        if self._held >= _MOST_HELD:
+        if self._held.total() >= _MOST_HELD or self._held[client.id] >= _MOST_OF_ONE:
             return await self._collect(client, most)
-        self._held += 1
+        self._held[client.id] += 1
         try:
             count = -1
             for _ in range(round(LONGEST_WAIT / _LOOK_EVERY)):
@@ -151,7 +152,8 @@ class StreamEndpoints:
                 await asyncio.sleep(_LOOK_EVERY)
             return ()
         finally:
-            self._held -= 1
+            self._held[client.id] -= 1
+            self._held += Counter()  # forget who holds none
 
     def _document(self, stream: StreamView, count: int) -> dict[str, Any]:
         delivery: dict[str, Any] = {"method": PUSH, "endpoint_url": stream.endpoint}

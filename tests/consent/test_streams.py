@@ -227,6 +227,42 @@ async def test_a_suspended_service_hears_nothing_until_it_is_let_in_again(
     assert await push.deliver() == 1
 
 
+@sqlite_only
+async def test_who_is_slow_to_take_word_holds_up_only_its_own(
+    bureau: Bureau, web: httpx2.AsyncClient, site: Site
+) -> None:
+    """One address that answers at the last moment must not keep the end of a consent from everybody else."""
+    bus = await service(bureau, web, member=bureau.member)
+    await follow(web, bus, pushing(site))
+    for n in range(5):
+        await bureau.give(await bureau.resident(f"resident{n}"))
+
+    async def slowly() -> bytes:
+        await asyncio.sleep(0.4)
+        return reply(b"", "202 Accepted")
+
+    site.answer = lambda _: slowly()
+    push = bureau.host.get(Push)
+    assert await push.deliver() == 3
+    assert await push.deliver() == 2  # at once, where it stopped
+    assert await bureau.rows("consent_delivery") == []
+
+
+@sqlite_only
+async def test_no_service_takes_all_the_places_of_polls_that_are_held(bureau: Bureau, web: httpx2.AsyncClient) -> None:
+    bus, clinic = [await service(bureau, web, member=bureau.member) for _ in range(2)]
+    await follow(web, bus)
+    await follow(web, clinic)
+    held = [asyncio.create_task(poll(web, bus, returnImmediately=False)) for _ in range(70)]
+    other = asyncio.create_task(poll(web, clinic, returnImmediately=False))
+    await asyncio.sleep(0.5)
+    assert sum(each.done() for each in held) == 66
+    assert not other.done()
+    await bureau.give(await bureau.resident())
+    assert len((await asyncio.wait_for(other, 5))["sets"]) == 1
+    await asyncio.gather(*held)
+
+
 STREAMS: list[tuple[dict[str, Any], str]] = [
     ({}, "/delivery"),
     ({"delivery": {"method": "smoke"}}, "/delivery/method"),
