@@ -13,6 +13,7 @@ told apart by when they agreed. What nobody took reads as valid, and cannot be t
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from dataclasses import dataclass
 from typing import Any, Final
@@ -91,6 +92,7 @@ class StatusLists:
         self._issuer = issuer
         self._every = max(1, round(every))
         self._kept: dict[int, tuple[Millis, bytes]] = {}
+        self._making: dict[int, asyncio.Future[str]] = {}
 
     def uri(self, number: int) -> str:
         """A list's address, which is also its name."""
@@ -114,11 +116,20 @@ class StatusLists:
         now = self._clock.ms()
         kept = self._kept.get(number)
         if kept is None or not 0 <= now - kept[0] < self._every * SECOND:
-            kept = now, (await self._database.read_core(self._make, number, now // SECOND)).encode()
+            kept = now, (await asyncio.shield(self._one_making(number, now))).encode()
             while len(self._kept) >= _KEPT:
                 self._kept.pop(next(iter(self._kept)))
             self._kept[number] = kept
         return kept[1], self._every - (now - kept[0]) // SECOND
+
+    def _one_making(self, number: int, now: Millis) -> asyncio.Future[str]:
+        """A list that ran out is made once, however many ask for it at that moment: a full one is work."""
+        making = self._making.get(number)
+        if making is None:
+            making = asyncio.ensure_future(self._database.read_core(self._make, number, now // SECOND))
+            self._making[number] = making
+            making.add_done_callback(lambda _: self._making.pop(number, None))
+        return making
 
     def _make(self, connection: Connection, number: int, now: int) -> str:
         if not 1 <= number <= newest(connection):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import zlib
 from collections.abc import AsyncIterator
@@ -190,6 +191,23 @@ async def test_the_list_is_served_and_signed_as_the_draft_says(bureau: Bureau, w
         assert (await web.get(f"/status-lists/{path}")).status_code == 404, path
     past = await web.get("/status-lists/1", params={"time": "1686925000"})
     assert (past.status_code, past.json()["type"]) == (501, "/problems/consent/history-not-kept")
+
+
+@sqlite_only
+async def test_a_list_that_ran_out_is_made_once_however_many_ask(
+    bureau: Bureau, web: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_of: list[int] = []
+    pack_it = status_list.pack
+
+    def counted(ended: list[int]) -> bytes:
+        made_of.append(len(ended))
+        return pack_it(ended)
+
+    monkeypatch.setattr(status_list, "pack", counted)
+    answers = await asyncio.gather(*(web.get("/status-lists/1") for _ in range(20)))
+    assert len({answer.content for answer in answers}) == 1
+    assert made_of == [0]
 
 
 @sqlite_only
