@@ -6,28 +6,21 @@ Response Mode) sections 2 and 3. An answer in the query is a redirect at once. A
 know nothing of modes. What is on its way there is sealed and good for a minute.
 """
 
-from typing import Any
-
-import orjson
-
 from identity.clients import Client, Clients
 from identity.oauth.errors import InvalidRequest, OAuthError
 from identity.oauth.pages import AnswerForm, ErrorPage, FormPost
 from identity.oauth.request import AuthorizationRequest, with_query
+from identity.oauth.tickets import Tickets
 from identity.oidc.check_session import BrowserState
 from keys.envelope import Sealer
-from keys.errors import SealBroken
 from keys.ring import KeyRing
 from kit.clock import MINUTE, SECOND, Clock
-from kit.encoding import b64url, b64url_decode
 from kit.front import NO_STORE, Call, Reply
 
 PATH = "/oauth/answer"
 #: Where a person ends who answered for another device: there is no client to send this browser to.
 ELSEWHERE = "/device/done"
 LIFE = MINUTE
-_CONTEXT = "identity|answer|ticket"
-_MAX = 16_384
 
 
 class Answers:
@@ -45,7 +38,7 @@ class Answers:
         state: BrowserState,
     ) -> None:
         self._issuer = issuer
-        self._sealer = sealer
+        self._tickets = Tickets(sealer, clock, context="identity|answer|ticket", life=LIFE)
         self._ring = ring
         self._clients = clients
         self._clock = clock
@@ -66,10 +59,8 @@ class Answers:
             "to": request.redirect_uri,
             "mode": request.response_mode,
             "answer": answer,
-            "until": self._clock.ms() + LIFE,
         }
-        sealed = self._sealer.system().seal(_CONTEXT, orjson.dumps(ticket))
-        return f"{self._issuer}{PATH}?t={b64url(sealed)}"
+        return f"{self._issuer}{PATH}?t={self._tickets.seal(ticket)}"
 
     def granted(self, request: AuthorizationRequest, client: Client, *, code: str, session_id: str) -> str:
         """Where the browser goes with a code, and with what Session Management adds."""
@@ -78,7 +69,7 @@ class Answers:
     async def endpoint(self, call: Call) -> Reply:
         """GET /oauth/answer."""
         try:
-            ticket = self._open(call.query)
+            ticket = self._tickets.open(call.query.removeprefix("t="))
             client = await self._clients.get(ticket["client"])
             if client is None or not client.usable:
                 raise InvalidRequest("the client is not registered any more")
@@ -92,18 +83,6 @@ class Answers:
             return self._form.render(call, form)
         location = with_query(ticket["to"], fields)
         return Reply(303, b"", [(b"location", location.encode("ascii")), NO_STORE])
-
-    def _open(self, query: str) -> dict[str, Any]:
-        name, _, value = query.partition("=")
-        if name != "t" or len(value) > _MAX:
-            raise InvalidRequest("there is no answer here")
-        try:
-            ticket = orjson.loads(self._sealer.system().open(_CONTEXT, b64url_decode(value)))
-        except (SealBroken, ValueError) as error:
-            raise InvalidRequest("there is no answer here") from error
-        if ticket["until"] <= self._clock.ms():
-            raise InvalidRequest("this answer is too old; start again at the service")
-        return dict(ticket)
 
     async def _signed(self, client: Client, answer: dict[str, str]) -> str:
         """JARM section 2.1: issuer, audience, a short life, and the answer."""

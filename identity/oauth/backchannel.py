@@ -32,6 +32,7 @@ from identity.oauth.errors import (
     UnknownUserId,
 )
 from identity.oauth.grants.shared import note_issued
+from identity.oauth.jwt_times import SKEW
 from identity.oauth.parameters import Parameters, read_form, read_seconds
 from identity.oauth.request import AuthorizationRequest, bound, narrowed
 from identity.oidc.hints import IdTokenHints
@@ -141,7 +142,7 @@ class BackchannelAuthentication:
         if not isinstance(jti, str) or not 0 < len(jti) <= 512:
             raise InvalidRequest("jti of the signed request is required")
         key = once.digest("backchannel", client.id, jti)
-        if not await self._database.write_core(once.claim, key, int(claims["exp"]) * SECOND + jar.SKEW):
+        if not await self._database.write_core(once.claim, key, int(claims["exp"]) * SECOND + SKEW):
             raise InvalidRequest("the signed request was used already")
         return jar.parameters_of(claims, client.id)
 

@@ -16,6 +16,7 @@ from identity import client_secrets, once
 from identity.client_keys import ClientKeys
 from identity.clients import Client, Clients
 from identity.oauth.errors import InvalidClient, InvalidRequest
+from identity.oauth.jwt_times import SKEW, check_assertion_times
 from identity.oauth.mtls import METHODS, certificate_of, names_client
 from identity.oauth.parameters import Parameters
 from identity.settings import IdentitySettings
@@ -27,7 +28,6 @@ from kit.encoding import b64url_decode
 from kit.front import Call
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-SKEW: Millis = 10 * SECOND  # how far ahead a client's clock may run
 _CHALLENGE = ((b"www-authenticate", b'Basic realm="sekisho", charset="UTF-8"'),)
 
 
@@ -136,27 +136,12 @@ class ClientAuth:
             accepted.add(self._settings.mtls_url + path)
         if not isinstance(named, list) or not named or not all(isinstance(a, str) and a in accepted for a in named):
             raise InvalidClient("aud of the assertion must be this issuer, and nobody else")
-        expires_at = _moment(claims, "exp", required=True)
-        if expires_at + SKEW <= now:
-            raise InvalidClient("the assertion has expired")
-        if expires_at > now + self._settings.assertion_seconds * SECOND + SKEW:
-            raise InvalidClient("exp of the assertion is too far ahead")
-        for name in ("iat", "nbf"):
-            if _moment(claims, name, required=False) > now + SKEW:
-                raise InvalidClient(f"{name} of the assertion is in the future")
+        longest = self._settings.assertion_seconds * SECOND
+        expires_at = check_assertion_times(claims, longest=longest, now=now, refusal=InvalidClient)
         jti = claims.get("jti")
         if not isinstance(jti, str) or not 0 < len(jti) <= 512:
             raise InvalidClient("jti of the assertion is required")
         return expires_at
-
-
-def _moment(claims: dict[str, Any], name: str, *, required: bool) -> Millis:
-    value = claims.get(name)
-    if value is None and not required:
-        return 0
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e12:
-        raise InvalidClient(f"{name} of the assertion must be a number of seconds")
-    return int(value * 1000)
 
 
 def _read_basic(header: bytes) -> tuple[str, str]:

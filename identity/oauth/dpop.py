@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from identity import once
 from identity.clients import Client
 from identity.oauth.errors import InvalidDpopProof, UseDpopNonce
+from identity.oauth.jwt_times import SKEW
 from identity.settings import IdentitySettings
 from keys.errors import BadToken
 from keys.hashing import TokenHasher, same
@@ -23,7 +24,6 @@ from kit.encoding import b64url
 from kit.front import Call
 
 ALGS = ("ES256", "EdDSA", "Ed25519", "PS256")
-SKEW: Millis = 10 * SECOND  # a client's clock may run ahead this much
 NONCE_SLICE: Millis = 5 * MINUTE
 
 

@@ -11,14 +11,15 @@ from typing import Any
 import orjson
 
 from identity.oauth.errors import InvalidRequestObject
+from identity.oauth.jwt_times import SKEW, check_begun, find_moment
 from identity.oauth.parameters import Parameters
-from kit.clock import HOUR, SECOND, Millis
+from kit.clock import HOUR, Millis
 from kit.encoding import b64url_decode
 
 TYPE = "oauth-authz-req+jwt"
-SKEW: Millis = 10 * SECOND
 # RFC 9101 section 4: about the object, not about the request.
 _ABOUT_ITSELF = frozenset({"iss", "aud", "exp", "nbf", "iat", "jti", "sub"})
+_OF = "request object"
 _JSON = frozenset({"claims", "authorization_details"})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -51,11 +52,10 @@ def check_claims(claims: dict[str, Any], *, client_id: str, issuer: str, now: Mi
     audience = claims.get("aud", issuer)
     if issuer not in (audience if isinstance(audience, list) else [audience]):
         raise InvalidRequestObject("aud of the request object must be this issuer")
-    if _moment(claims, "exp", now + SECOND) + SKEW <= now:
+    ends_at = _moment(claims, "exp")
+    if ends_at is not None and ends_at + SKEW <= now:
         raise InvalidRequestObject("the request object has expired")
-    for name in ("nbf", "iat"):
-        if _moment(claims, name, now) > now + SKEW:
-            raise InvalidRequestObject(f"{name} of the request object is in the future")
+    check_begun(claims, of=_OF, now=now, refusal=InvalidRequestObject)
     if "request" in claims or "request_uri" in claims:
         raise InvalidRequestObject("a request object holds neither request nor request_uri")  # section 4
 
@@ -64,10 +64,12 @@ def check_lifetime(claims: dict[str, Any], now: Millis) -> None:
     """What FAPI 2.0 Message Signing section 5.3.1 (items 2 to 4) asks beyond: `aud`, `nbf` and `exp` must be there,
     and no object is good for more than an hour.
     """
-    for name in ("aud", "nbf", "exp"):
-        if claims.get(name) is None:
+    begins_at, ends_at = _moment(claims, "nbf"), _moment(claims, "exp")
+    for name, found in (("aud", claims.get("aud")), ("nbf", begins_at), ("exp", ends_at)):
+        if found is None:
             raise InvalidRequestObject(f"{name} of the request object is required")
-    begins_at, ends_at = _moment(claims, "nbf", now), _moment(claims, "exp", now)
+    assert begins_at is not None
+    assert ends_at is not None
     if begins_at < now - HOUR:
         raise InvalidRequestObject("nbf of the request object is more than 60 minutes ago")
     if ends_at > begins_at + HOUR:
@@ -98,10 +100,5 @@ def _text(name: str, value: Any) -> str:
     raise InvalidRequestObject(f"{name[:40]} of the request object is of the wrong type")
 
 
-def _moment(claims: dict[str, Any], name: str, otherwise: Millis) -> Millis:
-    value = claims.get(name)
-    if value is None:
-        return otherwise
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e12:
-        raise InvalidRequestObject(f"{name} of the request object must be a number of seconds")
-    return int(value * 1000)
+def _moment(claims: dict[str, Any], name: str) -> Millis | None:
+    return find_moment(claims, name, of=_OF, refusal=InvalidRequestObject)

@@ -6,10 +6,7 @@ signs anybody out. Nobody is sent anywhere but to an address that the client reg
 """
 
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlencode
-
-import orjson
 
 from identity import logout
 from identity.clients import Client, Clients
@@ -18,27 +15,22 @@ from identity.oauth.errors import InvalidRequest, OAuthError
 from identity.oauth.pages import ErrorPage
 from identity.oauth.parameters import Parameters, read_form, read_query
 from identity.oauth.request import with_query
+from identity.oauth.tickets import Tickets
 from identity.oidc.check_session import BrowserState
 from identity.oidc.hints import IdTokenHints
 from identity.oidc.pages import SignedOut, SignedOutPage
 from identity.sessions import BrowserSession, Sessions, session_cookie
 from identity.tokens import Tokens
 from keys.envelope import Sealer
-from keys.errors import SealBroken
 from kit.clock import MINUTE, Clock
 from kit.db import Database, Session
-from kit.encoding import b64url, b64url_decode
 from kit.front import NO_STORE, Call, Reply
 from kit.host import Actor
 
 PATH = "/oauth/end-session"
 DONE = "/oauth/signed-out"
 _ASK = "/sign-out"
-#: Two tickets, two contexts: neither opens where the other belongs.
-_THEN = "identity|end_session|then"
-_FRAMES = "identity|end_session|frames"
 _LIFE = 30 * MINUTE
-_MAX = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +61,12 @@ class EndSession:
     ) -> None:
         self._issuer = issuer
         self._database = database
-        self._clock = clock
         self._clients = clients
         self._sessions = sessions
         self._tokens = tokens
         self._hints = hints
-        self._sealer = sealer
+        self._then = Tickets(sealer, clock, context="identity|end_session|then", life=_LIFE)
+        self._frames = Tickets(sealer, clock, context="identity|end_session|frames", life=_LIFE)
         self._page = page
         self._errors = errors
         self._state = state
@@ -93,7 +85,7 @@ class EndSession:
         mine = wish.client is not None and wish.subject == self._tokens.subject(session.account_id, wish.client.sector)
         if not mine:
             # Section 2: without proof that it is about this person, the person decides.
-            return _see(f"{self._issuer}{_ASK}?{urlencode({'then': self._sealed(_THEN, {'to': wish.to})})}")
+            return _see(f"{self._issuer}{_ASK}?{urlencode({'then': self._then.seal({'to': wish.to})})}")
         target = await self.end(session, session.actor(), wish.to)
         return _see(target or f"{self._issuer}{_ASK}", *self._forget())
 
@@ -108,7 +100,7 @@ class EndSession:
     async def done(self, call: Call) -> Reply:
         """GET /oauth/signed-out: the frames of Front-Channel Logout section 2, and the way on."""
         try:
-            ticket = self._open(_FRAMES, call.query.removeprefix("t="))
+            ticket = self._frames.open(call.query.removeprefix("t="))
         except OAuthError as error:
             return self._errors.render(call, error)
         return self._page.render(call, SignedOut(tuple(ticket["frames"]), ticket["to"]))
@@ -124,11 +116,11 @@ class EndSession:
                 frames.append(with_query(client.frontchannel_logout_uri, about))
         if not frames:
             return to
-        return f"{self._issuer}{DONE}?t={self._sealed(_FRAMES, {'to': to, 'frames': frames})}"
+        return f"{self._issuer}{DONE}?t={self._frames.seal({'to': to, 'frames': frames})}"
 
     def then(self, ticket: str) -> str:
         """Where a sign-out that the person was asked about goes afterwards; raises InvalidRequest."""
-        return str(self._open(_THEN, ticket)["to"]) if ticket else ""
+        return str(self._then.open(ticket)["to"]) if ticket else ""
 
     def _end(self, session: Session, current: BrowserSession, actor: Actor) -> tuple[tuple[str, str], ...]:
         known = logout.clients_of(session, current.id)
@@ -152,21 +144,6 @@ class EndSession:
             raise InvalidRequest("post_logout_redirect_uri is not registered for this client")
         state = parameters.get("state")
         return Wish(client, subject, with_query(uri, {"state": state[:2048]}) if state else uri)
-
-    def _sealed(self, context: str, ticket: dict[str, Any]) -> str:
-        blob = orjson.dumps({**ticket, "until": self._clock.ms() + _LIFE})
-        return b64url(self._sealer.system().seal(context, blob))
-
-    def _open(self, context: str, ticket: str) -> dict[str, Any]:
-        try:
-            if len(ticket) > _MAX:
-                raise ValueError
-            found: dict[str, Any] = orjson.loads(self._sealer.system().open(context, b64url_decode(ticket)))
-        except (SealBroken, ValueError) as error:
-            raise InvalidRequest("there is nothing here") from error
-        if found["until"] <= self._clock.ms():
-            raise InvalidRequest("this page is too old")
-        return found
 
     def _forget(self) -> list[tuple[bytes, bytes]]:
         secure = b"; Secure" if self._secure else b""

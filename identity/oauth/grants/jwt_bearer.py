@@ -17,6 +17,7 @@ from identity.clients import Client
 from identity.oauth.errors import InvalidGrant, InvalidScope, UnauthorizedClient
 from identity.oauth.grants.shared import note_issued, read_audience, require_binding
 from identity.oauth.holder import Holder
+from identity.oauth.jwt_times import SKEW, check_assertion_times
 from identity.oauth.parameters import Parameters, read_scopes, require
 from identity.registration import ASSERTION_ALGS, STANDARD_SCOPES
 from identity.remote_keys import RemoteKeys
@@ -29,7 +30,6 @@ from kit.clock import SECOND, Clock, Millis
 from kit.db import Database
 from kit.encoding import b64url_decode
 
-SKEW: Millis = 10 * SECOND
 _PEOPLES = frozenset(STANDARD_SCOPES)
 _LONGEST = 16_384
 
@@ -91,15 +91,8 @@ class JwtBearer:
         # Who else is named could replay it here, or it here was meant for them.
         if not isinstance(named, list) or not named or any(one not in accepted for one in named):
             raise InvalidGrant("aud of the assertion must be this issuer, and nobody else")
-        expires_at = _moment(claims, "exp")
-        if expires_at is None or expires_at + SKEW <= now:
-            raise InvalidGrant("the assertion has expired, or says no exp")
-        if expires_at > now + self._settings.assertion_seconds * SECOND + SKEW:
-            raise InvalidGrant("exp of the assertion is too far ahead")
-        for name in ("iat", "nbf"):
-            if (_moment(claims, name) or 0) > now + SKEW:
-                raise InvalidGrant(f"{name} of the assertion is in the future")
-        return expires_at
+        longest = self._settings.assertion_seconds * SECOND
+        return check_assertion_times(claims, longest=longest, now=now, refusal=InvalidGrant)
 
     def _note(
         self,
@@ -132,15 +125,6 @@ def _scopes(form: Parameters, client: Client) -> tuple[str, ...]:
         if scope in _PEOPLES or scope not in client.scopes:
             raise InvalidScope(f"scope {scope[:60]} is not allowed to this client here")
     return asked or tuple(sorted(client.scopes - _PEOPLES))
-
-
-def _moment(claims: Mapping[str, Any], name: str) -> Millis | None:
-    value = claims.get(name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e12:
-        raise InvalidGrant(f"{name} of the assertion must be a number of seconds")
-    return int(value * SECOND)
 
 
 def _unverified_issuer(assertion: str) -> str:
