@@ -91,3 +91,22 @@ class BadHolderProof(Invalid):
     """A wallet's proof of its key does not hold."""
 
     slug, title = "bad-holder-proof", "The proof of the wallet's key does not hold"
+
+
+ALL: tuple[type[Problem], ...] = (
+    UnknownAgreement,
+    UnknownConsent,
+    BadAgreement,
+    AgreementState,
+    ConsentState,
+    BadConsent,
+    ReceiptNotReady,
+    UnknownEnding,
+    ConfirmedAlready,
+    BadStatement,
+    UnknownStream,
+    StreamIsPushed,
+    HistoryNotKept,
+    SameEyes,
+    BadHolderProof,
+)

@@ -61,6 +61,8 @@ PUSH_EVERY = 1
 CLOSE_EVERY = 600
 ESCALATE_EVERY = 60
 TELL_EVERY = 60
+SHOWINGS_EVERY = 60
+REACH_EVERY = 3600
 
 
 def log_origin(issuer: str, settings: ConsentSettings) -> str:
@@ -69,24 +71,46 @@ def log_origin(issuer: str, settings: ConsentSettings) -> str:
 
 
 def include(host: Host) -> None:
-    """Provide Logs, Decisions, Receipts, Witnesses and Witness; serve the ledger and the API; sweep what ran out."""
-    settings: ConsentSettings = host.settings.consent
-    database, clock, sealer, ring = host.db, host.clock, host.get(Sealer), host.get(KeyRing)
-    origin = log_origin(host.issuer, settings)
-    logs = Logs(database)
-    decisions = Decisions(database, clock, size=settings.decisions_kept)
-    witnesses = _witnesses(host, logs)
-    every = settings.status_every.total_seconds()
-    statuses = StatusLists(database, ring, clock, issuer=host.issuer, every=every)
-    host.get(KeyStore).signs_for(timedelta(seconds=statuses.life))
-    receipts = Receipts(database, sealer, ring, clock, issuer=host.issuer, witnesses=witnesses, statuses=statuses)
+    """Provide Logs, Decisions, Receipts, Witnesses, StatusLists, Push and Witness; serve the ledger and the API; sweep
+    what ran out, tell who must know.
+    """
+    logs = Logs(host.db)
     host.provide(Logs, logs)
-    host.provide(Decisions, decisions)
-    host.provide(Receipts, receipts)
-    host.provide(Witnesses, witnesses)
-    host.provide(StatusLists, statuses)
+    witnesses = _witnesses(host, logs)
+    _ledger(host, logs, witnesses)
+    _witness(host)
+    receipts = _receipts(host, witnesses)
+    _decisions(host)
+    _streams(host)
+    _api(host, receipts)
+    _jobs(host)
+    _anchors(host)
     host.get(DetailTypes).register(TYPE, DataUseChecker())
     host.get(ProtectedResource).asks_for(SCOPE_OF_OTHERS)
+    host.problems(*errors.ALL)
+
+
+def _witnesses(host: Host, logs: Logs) -> Witnesses:
+    """Who cosigns our ledger, by the policy file."""
+    settings: ConsentSettings = host.settings.consent
+    path = settings.witness_policy
+    try:
+        policy = None if path is None else parse_policy(path.read_bytes())
+        seconds = settings.witness_timeout.total_seconds()
+        witnesses = Witnesses(host.db, logs, policy, fetcher=host.get(Fetcher), timeout=seconds)
+    except BadLog as bad:
+        raise Invalid(f"The witness policy {path} does not hold: {bad}") from bad
+    host.provide(Witnesses, witnesses)
+    if policy is not None:
+        host.job("ledger.witnesses", settings.witness_every.total_seconds(), witnesses.gather)
+    return witnesses
+
+
+def _ledger(host: Host, logs: Logs, witnesses: Witnesses) -> None:
+    """The ledger, for anybody."""
+    settings: ConsentSettings = host.settings.consent
+    database, ring = host.db, host.get(KeyRing)
+    origin = log_origin(host.issuer, settings)
 
     async def open_logs() -> None:  # after keys are loaded: registration order is floor order
         logs.add(MAIN, origin, ring.log_signer(origin))
@@ -97,16 +121,13 @@ def include(host: Host) -> None:
             database.trail.echoes = public_entries.ECHOES
 
     host.on_start(open_logs)
-
-    host.front(
-        "GET", "/ledger/checkpoint", "public", checkpoint_handler(logs, witnesses=witnesses), CHECKPOINT_OPERATION
-    )
+    if not database.single_writer:
+        host.job("ledger.sequence", SEQUENCE_EVERY, logs.sequence)
+    checkpoint = checkpoint_handler(logs, witnesses=witnesses)
+    host.front("GET", "/ledger/checkpoint", "public", checkpoint, CHECKPOINT_OPERATION)
     host.front("GET", "/ledger/vkey", "public", vkey_handler(logs), VKEY_OPERATION)
     host.front("GET", "/ledger/policy", "public", policy_handler(logs, witnesses), POLICY_OPERATION)
     host.front("GET", "/ledger/tile/", "public", tile_handler(logs, "/ledger/"), TILE_OPERATION, prefix=True)
-    host.front("GET", status.PATH, "public", status.aggregation_handler(statuses), status.AGGREGATION_OPERATION)
-    lists = status.list_handler(statuses)
-    host.front("GET", f"{status.PATH}/", "public", lists, status.LIST_OPERATION, prefix=True)
     if settings.ledger_add_for_tests:
         prefix = "/ledger/test/"
         host.front("POST", "/ledger/add", "public", add_handler(database, logs), ADD_OPERATION)
@@ -114,67 +135,50 @@ def include(host: Host) -> None:
         host.front("GET", f"{prefix}vkey", "public", vkey_handler(logs, TEST_LOG), VKEY_OPERATION)
         tiles = tile_handler(logs, prefix, TEST_LOG)
         host.front("GET", f"{prefix}tile/", "public", tiles, TILE_OPERATION, prefix=True)
-    _witness(host)
-    decide = decision_handler(host.get(Bearer), decisions)
-    host.front("POST", "/api/consent/decision", "service", decide, DECISION_OPERATION)
-    decide_all = decisions_handler(host.get(Bearer), decisions, clock)
-    host.front("POST", "/consent/decisions", "service", decide_all, DECISIONS_OPERATION)
-    _streams(host)
 
-    host.routes("public", public_router())
-    host.routes("resident", resident_router(database, sealer, receipts, clock, issuer=host.issuer))
-    host.routes("service", service_router(database, host.get(Clients)))
-    tokens, named = host.get(Tokens), host.issuer
-    host.routes("resident", resident_views(database, sealer, issuer=named))
-    host.routes("service", recipient_views(database, sealer, host.get(Clients), tokens, clock, issuer=named))
-    host.routes("service", recipient_router(database, sealer, clock, host.get(Clients)))
-    host.routes("operator", operator_router(database, clock, longest=settings.longest_consent))
 
-    async def sweep() -> int:
-        total = 0
-        while done := await database.bulk(records.sweep, sealer, now=clock.ms(), limit=SWEEP_CHUNK):
-            total += done
-        return total
+def _witness(host: Host) -> None:
+    """We as a witness of other logs. Without configured logs every origin is unknown here."""
+    settings: ConsentSettings = host.settings.consent
+    name = settings.witness_name or f"{urlsplit(host.issuer).netloc}/witness"
+    try:
+        witness = Witness(host.db, host.clock, host.get(KeyRing), name=name, vkeys=settings.witness_logs)
+    except BadLog as bad:
+        raise Invalid(f"A verifier key in witness_logs does not hold: {bad}") from bad
+    host.provide(Witness, witness)
+    host.on_start(witness.start)
+    adding = add_checkpoint_handler(witness, host.get(Crowd))
+    host.front("POST", "/witness/add-checkpoint", "public", adding, ADD_CHECKPOINT_OPERATION)
+    host.front("GET", "/witness/", "public", witness_handler(witness), WITNESS_OPERATION, prefix=True)
 
-    async def end_showings() -> int:
-        return await database.bulk(showing.sweep, now=clock.ms())
 
-    host.job("consent.reach", 3600, lambda: reach.run(database, clock))
-    host.job("consent.showings", 60, end_showings)
-    host.job("consent.sweep", settings.expiry_every.total_seconds(), sweep)
-    before = round(settings.notice_before.total_seconds() * SECOND)
-
-    async def tell_people() -> int:
-        total = 0
-        while done := await database.bulk(
-            records.tell_people, sealer, now=clock.ms(), before=before, limit=SWEEP_CHUNK
-        ):
-            total += done
-        return total
-
-    host.job("consent.tell-people", TELL_EVERY, tell_people)
-    if not database.single_writer:
-        host.job("ledger.sequence", SEQUENCE_EVERY, logs.sequence)
-    _anchors(host)
-    if witnesses.policy is not None:
-        host.job("ledger.witnesses", settings.witness_every.total_seconds(), witnesses.gather)
-    host.problems(
-        errors.UnknownAgreement,
-        errors.UnknownConsent,
-        errors.BadAgreement,
-        errors.AgreementState,
-        errors.ConsentState,
-        errors.BadConsent,
-        errors.ReceiptNotReady,
-        errors.UnknownEnding,
-        errors.ConfirmedAlready,
-        errors.BadStatement,
-        errors.UnknownStream,
-        errors.StreamIsPushed,
-        errors.HistoryNotKept,
-        errors.SameEyes,
-        errors.BadHolderProof,
+def _receipts(host: Host, witnesses: Witnesses) -> Receipts:
+    """What a resident takes home, and the lists that say what became of it."""
+    settings: ConsentSettings = host.settings.consent
+    database, clock, ring = host.db, host.clock, host.get(KeyRing)
+    every = settings.status_every.total_seconds()
+    statuses = StatusLists(database, ring, clock, issuer=host.issuer, every=every)
+    host.provide(StatusLists, statuses)
+    host.get(KeyStore).signs_for(timedelta(seconds=statuses.life))
+    host.front("GET", status.PATH, "public", status.aggregation_handler(statuses), status.AGGREGATION_OPERATION)
+    lists = status.list_handler(statuses)
+    host.front("GET", f"{status.PATH}/", "public", lists, status.LIST_OPERATION, prefix=True)
+    receipts = Receipts(
+        database, host.get(Sealer), ring, clock, issuer=host.issuer, witnesses=witnesses, statuses=statuses
     )
+    host.provide(Receipts, receipts)
+    return receipts
+
+
+def _decisions(host: Host) -> None:
+    """Whether it may be shared, for services."""
+    settings: ConsentSettings = host.settings.consent
+    bearer = host.get(Bearer)
+    decisions = Decisions(host.db, host.clock, size=settings.decisions_kept)
+    host.provide(Decisions, decisions)
+    host.front("POST", "/api/consent/decision", "service", decision_handler(bearer, decisions), DECISION_OPERATION)
+    several = decisions_handler(bearer, decisions, host.clock)
+    host.front("POST", "/consent/decisions", "service", several, DECISIONS_OPERATION)
 
 
 def _streams(host: Host) -> None:
@@ -205,6 +209,49 @@ def _streams(host: Host) -> None:
     host.job("consent.streams.close", CLOSE_EVERY, push.close_dead)
 
 
+def _api(host: Host, receipts: Receipts) -> None:
+    """The JSON API, by audience."""
+    settings: ConsentSettings = host.settings.consent
+    database, clock, sealer, issuer = host.db, host.clock, host.get(Sealer), host.issuer
+    clients, tokens = host.get(Clients), host.get(Tokens)
+    host.routes("public", public_router())
+    host.routes("resident", resident_router(database, sealer, receipts, clock, issuer=issuer))
+    host.routes("resident", resident_views(database, sealer, issuer=issuer))
+    host.routes("service", service_router(database, clients))
+    host.routes("service", recipient_views(database, sealer, clients, tokens, clock, issuer=issuer))
+    host.routes("service", recipient_router(database, sealer, clock, clients))
+    host.routes("operator", operator_router(database, clock, longest=settings.longest_consent))
+
+
+def _jobs(host: Host) -> None:
+    """What happens by the clock alone. Each takes a few at a time, so that nobody waits behind it."""
+    settings: ConsentSettings = host.settings.consent
+    database, clock, sealer = host.db, host.clock, host.get(Sealer)
+    before = round(settings.notice_before.total_seconds() * SECOND)
+
+    async def sweep() -> int:
+        total = 0
+        while done := await database.bulk(records.sweep, sealer, now=clock.ms(), limit=SWEEP_CHUNK):
+            total += done
+        return total
+
+    async def tell_people() -> int:
+        total = 0
+        while done := await database.bulk(
+            records.tell_people, sealer, now=clock.ms(), before=before, limit=SWEEP_CHUNK
+        ):
+            total += done
+        return total
+
+    async def end_showings() -> int:
+        return await database.bulk(showing.sweep, now=clock.ms())
+
+    host.job("consent.sweep", settings.expiry_every.total_seconds(), sweep)
+    host.job("consent.tell-people", TELL_EVERY, tell_people)
+    host.job("consent.showings", SHOWINGS_EVERY, end_showings)
+    host.job("consent.reach", REACH_EVERY, lambda: reach.run(database, clock))
+
+
 def _anchors(host: Host) -> None:
     """The audit trail's hash into the ledger, and leaves that stand for nothing."""
     settings: ConsentSettings = host.settings.consent
@@ -216,30 +263,3 @@ def _anchors(host: Host) -> None:
     host.job("ledger.audit-root", min(60.0, every / SECOND), anchor)
     if settings.dummies_an_hour:
         host.job("ledger.dummies", 0.05, lambda: dummies.run(host.db, host.clock, settings.dummies_an_hour))
-
-
-def _witnesses(host: Host, logs: Logs) -> Witnesses:
-    """Who cosigns our ledger, by the policy file."""
-    settings: ConsentSettings = host.settings.consent
-    path = settings.witness_policy
-    try:
-        policy = None if path is None else parse_policy(path.read_bytes())
-        seconds = settings.witness_timeout.total_seconds()
-        return Witnesses(host.db, logs, policy, fetcher=host.get(Fetcher), timeout=seconds)
-    except BadLog as bad:
-        raise Invalid(f"The witness policy {path} does not hold: {bad}") from bad
-
-
-def _witness(host: Host) -> None:
-    """We as a witness of other logs. Without configured logs every origin is unknown here."""
-    settings: ConsentSettings = host.settings.consent
-    name = settings.witness_name or f"{urlsplit(host.issuer).netloc}/witness"
-    try:
-        witness = Witness(host.db, host.clock, host.get(KeyRing), name=name, vkeys=settings.witness_logs)
-    except BadLog as bad:
-        raise Invalid(f"A verifier key in witness_logs does not hold: {bad}") from bad
-    host.provide(Witness, witness)
-    host.on_start(witness.start)
-    adding = add_checkpoint_handler(witness, host.get(Crowd))
-    host.front("POST", "/witness/add-checkpoint", "public", adding, ADD_CHECKPOINT_OPERATION)
-    host.front("GET", "/witness/", "public", witness_handler(witness), WITNESS_OPERATION, prefix=True)

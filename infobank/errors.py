@@ -1,6 +1,6 @@
 """The bank's problems (RFC 9457). Two texts each: what the caller may read, and what only the log may."""
 
-from kit.problems import Forbidden, Invalid, NotFound, TooLarge
+from kit.problems import Forbidden, Invalid, NotFound, Problem, TooLarge
 
 
 class UnknownCategory(Invalid):
@@ -49,3 +49,15 @@ class AccountClosed(NotFound):
     """The owner key is destroyed: nothing of this resident can be read any more."""
 
     slug, title = "account-closed", "There is nothing here any more"
+
+
+ALL: tuple[type[Problem], ...] = (
+    UnknownCategory,
+    SchemaViolation,
+    RecordTooLarge,
+    RecordNotFound,
+    NoCoverage,
+    NotASource,
+    NoSubject,
+    AccountClosed,
+)

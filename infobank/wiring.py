@@ -44,13 +44,4 @@ def include(host: Host) -> None:
             pass
 
     host.job("infobank.anchor-disclosures", settings.disclosures_anchored_every.total_seconds(), anchor)
-    host.problems(
-        errors.UnknownCategory,
-        errors.SchemaViolation,
-        errors.RecordTooLarge,
-        errors.RecordNotFound,
-        errors.NoCoverage,
-        errors.NotASource,
-        errors.NoSubject,
-        errors.AccountClosed,
-    )
+    host.problems(*errors.ALL)

@@ -51,3 +51,12 @@ class RootKeyWrong(RootKeyError):
 
 class RootKeyUnsafe(RootKeyError):
     """The root key is readable by others, or malformed."""
+
+
+ALL: tuple[type[Problem], ...] = (
+    BadToken,
+    KeyDestroyed,
+    KeyNotFound,
+    MoveNotAllowed,
+    RotationTooSoon,
+)

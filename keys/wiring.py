@@ -23,13 +23,7 @@ def include(host: Host) -> None:
     max_age = int(settings.jwks_max_age.total_seconds())
     host.front("GET", "/oauth/jwks", "public", jwks_handler(keys.ring, max_age=max_age), JWKS_OPERATION, cors=True)
     host.routes("operator", operator_router(keys))
-    host.problems(
-        errors.BadToken,
-        errors.KeyDestroyed,
-        errors.KeyNotFound,
-        errors.MoveNotAllowed,
-        errors.RotationTooSoon,
-    )
+    host.problems(*errors.ALL)
     host.job("keys.rotate-signing", min(60.0, settings.signing_key_lifetime.total_seconds() / 2), keys.rotate_due)
     host.job("keys.finish-kek-rotation", 60, keys.finish_kek_rotation)
 
