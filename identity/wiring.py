@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from identity import accounts_wiring, errors, logout
+from identity import accounts_wiring, endpoints, errors, logout
 from identity.bearer import AccessTokens, Bearer
 from identity.client_keys import ClientKeys
 from identity.clients import Clients
@@ -11,7 +11,7 @@ from identity.crowd import Crowd
 from identity.enrolment_routes import enrolment_router
 from identity.enrolments import Enrolments
 from identity.interaction import Interactions
-from identity.oauth import endpoints, housekeeping, metadata
+from identity.oauth import housekeeping, metadata
 from identity.oauth.answers import Answers
 from identity.oauth.authorize import Authorize
 from identity.oauth.backchannel import BackchannelAuthentication
@@ -43,6 +43,7 @@ from identity.oidc.id_token_claims import IdTokenClaims
 from identity.oidc.initiate import Initiate
 from identity.oidc.pages import SignedOutPage
 from identity.oidc.userinfo import UserInfo
+from identity.operations.openid import CHECK_SESSION
 from identity.pings import Pings
 from identity.registration import CIBA, DEVICE, EXCHANGE, JWT_BEARER
 from identity.remote_keys import RemoteKeys
@@ -206,7 +207,7 @@ def include(host: Host) -> None:
         introspection=Introspection(auth, access_tokens, tokens, ring, db, clock),
         revocation=Revocation(settings, auth, tokens, ring, db, clock),
         userinfo=UserInfo(bearer, clients, tokens, sealer, db, ring, Crowd(clock, userinfo.LIMIT)),
-        registration=registration,
+        registering=registration,
         answers=answers,
         end_session=end_session,
         initiate=Initiate(issuer, clients, page),
@@ -216,7 +217,7 @@ def include(host: Host) -> None:
         ),
     )
     if state.on:
-        host.front("GET", CHECK_PATH, "public", state.frame, endpoints.CHECK_SESSION)
+        host.front("GET", CHECK_PATH, "public", state.frame, CHECK_SESSION)
     host.routes("operator", operator_router(db, clock, clients, host.get(Fetcher)))
     host.routes("operator", enrolment_router(db, enrolments))
     host.problems(*errors.ALL)

@@ -1,6 +1,6 @@
 """The whole building on one screen.
 
-How `POST /oauth/token` travels: front table → identity.oauth.endpoints reads the form strictly → client_auth → the
+How `POST /oauth/token` travels: front table → identity.oauth.token reads the form strictly → client_auth → the
 grant's handler → one durable write in the hallway → body. How `GET /api/bank/records` travels: front table →
 identity.bearer → one write: consent.gate judges, the disclosure is recorded, rows are read → commit → decrypt → body.
 Pages and JSON APIs: door → cross-site check → FastAPI → guard of the audience → a thin endpoint → a domain function in

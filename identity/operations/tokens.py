@@ -1,0 +1,177 @@
+"""Operations that clients call: tokens, and what may be asked before and after (tag `oauth`)."""
+
+from typing import get_args
+
+from identity.operations.shared import ASKED, AUTH, ERROR, Operation, answer, form, problem
+from identity.registration import GrantType
+
+TOKEN = form(
+    "token",
+    "Get tokens",
+    {
+        "grant_type": {"type": "string", "enum": list(get_args(GrantType))},
+        "code": {"type": "string"},
+        "redirect_uri": {"type": "string"},
+        "code_verifier": {"type": "string"},
+        "refresh_token": {"type": "string"},
+        "device_code": {"type": "string"},
+        "auth_req_id": {"type": "string"},
+        "assertion": {"type": "string"},
+        "subject_token": {"type": "string"},
+        "subject_token_type": {"type": "string"},
+        "actor_token": {"type": "string"},
+        "actor_token_type": {"type": "string"},
+        "requested_token_type": {"type": "string"},
+        "audience": {"type": "string"},
+        "scope": {"type": "string"},
+        "resource": {"type": "string"},
+        **AUTH,
+    },
+    ["grant_type"],
+    {
+        "200": answer(
+            "Tokens (RFC 6749 section 5.1)",
+            {
+                "type": "object",
+                "required": ["access_token", "token_type", "expires_in"],
+                "properties": {
+                    "access_token": {"type": "string"},
+                    "token_type": {"type": "string", "enum": ["Bearer", "DPoP"]},
+                    "expires_in": {"type": "integer"},
+                    "scope": {"type": "string"},
+                    "refresh_token": {"type": "string"},
+                    "issued_token_type": {"type": "string"},
+                    "id_token": {"type": "string"},
+                    "authorization_details": {"type": "array", "items": {"type": "object"}},
+                },
+            },
+            {"access_token": "eyJ0eXAiOiJhdCtqd3QifQ.e30.c2ln", "token_type": "Bearer", "expires_in": 300},
+        )
+    },
+    "Authorization code with PKCE, refresh with rotation, client credentials, device code, token exchange, JWT bearer, "
+    "CIBA. A DPoP header binds the tokens, and so does the certificate of a client that registered for it (RFC 8705).",
+)
+PAR = form(
+    "pushed_authorization_request",
+    "Push an authorization request (RFC 9126)",
+    {**ASKED, **AUTH},
+    ["response_type"],
+    {
+        "201": answer(
+            "The request is kept for a moment",
+            {
+                "type": "object",
+                "required": ["request_uri", "expires_in"],
+                "properties": {"request_uri": {"type": "string"}, "expires_in": {"type": "integer"}},
+            },
+            {"request_uri": "urn:ietf:params:oauth:request_uri:par_6esc_11ACC5bwc014ltc14eY22c", "expires_in": 90},
+        ),
+        "429": answer(
+            "A public client pushes too often from one network; see Retry-After (section 2.3)",
+            ERROR,
+            {"error": "temporarily_unavailable"},
+        ),
+    },
+)
+_TOO_OFTEN = answer("Too often from one network; see Retry-After", ERROR, {"error": "temporarily_unavailable"})
+DEVICE = form(
+    "device_authorization",
+    "Ask for a device that a resident answers for elsewhere (RFC 8628)",
+    {
+        **{name: ASKED[name] for name in ("scope", "authorization_details", "resource", "acr_values", "claims")},
+        **AUTH,
+    },
+    [],
+    {
+        "200": answer(
+            "A secret to poll with and a code to show (section 3.2); `verification_qr_uri` is a picture of it",
+            {
+                "type": "object",
+                "required": ["device_code", "user_code", "verification_uri", "expires_in"],
+                "properties": {
+                    "device_code": {"type": "string"},
+                    "user_code": {"type": "string"},
+                    "verification_uri": {"type": "string", "format": "uri"},
+                    "verification_uri_complete": {"type": "string", "format": "uri"},
+                    "verification_qr_uri": {"type": "string", "format": "uri"},
+                    "expires_in": {"type": "integer"},
+                    "interval": {"type": "integer"},
+                },
+            },
+            {
+                "device_code": "dvc_GmRhmhcxhwAzkoEqiMEg_DnyEysNkuNhszIySk9eS",
+                "user_code": "WDJB-MJHT",
+                "verification_uri": "https://id.city.example/device",
+                "verification_uri_complete": "https://id.city.example/device?user_code=WDJB-MJHT",
+                "verification_qr_uri": "https://id.city.example/oauth/device_qr?user_code=WDJB-MJHT",
+                "expires_in": 600,
+                "interval": 5,
+            },
+        ),
+        "429": _TOO_OFTEN,
+    },
+)
+QR: Operation = {
+    "operationId": "identity_device_qr",
+    "tags": ["oauth"],
+    "summary": "The address a resident opens, as a picture for a device to show (RFC 8628 section 3.3.1)",
+    "parameters": [{"name": "user_code", "in": "query", "required": True, "schema": {"type": "string"}}],
+    "responses": {
+        "200": {"description": "A QR code", "content": {"image/svg+xml": {"schema": {"type": "string"}}}},
+        "400": answer("That is no code", ERROR, {"error": "invalid_request"}),
+        "429": _TOO_OFTEN,
+        "503": problem("Busy or stopping; nothing was done"),
+    },
+}
+BACKCHANNEL = form(
+    "backchannel_authentication",
+    "Ask a resident who answers on a page of their own (CIBA Core 1.0, poll and ping)",
+    {
+        **{name: ASKED[name] for name in ("scope", "authorization_details", "resource", "acr_values", "claims")},
+        "login_hint": {"type": "string"},
+        "id_token_hint": {"type": "string"},
+        "binding_message": {"type": "string"},
+        "client_notification_token": {"type": "string"},
+        "requested_expiry": {"type": "string"},
+        "request": {"type": "string", "description": "The request as a signed JWT (section 7.1.1)"},
+        **AUTH,
+    },
+    [],
+    {
+        "200": answer(
+            "Accepted, whether or not such a person exists (section 7.3)",
+            {
+                "type": "object",
+                "required": ["auth_req_id", "expires_in"],
+                "properties": {
+                    "auth_req_id": {"type": "string"},
+                    "expires_in": {"type": "integer"},
+                    "interval": {"type": "integer"},
+                },
+            },
+            {"auth_req_id": "cba_GmRhmhcxhwAzkoEqiMEg_DnyEysNkuNhszIySk9eS", "expires_in": 600, "interval": 5},
+        )
+    },
+)
+INTROSPECT = form(
+    "introspect",
+    "Ask what a token is worth now (RFC 7662)",
+    {"token": {"type": "string"}, "token_type_hint": {"type": "string"}, **AUTH},
+    ["token"],
+    {
+        "200": answer(
+            "What the token says, if it is active and the caller may know",
+            {"type": "object", "required": ["active"], "properties": {"active": {"type": "boolean"}}},
+            {"active": False},
+        )
+    },
+    "Signed (RFC 9701) for who sends `Accept: application/token-introspection+jwt` or registered "
+    "`introspection_signed_response_alg`.",
+)
+REVOKE = form(
+    "revoke",
+    "Give up a token (RFC 7009)",
+    {"token": {"type": "string"}, "token_type_hint": {"type": "string"}, **AUTH},
+    ["token"],
+    {"200": {"description": "The token is not honoured any more, if it ever was"}},
+)
