@@ -1,5 +1,6 @@
 """Where this package plugs in: accounts and sessions first, then clients, grants, OAuth and OpenID Connect."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -58,173 +59,258 @@ from keys.ceremonies import KeyStore
 from keys.envelope import Sealer
 from keys.hashing import TokenHasher
 from keys.ring import KeyRing
-from kit.clock import DAY, SECOND
+from kit.clock import DAY, SECOND, Millis
 from kit.fetch import Fetcher
 from kit.host import Host
 
 # OpenID Connect Core section 2: RS256 unless the client registered otherwise.
 ID_TOKEN_ALGS = ("RS256", "PS256", "ES256", "EdDSA")
 SWEEP_SECONDS = 60
-LOGOUT_SECONDS = 2
+TELL_SECONDS = 2
+SESSION_CLIENTS_KEPT: Millis = 8 * DAY
 
 
 def include(host: Host) -> None:
-    """Provide Clients, Interactions, DetailTypes, Tokens, AccessTokens, Bearer, EndSession, BackChannel and the pages
-    ErrorPage, FormPost, SignedOutPage; serve the endpoints; sweep; tell clients of sessions that ended.
+    """Provide what other packages and the pages use (Clients, Interactions, DetailTypes, Tokens, AccessTokens, Bearer,
+    EndSession, BackChannel, DeviceAuthorization, Pings, the pages ErrorPage, FormPost and SignedOutPage) and what the
+    endpoints share; serve them; sweep; tell clients what they asked to be told.
     """
     accounts_wiring.include(host)
-    db, clock, issuer = host.db, host.clock, host.issuer
+    _clients(host)
+    _tokens(host)
+    _requests(host)
+    _logout(host)
+    issuer, db, clock = host.issuer, host.db, host.clock
     settings: IdentitySettings = host.settings.identity
-    hasher, ring, sealer = host.get(TokenHasher), host.get(KeyRing), host.get(Sealer)
+    auth, tokens, ring, clients = host.get(ClientAuth), host.get(Tokens), host.get(KeyRing), host.get(Clients)
+    limit = Crowd(clock, userinfo.LIMIT)
+    endpoints.register(
+        host,
+        authorize=_authorize(host),
+        token=_token_endpoint(host),
+        pushed=host.get(PushedRequests),
+        device=_device(host),
+        backchannel=_backchannel(host),
+        introspection=Introspection(auth, host.get(AccessTokens), tokens, ring, db, clock),
+        revocation=Revocation(settings, auth, tokens, ring, db, clock),
+        userinfo=UserInfo(host.get(Bearer), clients, tokens, host.get(Sealer), db, ring, limit),
+        registering=_registration(host),
+        answers=host.get(Answers),
+        end_session=host.get(EndSession),
+        initiate=Initiate(issuer, clients, host.get(ErrorPage)),
+        document=metadata.handler(_document(host)),
+        resource=metadata.handler(_resource(host)),
+    )
+    state = host.get(BrowserState)
+    if state.on:
+        host.front("GET", CHECK_PATH, "public", state.frame, CHECK_SESSION)
+    host.routes("operator", operator_router(db, clock, clients, host.get(Fetcher)))
+    host.routes("operator", enrolment_router(db, host.get(Enrolments)))
+    host.problems(*errors.ALL)
+    _sweep(host)
 
-    clients = Clients(db, hasher, clock, settings)
-    types = DetailTypes()
-    page, form = ErrorPage(), FormPost()
-    state = BrowserState(issuer, settings, hasher)
-    host.provide(BrowserState, state)
-    answers = Answers(issuer, sealer, ring, clients, clock, form, page, state)
-    interactions = Interactions(settings, hasher, sealer, clock, answers)
-    tokens = Tokens(issuer, settings, ring, hasher, ID_TOKEN_ALGS[0])
+
+def _clients(host: Host) -> None:
+    """Who asks, and how it proves that."""
+    settings: IdentitySettings = host.settings.identity
+    hasher, clock = host.get(TokenHasher), host.clock
+    clients = Clients(host.db, hasher, clock, settings)
+    remote = RemoteKeys(host.get(Fetcher), clock)
+    keys = ClientKeys(remote)
+    host.provide(Clients, clients)
+    host.provide(RemoteKeys, remote)
+    host.provide(ClientKeys, keys)
+    host.provide(Enrolments, Enrolments(hasher, clock))
+    host.provide(Dpop, Dpop(host.issuer, settings, hasher))
+    host.provide(ClientAuth, ClientAuth(host.issuer, settings, clients, keys, hasher, host.db, clock))
+
+
+def _tokens(host: Host) -> None:
+    """What a client gets, and what it is worth at the door of an API."""
+    settings: IdentitySettings = host.settings.identity
+    issuer, db, clock, ring = host.issuer, host.db, host.clock, host.get(KeyRing)
     longest = max(settings.access_token_seconds, settings.id_token_seconds, LIFE_SECONDS)
     host.get(KeyStore).signs_for(timedelta(seconds=longest))
-    dpop = Dpop(issuer, settings, hasher)
-    access_tokens = AccessTokens(issuer, db, ring, clients, clock)
+    access_tokens = AccessTokens(issuer, db, ring, host.get(Clients), clock)
     resource = ProtectedResource(issuer)
     minimums = Minimums(settings.step_up_acr, settings.step_up_max_age)
-    bearer = Bearer(issuer, access_tokens, dpop, db, clock, minimums, resource.address)
-    host.provide(ProtectedResource, resource)
-    host.provide(Clients, clients)
-    host.provide(DetailTypes, types)
-    host.provide(Interactions, interactions)
-    host.provide(Tokens, tokens)
+    host.provide(Tokens, Tokens(issuer, settings, ring, host.get(TokenHasher), ID_TOKEN_ALGS[0]))
     host.provide(AccessTokens, access_tokens)
-    host.provide(Bearer, bearer)
+    host.provide(ProtectedResource, resource)
+    host.provide(Bearer, Bearer(issuer, access_tokens, host.get(Dpop), db, clock, minimums, resource.address))
+    host.provide(IdTokenHints, IdTokenHints(issuer, ring))
+
+
+def _requests(host: Host) -> None:
+    """A request on its way: pushed or signed, waiting for a person, answered."""
+    settings: IdentitySettings = host.settings.identity
+    issuer, db, clock = host.issuer, host.db, host.clock
+    hasher, sealer, crowd = host.get(TokenHasher), host.get(Sealer), host.get(Crowd)
+    page, form, types = ErrorPage(), FormPost(), DetailTypes()
+    state = BrowserState(issuer, settings, hasher)
+    answers = Answers(issuer, sealer, host.get(KeyRing), host.get(Clients), clock, form, page, state)
+    objects = RequestObjects(issuer, host.get(ClientKeys), host.get(Fetcher), clock, crowd)
+    auth, hints, dpop = host.get(ClientAuth), host.get(IdTokenHints), host.get(Dpop)
+    pushed = PushedRequests(settings, db, clock, hasher, sealer, auth, objects, hints, dpop, types, crowd)
     host.provide(ErrorPage, page)
     host.provide(FormPost, form)
+    host.provide(DetailTypes, types)
+    host.provide(BrowserState, state)
+    host.provide(Answers, answers)
+    host.provide(Interactions, Interactions(settings, hasher, sealer, clock, answers))
+    host.provide(RequestObjects, objects)
+    host.provide(PushedRequests, pushed)
 
-    remote = RemoteKeys(host.get(Fetcher), clock)
-    client_keys = ClientKeys(remote)
-    host.provide(ClientKeys, client_keys)
-    hints = IdTokenHints(issuer, ring)
-    objects = RequestObjects(issuer, client_keys, host.get(Fetcher), clock, host.get(Crowd))
-    auth = ClientAuth(issuer, settings, clients, client_keys, hasher, db, clock)
-    pushed = PushedRequests(settings, db, clock, hasher, sealer, auth, objects, hints, dpop, types, host.get(Crowd))
-    authorize = Authorize(
-        issuer,
-        db,
-        clock,
-        clients,
+
+def _authorize(host: Host) -> Authorize:
+    return Authorize(
+        host.issuer,
+        host.db,
+        host.clock,
+        host.get(Clients),
         host.get(Sessions),
-        interactions,
-        answers,
-        objects,
-        pushed,
-        types,
-        tokens,
-        hints,
-        page,
+        host.get(Interactions),
+        host.get(Answers),
+        host.get(RequestObjects),
+        host.get(PushedRequests),
+        host.get(DetailTypes),
+        host.get(Tokens),
+        host.get(IdTokenHints),
+        host.get(ErrorPage),
         host.get(Crowd),
     )
+
+
+def _device(host: Host) -> DeviceAuthorization:
     device = DeviceAuthorization(
-        issuer,
-        settings,
-        db,
-        clock,
-        hasher,
-        auth,
-        dpop,
-        types,
-        interactions,
+        host.issuer,
+        host.settings.identity,
+        host.db,
+        host.clock,
+        host.get(TokenHasher),
+        host.get(ClientAuth),
+        host.get(Dpop),
+        host.get(DetailTypes),
+        host.get(Interactions),
         host.get(Throttles),
         host.get(Crowd),
     )
     host.provide(DeviceAuthorization, device)
-    backchannel = BackchannelAuthentication(
-        issuer, settings, db, clock, hasher, sealer, auth, client_keys, dpop, types, hints, interactions
-    )
-    pings = Pings(db, clock, clients, sealer, host.get(Fetcher))
+    return device
+
+
+def _backchannel(host: Host) -> BackchannelAuthentication:
+    pings = Pings(host.db, host.clock, host.get(Clients), host.get(Sealer), host.get(Fetcher))
     host.provide(Pings, pings)
-    host.job("identity.backchannel.ping", LOGOUT_SECONDS, pings.deliver)
-    told = IdTokenClaims(db, sealer)
-    token = TokenEndpoint(
-        auth,
-        dpop,
+    host.job("identity.backchannel.ping", TELL_SECONDS, pings.deliver)
+    return BackchannelAuthentication(
+        host.issuer,
+        host.settings.identity,
+        host.db,
+        host.clock,
+        host.get(TokenHasher),
+        host.get(Sealer),
+        host.get(ClientAuth),
+        host.get(ClientKeys),
+        host.get(Dpop),
+        host.get(DetailTypes),
+        host.get(IdTokenHints),
+        host.get(Interactions),
+    )
+
+
+def _token_endpoint(host: Host) -> TokenEndpoint:
+    """A grant is a module and a row here."""
+    settings: IdentitySettings = host.settings.identity
+    db, clock, hasher, ring = host.db, host.clock, host.get(TokenHasher), host.get(KeyRing)
+    tokens, claims = host.get(Tokens), IdTokenClaims(db, host.get(Sealer))
+    return TokenEndpoint(
+        host.get(ClientAuth),
+        host.get(Dpop),
         {
-            "authorization_code": AuthorizationCode(db, clock, settings, hasher, tokens, told),
-            "refresh_token": RefreshToken(db, clock, settings, tokens, told),
+            "authorization_code": AuthorizationCode(db, clock, settings, hasher, tokens, claims),
+            "refresh_token": RefreshToken(db, clock, settings, tokens, claims),
             "client_credentials": ClientCredentials(db, clock, settings, tokens),
-            EXCHANGE: TokenExchange(db, clock, settings, tokens, access_tokens, ring),
-            JWT_BEARER: JwtBearer(db, clock, settings, tokens, remote),
-            DEVICE: Polling(db, clock, settings, hasher, tokens, told, "device_code"),
-            CIBA: Polling(db, clock, settings, hasher, tokens, told, "auth_req_id"),
+            EXCHANGE: TokenExchange(db, clock, settings, tokens, host.get(AccessTokens), ring),
+            JWT_BEARER: JwtBearer(db, clock, settings, tokens, host.get(RemoteKeys)),
+            DEVICE: Polling(db, clock, settings, hasher, tokens, claims, "device_code"),
+            CIBA: Polling(db, clock, settings, hasher, tokens, claims, "auth_req_id"),
         },
         ring,
         db,
         clock,
     )
 
-    enrolments = Enrolments(hasher, clock)
-    registration = ClientRegistration(
-        issuer,
+
+def _registration(host: Host) -> ClientRegistration:
+    settings: IdentitySettings = host.settings.identity
+    return ClientRegistration(
+        host.issuer,
         settings,
-        db,
-        clock,
-        hasher,
-        clients,
-        enrolments,
-        SoftwareStatements(settings.software_statement_issuers, remote, clock),
+        host.db,
+        host.clock,
+        host.get(TokenHasher),
+        host.get(Clients),
+        host.get(Enrolments),
+        SoftwareStatements(settings.software_statement_issuers, host.get(RemoteKeys), host.clock),
         host.get(Fetcher),
         host.get(Crowd),
     )
 
+
+def _logout(host: Host) -> None:
+    """Signing out at the wish of a service, and telling the others that a session ended."""
+    issuer, db, clock, clients, tokens = host.issuer, host.db, host.clock, host.get(Clients), host.get(Tokens)
     signed_out = SignedOutPage()
     end_session = EndSession(
-        issuer, db, clock, clients, host.get(Sessions), tokens, hints, sealer, signed_out, page, state
+        issuer,
+        db,
+        clock,
+        clients,
+        host.get(Sessions),
+        tokens,
+        host.get(IdTokenHints),
+        host.get(Sealer),
+        signed_out,
+        host.get(ErrorPage),
+        host.get(BrowserState),
+    )
+    back_channel = BackChannel(
+        issuer, db, clock, clients, tokens, host.get(KeyRing), host.get(Fetcher), ID_TOKEN_ALGS[0]
     )
     host.provide(SignedOutPage, signed_out)
     host.provide(EndSession, end_session)
-    back_channel = BackChannel(issuer, db, clock, clients, tokens, ring, host.get(Fetcher), ID_TOKEN_ALGS[0])
     host.provide(BackChannel, back_channel)
-    host.job("identity.logout.deliver", LOGOUT_SECONDS, back_channel.deliver)
+    host.job("identity.logout.deliver", TELL_SECONDS, back_channel.deliver)
 
-    def document() -> dict[str, Any]:
-        return metadata.build(
-            issuer,
-            id_token_algs=ID_TOKEN_ALGS,
-            detail_types=types.names,
-            registration=settings.registration != "off",
-            mtls_url=settings.mtls_url,
-            check_session=f"{issuer}{CHECK_PATH}" if state.on else None,
-        )
 
-    endpoints.register(
-        host,
-        authorize=authorize,
-        token=token,
-        pushed=pushed,
-        device=device,
-        backchannel=backchannel,
-        introspection=Introspection(auth, access_tokens, tokens, ring, db, clock),
-        revocation=Revocation(settings, auth, tokens, ring, db, clock),
-        userinfo=UserInfo(bearer, clients, tokens, sealer, db, ring, Crowd(clock, userinfo.LIMIT)),
-        registering=registration,
-        answers=answers,
-        end_session=end_session,
-        initiate=Initiate(issuer, clients, page),
-        document=metadata.handler(document),
-        resource=metadata.handler(
-            lambda: resource.document(detail_types=list(types.names), mtls=settings.mtls_url is not None)
-        ),
+def _document(host: Host) -> Callable[[], dict[str, Any]]:
+    """What we say of ourselves: asked when it is served, since packages above register types of details."""
+    settings: IdentitySettings = host.settings.identity
+    types, state = host.get(DetailTypes), host.get(BrowserState)
+    return lambda: metadata.build(
+        host.issuer,
+        id_token_algs=ID_TOKEN_ALGS,
+        detail_types=types.names,
+        registration=settings.registration != "off",
+        mtls_url=settings.mtls_url,
+        check_session=f"{host.issuer}{CHECK_PATH}" if state.on else None,
     )
-    if state.on:
-        host.front("GET", CHECK_PATH, "public", state.frame, CHECK_SESSION)
-    host.routes("operator", operator_router(db, clock, clients, host.get(Fetcher)))
-    host.routes("operator", enrolment_router(db, enrolments))
-    host.problems(*errors.ALL)
+
+
+def _resource(host: Host) -> Callable[[], dict[str, Any]]:
+    settings: IdentitySettings = host.settings.identity
+    resource, types = host.get(ProtectedResource), host.get(DetailTypes)
+    return lambda: resource.document(detail_types=list(types.names), mtls=settings.mtls_url is not None)
+
+
+def _sweep(host: Host) -> None:
+    settings: IdentitySettings = host.settings.identity
+    db, clock, enrolments = host.db, host.clock, host.get(Enrolments)
 
     async def tidy() -> int:
         swept = await housekeeping.sweep_all(db, clock)
-        swept += await db.bulk(logout.sweep, clock.ms() - 8 * DAY)
+        swept += await db.bulk(logout.sweep, clock.ms() - SESSION_CLIENTS_KEPT)
         return swept + await db.bulk(enrolments.sweep, clock.ms() - settings.registration_idle_seconds * SECOND)
 
     host.job("identity.oauth.sweep", SWEEP_SECONDS, tidy)
