@@ -26,6 +26,7 @@ from tests.support.source import ROOT
 if TYPE_CHECKING:
     from portal.app import Building
     from tests.support.server import Served
+    from tests.support.site import Site
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -54,6 +55,15 @@ def anyio_backend() -> str:
 def clock() -> FrozenClock:
     """Stands at 2026-11-18T11:06:40Z until it is advanced."""
     return FrozenClock()
+
+
+@pytest.fixture
+async def site() -> AsyncIterator["Site"]:
+    """Somebody else's web server on loopback: a service's, an issuer's; a test says what it answers."""
+    from tests.support.site import serving
+
+    async with serving() as made:
+        yield made
 
 
 # -- databases --------------------------------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ import pytest
 from kit.clock import FrozenClock
 from kit.db import Database
 from tests.consent.bureau import Bureau, open_bureau
-from tests.support.site import Site, serving
 
 
 @pytest.fixture
@@ -24,11 +23,4 @@ async def web(bureau: Bureau) -> AsyncIterator[httpx2.AsyncClient]:
     async with httpx2.AsyncClient(
         transport=httpx2.ASGITransport(app=bureau.front), base_url="http://localhost:8080"
     ) as made:
-        yield made
-
-
-@pytest.fixture
-async def site() -> AsyncIterator[Site]:
-    """A service's own web server."""
-    async with serving() as made:
         yield made

@@ -4,7 +4,6 @@ import asyncio
 import json
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
@@ -22,7 +21,7 @@ from kit.fetch import OutgoingSettings
 from tests.identity.test_oauth_device import press
 from tests.support.household import settle
 from tests.support.relying_party import Party, Prover, advance, join, sign, sign_in
-from tests.support.site import Site, reply, serving
+from tests.support.site import Site, reply
 
 COUNTER: dict[str, Any] = {
     "grant_types": ["authorization_code", "refresh_token", CIBA],
@@ -280,12 +279,6 @@ async def test_a_client_that_did_not_register_the_grant_may_not_ask(app: Any, cl
 
 
 # -- ping --------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-async def site() -> AsyncIterator[Site]:
-    async with serving() as made:
-        yield made
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import asyncio
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
@@ -14,16 +13,10 @@ from identity.registration import JWT_BEARER
 from kit import audit
 from kit.fetch import OutgoingSettings
 from tests.support.relying_party import Party, Prover, advance, join, sign
-from tests.support.site import Site, serving
+from tests.support.site import Site
 
 ISSUER = "https://idp.hospital.example"
 RECORDS = "https://records.example"
-
-
-@pytest.fixture
-async def site() -> AsyncIterator[Site]:
-    async with serving() as made:
-        yield made
 
 
 @pytest.fixture

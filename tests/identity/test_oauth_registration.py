@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,17 +19,11 @@ from kit import audit
 from kit.fetch import OutgoingSettings
 from kit.host import SYSTEM
 from tests.support.relying_party import Party, advance, assertion, join, location, sign
-from tests.support.site import Site, serving
+from tests.support.site import Site
 
 REDIRECT = "https://clinic.example/cb"
 GOOD: dict[str, Any] = {"redirect_uris": [REDIRECT], "client_name": "Clinic", "client_name#ja": "診療所"}
 DAY = 86_400
-
-
-@pytest.fixture
-async def site() -> AsyncIterator[Site]:
-    async with serving() as made:
-        yield made
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Signed authorization requests from the wire (RFC 9101, OpenID Connect Core section 6)."""
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -11,18 +10,12 @@ from identity.crowd import Crowd
 from identity.throttle import Limit
 from kit.fetch import OutgoingSettings
 from tests.support.relying_party import REDIRECT, Party, join, location, sign
-from tests.support.site import Site, serving
+from tests.support.site import Site
 
 TYPE = "oauth-authz-req+jwt"
 KEY = ECKey.generate_key("P-256", auto_kid=True)
 RSA = RSAKey.generate_key(2048, auto_kid=True)
 KEYS = {"keys": [KEY.as_dict(private=False), RSA.as_dict(private=False)]}
-
-
-@pytest.fixture
-async def site() -> AsyncIterator[Site]:
-    async with serving() as made:
-        yield made
 
 
 @pytest.fixture

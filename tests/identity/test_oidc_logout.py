@@ -1,7 +1,6 @@
 """Signing out, and telling who must know (RP-Initiated, Back-Channel and Front-Channel Logout 1.0)."""
 
 import re
-from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -14,16 +13,10 @@ from kit import audit
 from kit.fetch import OutgoingSettings
 from kit.host import SYSTEM
 from tests.support.relying_party import Party, advance, join, location, sign_in
-from tests.support.site import Site, reply, serving
+from tests.support.site import Site, reply
 
 BYE = "https://clinic.example/bye"
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
-
-
-@pytest.fixture
-async def site() -> AsyncIterator[Site]:
-    async with serving() as made:
-        yield made
 
 
 @pytest.fixture

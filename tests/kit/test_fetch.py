@@ -5,7 +5,7 @@ import ipaddress
 import socket
 import ssl
 import threading
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from kit.fetch import AllowList, Fetcher, FetchRefused, OutgoingSettings, is_public, judge
-from tests.support.site import Site, reply, serving
-
-
-@pytest.fixture
-async def site() -> AsyncIterator[Site]:
-    async with serving() as made:
-        yield made
+from tests.support.site import Site, reply
 
 
 def fetcher(*allow: str, seconds: float = 5) -> Fetcher:
