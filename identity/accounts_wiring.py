@@ -99,17 +99,4 @@ def include(host: Host) -> None:
             pass
 
     host.job("identity.accounts.sweep", SWEEP_SECONDS, tidy)
-    host.problems(
-        errors.LoginTaken,
-        errors.WeakPassword,
-        errors.LastWayIn,
-        errors.RecentSignInNeeded,
-        errors.PasskeyRefused,
-        errors.PasskeySuspended,
-        errors.PasskeyKnown,
-        errors.CodeRefused,
-        errors.AccountClosed,
-        errors.SecondPersonNeeded,
-        errors.ResetWaits,
-        errors.ResetClosed,
-    )
+    host.problems(*errors.ALL)

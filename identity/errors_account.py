@@ -76,3 +76,19 @@ class ResetClosed(Problem):
     """The reset was used, withdrawn or has run out, or the account can't be reset now."""
 
     slug, title, status = "reset-closed", "This reset can't go on", 409
+
+
+ALL: tuple[type[Problem], ...] = (
+    LoginTaken,
+    WeakPassword,
+    LastWayIn,
+    RecentSignInNeeded,
+    PasskeyRefused,
+    PasskeySuspended,
+    PasskeyKnown,
+    CodeRefused,
+    AccountClosed,
+    SecondPersonNeeded,
+    ResetWaits,
+    ResetClosed,
+)

@@ -8,14 +8,12 @@ the statement names.
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from identity.oauth.errors import InvalidSoftwareStatement, UnapprovedSoftwareStatement
 from identity.registration import ASSERTION_ALGS
 from identity.remote_keys import RemoteKeys
+from identity.unverified import unverified_claim
 from keys.errors import BadToken
 from kit.clock import SECOND, Clock
-from kit.encoding import b64url_decode
 
 _ABOUT_ITSELF = frozenset({"iss", "sub", "aud", "iat", "exp", "nbf", "jti"})
 
@@ -35,7 +33,9 @@ class SoftwareStatements:
             return dict(document)
         if not isinstance(statement, str):
             raise InvalidSoftwareStatement("software_statement is not a JWT")
-        issuer = _unverified_issuer(statement)
+        issuer = unverified_claim(statement, "iss")
+        if issuer is None:
+            raise InvalidSoftwareStatement("software_statement is not a JWT with an issuer")
         if issuer not in self._issuers:
             raise UnapprovedSoftwareStatement("the issuer of software_statement is not trusted here")
         try:
@@ -48,12 +48,3 @@ class SoftwareStatements:
         ):
             raise InvalidSoftwareStatement("software_statement has expired")
         return {**document, **{name: value for name, value in claims.items() if name not in _ABOUT_ITSELF}}
-
-
-def _unverified_issuer(statement: str) -> str:
-    """Who a statement claims to be from, only to find the key to check it with."""
-    try:
-        issuer = orjson.loads(b64url_decode(statement.split(".")[1]))["iss"]
-    except (ValueError, IndexError, KeyError, TypeError):
-        raise InvalidSoftwareStatement("software_statement is not a JWT with an issuer") from None
-    return issuer if isinstance(issuer, str) else ""

@@ -35,7 +35,7 @@ from identity.oauth.resource_metadata import ProtectedResource
 from identity.oauth.revocation import Revocation
 from identity.oauth.token import TokenEndpoint
 from identity.oidc import userinfo
-from identity.oidc.backchannel import LIFE_SECONDS, BackChannel
+from identity.oidc.backchannel_logout import LIFE_SECONDS, BackChannelLogout
 from identity.oidc.check_session import PATH as CHECK_PATH
 from identity.oidc.check_session import BrowserState
 from identity.oidc.end_session import EndSession
@@ -72,8 +72,8 @@ SESSION_CLIENTS_KEPT: Millis = 8 * DAY
 
 def include(host: Host) -> None:
     """Provide what other packages and the pages use (Clients, Interactions, DetailTypes, Tokens, AccessTokens, Bearer,
-    EndSession, BackChannel, DeviceAuthorization, Pings, the pages ErrorPage, FormPost and SignedOutPage) and what the
-    endpoints share; serve them; sweep; tell clients what they asked to be told.
+    EndSession, BackChannelLogout, DeviceAuthorization, Pings, and the pages ErrorPage, FormPost, SignedOutPage) and
+    what the endpoints share; serve them; sweep; tell clients what they asked to be told.
     """
     accounts_wiring.include(host)
     _clients(host)
@@ -275,12 +275,12 @@ def _logout(host: Host) -> None:
         host.get(ErrorPage),
         host.get(BrowserState),
     )
-    back_channel = BackChannel(
+    back_channel = BackChannelLogout(
         issuer, db, clock, clients, tokens, host.get(KeyRing), host.get(Fetcher), ID_TOKEN_ALGS[0]
     )
     host.provide(SignedOutPage, signed_out)
     host.provide(EndSession, end_session)
-    host.provide(BackChannel, back_channel)
+    host.provide(BackChannelLogout, back_channel)
     host.job("identity.logout.deliver", TELL_SECONDS, back_channel.deliver)
 
 

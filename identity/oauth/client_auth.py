@@ -10,8 +10,6 @@ import binascii
 from typing import Any
 from urllib.parse import unquote_plus
 
-import orjson
-
 from identity import client_secrets, once
 from identity.client_keys import ClientKeys
 from identity.clients import Client, Clients
@@ -20,11 +18,11 @@ from identity.oauth.jwt_times import SKEW, check_assertion_times
 from identity.oauth.mtls import METHODS, certificate_of, names_client
 from identity.oauth.parameters import Parameters
 from identity.settings import IdentitySettings
+from identity.unverified import unverified_claim
 from keys.errors import BadToken
 from keys.hashing import TokenHasher
 from kit.clock import SECOND, Clock, Millis
 from kit.db import Database
-from kit.encoding import b64url_decode
 from kit.front import Call
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -105,7 +103,9 @@ class ClientAuth:
     async def _by_assertion(self, call: Call, form: Parameters, assertion: str) -> Client:
         if form.get("client_assertion_type") != ASSERTION_TYPE:
             raise InvalidRequest("client_assertion_type must be " + ASSERTION_TYPE)
-        unverified_id = _unverified_subject(assertion)
+        unverified_id = unverified_claim(assertion, "sub")
+        if unverified_id is None:
+            raise InvalidClient("client_assertion is malformed")
         if form.get("client_id", unverified_id) != unverified_id:
             raise InvalidClient("client_id differs from the assertion's subject")
         client = await self._clients.get(unverified_id)
@@ -159,15 +159,3 @@ def _read_basic(header: bytes) -> tuple[str, str]:
     if "%" in raw or "+" in raw:
         return unquote_plus(client_id), unquote_plus(secret)
     return client_id, secret
-
-
-def _unverified_subject(assertion: str) -> str:
-    """The subject an assertion claims, only to find the key to check it with."""
-    try:
-        claims = orjson.loads(b64url_decode(assertion.split(".")[1]))
-        subject = claims["sub"]
-    except (ValueError, IndexError, KeyError, TypeError):
-        raise InvalidClient("client_assertion is malformed") from None
-    if not isinstance(subject, str):
-        raise InvalidClient("client_assertion is malformed")
-    return subject

@@ -35,6 +35,7 @@ _END = {
 
 
 def end_session(method: str) -> Operation:
+    """One of the two rows of `/oauth/end-session`."""
     operation: Operation = {
         "operationId": f"identity_end_session_{method}",
         "tags": ["openid"],
@@ -54,6 +55,7 @@ def end_session(method: str) -> Operation:
 
 
 def userinfo(method: str) -> Operation:
+    """One of the two rows of `/oauth/userinfo`."""
     return {
         "operationId": f"identity_userinfo_{method}",
         "tags": ["openid"],
@@ -76,6 +78,7 @@ def userinfo(method: str) -> Operation:
 
 
 def metadata(name: str, summary: str, key: str = "issuer") -> Operation:
+    """A metadata document; `key` is the member that names whom it is about."""
     return {
         "operationId": f"identity_{name}",
         "tags": ["discovery"],

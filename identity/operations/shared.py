@@ -43,6 +43,7 @@ ASKED = {
 
 
 def answer(description: str, schema: dict[str, Any] | None = None, example: Any = None) -> dict[str, Any]:
+    """A response in JSON, or one without a body where no schema is given."""
     if schema is None:
         return {"description": description}
     content: dict[str, Any] = {"schema": schema}
@@ -52,6 +53,7 @@ def answer(description: str, schema: dict[str, Any] | None = None, example: Any 
 
 
 def problem(description: str) -> dict[str, Any]:
+    """A response that is a problem document (RFC 9457)."""
     return {
         "description": description,
         "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}},
@@ -69,6 +71,7 @@ def form(
     responses: dict[str, Any],
     description: str = "",
 ) -> Operation:
+    """An endpoint that takes a form from a client, with the errors all of them share."""
     return {
         "operationId": f"identity_{name}",
         "tags": ["oauth"],

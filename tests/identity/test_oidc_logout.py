@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
-from identity.oidc.backchannel import BackChannel
+from identity.oidc.backchannel_logout import BackChannelLogout
 from identity.sessions import Sessions
 from keys.jose import verify_with_jwks
 from kit import audit
@@ -52,7 +52,7 @@ async def alive(party: Party) -> bool:
 
 
 async def deliver(party: Party) -> int:
-    return await party.building.host.get(BackChannel).deliver()
+    return await party.building.host.get(BackChannelLogout).deliver()
 
 
 # -- at the wish of a service ------------------------------------------------------------------------------------------

@@ -9,7 +9,6 @@ resident's stead. Its subject is a number made of issuer and subject for one aud
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
 from sqlalchemy import Connection
 
 from identity import once
@@ -24,14 +23,13 @@ from identity.remote_keys import RemoteKeys
 from identity.settings import IdentitySettings
 from identity.subjects import sector_of
 from identity.tokens import Tokens, new_jti
+from identity.unverified import unverified_claim
 from keys.errors import BadToken
 from kit import audit
 from kit.clock import SECOND, Clock, Millis
 from kit.db import Database
-from kit.encoding import b64url_decode
 
 _PEOPLES = frozenset(STANDARD_SCOPES)
-_LONGEST = 16_384
 
 
 class JwtBearer:
@@ -52,7 +50,9 @@ class JwtBearer:
             raise UnauthorizedClient("this client may not bring assertions")
         require_binding(client, holder)
         assertion = require(form, "assertion")
-        issuer = _unverified_issuer(assertion)
+        issuer = unverified_claim(assertion, "iss")
+        if issuer is None:
+            raise InvalidGrant("the assertion is not a JWT with an issuer")
         address = client.assertion_issuers.get(issuer)
         if address is None:
             raise InvalidGrant("the issuer of the assertion is not trusted for this client")
@@ -125,14 +125,3 @@ def _scopes(form: Parameters, client: Client) -> tuple[str, ...]:
         if scope in _PEOPLES or scope not in client.scopes:
             raise InvalidScope(f"scope {scope[:60]} is not allowed to this client here")
     return asked or tuple(sorted(client.scopes - _PEOPLES))
-
-
-def _unverified_issuer(assertion: str) -> str:
-    """Who an assertion claims to be from, only to find the key to check it with."""
-    try:
-        if len(assertion) > _LONGEST:
-            raise ValueError
-        issuer = orjson.loads(b64url_decode(assertion.split(".")[1]))["iss"]
-    except (ValueError, IndexError, KeyError, TypeError):
-        raise InvalidGrant("the assertion is not a JWT with an issuer") from None
-    return issuer if isinstance(issuer, str) else ""

@@ -27,7 +27,7 @@ _FIRST: Millis = 5 * SECOND
 _LONGEST: Millis = HOUR
 
 
-class BackChannel:
+class BackChannelLogout:
     """Delivers the notices; a job calls `deliver`."""
 
     def __init__(
