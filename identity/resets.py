@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from sqlalchemy import text
 from sqlmodel import col, delete, select, update
 
 from identity import chains, recovery
@@ -39,6 +40,15 @@ WITHOUT_PHOTO = ("health-insurance", "care-insurance", "pension-number")
 LIVE = ("open", "approved")
 #: How long the resident reads on their first page that it happened, and the row stays.
 TOLD_FOR: Millis = 30 * DAY
+
+_END_CODES = text("UPDATE identity_code SET used_at = :now WHERE account_id = :account AND used_at IS NULL")
+_END_DEVICES = text(
+    "UPDATE identity_decoupled SET status = 'refused' WHERE account_id = :account AND status = 'approved'"
+)
+_LIVE_TOKENS = text(
+    "SELECT i.jti FROM identity_issued i JOIN identity_grant g ON g.id = i.grant_id"
+    " WHERE g.account_id = :account AND i.kind = 'access' AND i.expires_at > :now"
+)
 
 _GROUPS, _GROUP = 5, 5
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford base32: no I, L, O or U to misread or mishear
@@ -93,15 +103,23 @@ def proves(evidence: Iterable[str]) -> bool:
     return bool(shown & set(WITH_PHOTO)) or len(shown & set(WITHOUT_PHOTO)) >= 2
 
 
-def end_families(session: Session, account_id: str, *, until: Millis) -> int:
-    """End every refresh family of an account, with the access tokens that came from it; returns how many."""
+def end_families(session: Session, account_id: str, *, now: Millis, token_life: Millis) -> int:
+    """End every refresh family of an account, with the access tokens that came from it; returns how many.
+
+    And what was agreed to and not fetched yet: else whoever was in could let a device in, wait, and fetch afterwards.
+    """
+    until, connection = now + token_life, session.connection()
+    connection.execute(_END_CODES, {"account": account_id, "now": now})
+    connection.execute(_END_DEVICES, {"account": account_id})
+    for jti in connection.execute(_LIVE_TOKENS, {"account": account_id, "now": now}).scalars().all():
+        chains.revoke_token(connection, jti.partition(".")[0], until=until)
     families = session.exec(
         select(RefreshFamily.id)
         .join(GrantRow, col(GrantRow.id) == col(RefreshFamily.grant_id))
         .where(GrantRow.account_id == account_id, RefreshFamily.status == "active")
     ).all()
     for family in families:
-        chains.revoke(session.connection(), family, until=until)
+        chains.revoke(connection, family, until=until)
     return len(families)
 
 
@@ -327,7 +345,7 @@ class Resets:
         session.flush()
         by = Actor("resident", account_id)
         ended = self._sessions.end_all(session, account_id, by, reason="reset")
-        families = end_families(session, account_id, until=now + self.token_life)
+        families = end_families(session, account_id, now=now, token_life=self.token_life)
         audit.record(
             session,
             "identity.reset.used",

@@ -140,7 +140,7 @@ class Support:
         self._resets.withdraw_all(session, account_id, actor=actor)
         suspend_account(session, account_id, actor=actor, reason=reason)
         self.end_sessions(session, account_id, actor=actor)
-        end_families(session, account_id, until=self._clock.ms() + self._resets.token_life)
+        end_families(session, account_id, now=self._clock.ms(), token_life=self._resets.token_life)
 
     def unlock(self, session: Session, account_id: str, *, actor: Actor) -> None:
         """The resident may sign in again; what ended stays ended. Raises NotFound."""

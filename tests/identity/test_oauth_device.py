@@ -15,8 +15,9 @@ from identity import decoupled, grants
 from identity.clients import Clients
 from identity.oauth import housekeeping
 from identity.registration import DEVICE
+from identity.support import Support
 from kit import audit
-from kit.host import SYSTEM
+from kit.host import SYSTEM, Actor
 from tests.support.household import settle
 from tests.support.relying_party import Party, Prover, advance, join, sign_in
 
@@ -105,6 +106,22 @@ async def test_a_refused_device_is_told_so_and_gets_nothing(kiosk: Party) -> Non
     assert done.headers["location"].endswith("/device/done?said=refused")
     answer = await poll(kiosk, said["device_code"])
     assert (answer.status_code, answer.json()["error"]) == (400, "access_denied")
+
+
+async def test_what_was_agreed_to_and_not_fetched_ends_with_a_lock_and_does_not_come_back(kiosk: Party) -> None:
+    """Whoever was in with stolen means lets a device in, waits for the lock or the reset, and polls afterwards."""
+    host, office = kiosk.building.host, Actor("operator", "acc_office", frozenset({"operator"}))
+    fetched, waiting = (await ask(kiosk)).json(), (await ask(kiosk)).json()
+    await agree(kiosk, fetched["user_code"])
+    await agree(kiosk, waiting["user_code"])
+    access = (await poll(kiosk, fetched["device_code"])).json()["access_token"]
+    support = host.get(Support)
+    await host.db.write(support.lock, kiosk.account_id, reason="stolen", actor=office)
+    await host.db.write(support.unlock, kiosk.account_id, actor=office)
+    answer = await poll(kiosk, waiting["device_code"])
+    assert (answer.status_code, answer.json()["error"]) == (400, "access_denied")
+    userinfo = await kiosk.http.get("/oauth/userinfo", headers={"authorization": f"Bearer {access}"})
+    assert userinfo.status_code == 401
 
 
 async def test_who_polls_too_early_waits_longer_each_time(kiosk: Party) -> None:
