@@ -69,3 +69,11 @@ def test_canonical_json_orders_names_and_spells_numbers_one_way() -> None:
 def test_what_json_cannot_hold_is_refused() -> None:
     with pytest.raises(ValueError, match="canonical"):
         canonical({"x": float("nan")})
+
+
+def test_an_address_that_is_itself_a_secret_is_not_logged() -> None:
+    from kit.ids import secret
+    from kit.logs import _redact
+
+    said = _redact(None, "", {"path": f"/receipts/{secret('skr')}/file"})
+    assert said["path"] == "/receipts/[not logged]/file"
