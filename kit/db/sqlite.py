@@ -46,7 +46,7 @@ class _Call:
     fn: Callable[..., Any]
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
-    door: "Callable[[Connection, sqlite3.Connection, _Call], Any]"
+    door: "Callable[[Connection, sqlite3.Connection, _Call], Any] | None"  # None: it appends rows, no more
     loop: asyncio.AbstractEventLoop
     future: "asyncio.Future[Any]"
     context: contextvars.Context
@@ -113,7 +113,8 @@ class SqliteDatabase(Database):
         self._calls: deque[_Call] = deque()
         self._bulk: deque[_Call] = deque()
         self._passed = 0  # batches since a bulk call waits
-        self._wake = threading.Condition()
+        self._lock = threading.Lock()  # a condition is entered by Python code, and each request enters
+        self._wake = threading.Condition(self._lock)
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._idle = False  # the writer waits to be woken
@@ -167,7 +168,7 @@ class SqliteDatabase(Database):
 
     async def append(self, fn: Callable[Concatenate[Tx, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """See Database.append."""
-        result: T = await self._enqueue(self._calls, fn, args, kwargs, self._rows)
+        result: T = await self._enqueue(self._calls, fn, args, kwargs, None)
         return result
 
     async def bulk(self, fn: Callable[Concatenate[Session, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -181,12 +182,12 @@ class SqliteDatabase(Database):
         fn: Callable[..., Any],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-        door: Callable[[Connection, sqlite3.Connection, _Call], Any],
+        door: Callable[[Connection, sqlite3.Connection, _Call], Any] | None,
     ) -> "asyncio.Future[Any]":
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
         call = _Call(fn, args, kwargs, door, loop, future, contextvars.copy_context())
-        with self._wake:
+        with self._lock:
             if self._stopping or self._thread is None:
                 raise Unavailable("The service is stopping; try again in a moment.", retry_after=5)
             if len(queue) >= self._waiting:
@@ -313,7 +314,10 @@ class SqliteDatabase(Database):
                 while call is not None:
                     if call is not first:
                         calls.append(call)
-                    self._one(connection, call, driver, info)
+                    if call.door is None:
+                        self._append(call)
+                    else:
+                        self._one(connection, call, driver, info)
                     full = alone or len(calls) >= BATCH or time.monotonic() >= ends
                     call = None if full else self._take()
                 kept = [call.tx for call in calls if call.error is None and call.tx is not None]
@@ -335,19 +339,26 @@ class SqliteDatabase(Database):
         for tx in kept:
             run_callbacks(tx.callbacks)
 
+    def _append(self, call: _Call) -> None:
+        # It runs no SQL, so neither its savepoint nor the transaction is looked after.
+        tx = call.tx = Tx(self)
+        try:
+            call.result = call.context.run(call.fn, tx, *call.args, **call.kwargs)
+            call.error = None
+        except BaseException as error:
+            call.error = tellable(error)
+
     def _one(self, connection: Connection, call: _Call, driver: sqlite3.Connection, info: dict[Any, Any]) -> None:
         call.error, call.result, call.tx = None, None, Tx(self)
         info["tx"] = call.tx
         try:
+            assert call.door is not None
             call.result = call.context.run(call.door, connection, driver, call)
         except BaseException as error:  # the call's own failure: its savepoint is gone, the batch goes on
             call.error = tellable(error)
         finally:
             info.pop("tx", None)
         _require_transaction(driver)
-
-    def _rows(self, _connection: Connection, _driver: sqlite3.Connection, call: _Call) -> Any:
-        return call.fn(call.tx, *call.args, **call.kwargs)
 
     def _core(self, connection: Connection, driver: sqlite3.Connection, call: _Call) -> Any:
         # The savepoint goes to the driver itself: through the engine its two statements cost more than most calls.

@@ -104,11 +104,14 @@ class Log:
         """Give the rows their indices, and sign the tree that has them. Changes nothing here: `keep` does."""
         edge = self._state[0].copy()
         complete: list[Row] = []
+        append, size = edge.append, edge.size
         for row in rows:
-            index = row["idx"] = edge.size
-            if (index + 1) % WIDTH == 0:
-                complete += _completed(self.name, edge, row["leaf_hash"])
-            edge.append(row["leaf_hash"])
+            leaf = row["leaf_hash"]
+            row["idx"] = size
+            size += 1
+            if size % WIDTH == 0:
+                complete += _completed(self.name, edge, leaf)
+            append(leaf)
         checkpoint = Checkpoint(self.origin, edge.size, edge.root())
         note = sign_note(checkpoint.text(), [self._signer])
         return _Laid(edge, complete, Published(edge.size, checkpoint.root, note))
