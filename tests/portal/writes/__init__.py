@@ -1,0 +1,8 @@
+"""The cases of tests.portal.test_every_write, by who acts: each performs one operation of the application, once.
+
+To import any is to import all, so that none is forgotten.
+"""
+
+from tests.portal.writes import console, desk, neighbours, oauth, operators, residents, services, signing_in
+
+__all__ = ["console", "desk", "neighbours", "oauth", "operators", "residents", "services", "signing_in"]

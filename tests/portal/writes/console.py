@@ -1,0 +1,141 @@
+"""Cases of tests.portal.test_every_write. The console, and the reset that begins there."""
+
+from typing import Any
+
+from tests.portal.test_console import a_client, a_member, an_offer
+from tests.portal.test_desk import bus
+from tests.portal.test_reset import NEW, OPEN, a_code, open_reset, two
+from tests.portal.test_signin import add, json_post, post
+from tests.portal.writes.base import World, case
+from tests.support.authenticator import Authenticator
+
+
+@case("POST /console/members/new")
+async def post_console_members_new(w: World) -> Any:
+    return await a_member(await w.staff())
+
+
+@case("POST /console/members/{member_id}/approve")
+async def post_console_members_member_id_approve(w: World) -> Any:
+    who = await w.staff()
+    return await who.post(f"/console/members/{await a_member(who)}/approve")
+
+
+@case("POST /console/members/{member_id}/suspend")
+async def post_console_members_member_id_suspend(w: World) -> Any:
+    who, (member, _client) = await w.staff(), await bus(w.app)
+    return await who.post(f"/console/members/{member}/suspend")
+
+
+@case("POST /console/clients/new")
+async def post_console_clients_new(w: World) -> Any:
+    return await a_client(await w.staff())
+
+
+@case("POST /console/clients/{client_id}/suspend")
+async def post_console_clients_client_id_suspend(w: World) -> Any:
+    who, (_member, client_id) = await w.staff(), await bus(w.app)
+    return await who.post(f"/console/clients/{client_id}/suspend")
+
+
+@case("POST /console/clients/{client_id}/resume")
+async def post_console_clients_client_id_resume(w: World) -> Any:
+    who, (_member, client_id) = await w.staff(), await bus(w.app)
+    await who.post(f"/console/clients/{client_id}/suspend")
+    return await who.post(f"/console/clients/{client_id}/resume")
+
+
+@case("POST /console/clients/{client_id}/secret")
+async def post_console_clients_client_id_secret(w: World) -> Any:
+    who, (_member, client_id) = await w.staff(), await bus(w.app)
+    return await who.post(f"/console/clients/{client_id}/secret")
+
+
+@case("POST /console/residents")
+async def post_console_residents(w: World) -> Any:
+    account_id, _ = await add(w.app)
+    found = await (await w.staff("operator")).post("/console/residents", {"who": "hana"})
+    assert account_id in found.headers["location"]
+    return found
+
+
+@case("POST /console/residents/{account_id}/sessions/end")
+async def post_console_residents_sessions_end(w: World) -> Any:
+    party = await w.party()
+    return await (await w.staff("operator")).post(f"/console/residents/{party.account_id}/sessions/end")
+
+
+@case("POST /console/residents/{account_id}/lock")
+async def post_console_residents_lock(w: World) -> Any:
+    party = await w.party()
+    form = {"lock_reason": "stolen"}
+    return await (await w.staff("operator")).post(f"/console/residents/{party.account_id}/lock", form)
+
+
+@case("POST /console/residents/{account_id}/unlock")
+async def post_console_residents_unlock(w: World) -> Any:
+    party, who = await w.party(), await w.staff("operator")
+    await who.post(f"/console/residents/{party.account_id}/lock", {"lock_reason": "asked"})
+    return await who.post(f"/console/residents/{party.account_id}/unlock")
+
+
+@case("POST /console/residents/{account_id}/reset")
+async def post_console_residents_reset(w: World) -> Any:
+    account_id, _ = await add(w.app)
+    return await (await w.staff("operator")).post(f"/console/residents/{account_id}/reset", OPEN)
+
+
+@case("POST /console/resets/{reset_id}/approve")
+async def post_console_resets_approve(w: World) -> Any:
+    account_id, _ = await add(w.app)
+    first, second = await two(w.app, w.http)
+    return await second.post(f"{await open_reset(first, account_id)}/approve", {"confirmed": "1"})
+
+
+@case("POST /console/resets/{reset_id}/withdraw")
+async def post_console_resets_withdraw(w: World) -> Any:
+    account_id, _ = await add(w.app)
+    first, _second = await two(w.app, w.http)
+    return await first.post(f"{await open_reset(first, account_id)}/withdraw")
+
+
+@case("POST /sign-in/reset")
+async def post_sign_in_reset(w: World) -> Any:
+    """Wrong, then right."""
+    account_id, _ = await add(w.app)
+    code = await a_code(w.app, w.http, account_id)
+    await post(w.http, "/sign-in/reset", login="hana", code="wrong")
+    return await post(w.http, "/sign-in/reset", login="hana", code=code)
+
+
+@case("POST /sign-in/reset/password")
+async def post_sign_in_reset_password(w: World) -> Any:
+    await post_sign_in_reset(w)
+    return await post(w.http, "/sign-in/reset/password", password=NEW, repeat=NEW)
+
+
+@case("POST /sign-in/reset/passkey/begin")
+async def post_sign_in_reset_passkey_begin(w: World) -> Any:
+    await post_sign_in_reset(w)
+    return await json_post(w.http, "/sign-in/reset/passkey/begin")
+
+
+@case("POST /sign-in/reset/passkey/finish")
+async def post_sign_in_reset_passkey_finish(w: World) -> Any:
+    options = await post_sign_in_reset_passkey_begin(w)
+    return await json_post(w.http, "/sign-in/reset/passkey/finish", Authenticator().create(options.text))
+
+
+@case("POST /console/agreements/{agreement_id}/decide")
+async def post_console_agreements_agreement_id_decide(w: World) -> Any:
+    who = await w.staff()
+    offer = await an_offer(w.app, await a_member(who))
+    form = {"revision": offer.id, "decision": "approve"}
+    return await who.post(f"/console/agreements/{offer.agreement_id}/decide", form)
+
+
+@case("POST /console/keys/rotate")
+async def post_console_keys_rotate(w: World) -> Any:
+    who = await w.staff()
+    assert (await who.post("/console/keys/rotate", {"kek": "1"})).status_code == 303
+    return await who.post("/console/keys/rotate", {"alg": "EdDSA", "compromised": "1"})
