@@ -33,7 +33,7 @@ from identity.oauth.errors import (
 from identity.oauth.pages import ErrorPage
 from identity.oauth.par import PREFIX, PushedRequests
 from identity.oauth.parameters import Parameters, read_form, read_query, read_some, require
-from identity.oauth.request import MODES, AuthorizationRequest, narrowed
+from identity.oauth.request import MODES, AuthorizationRequest
 from identity.oauth.request_objects import RequestObjects
 from identity.oidc.hints import IdTokenHints
 from identity.sessions import BrowserSession, Sessions, session_cookie
@@ -184,10 +184,7 @@ class Authorize:
             raise InvalidRequest("this client must send its requests signed")  # RFC 9101 section 10.5
         request = check_request(parameters, client, asked.answerable.redirect_uri)
         request = self._hints.read(parameters, request)
-        details = self._types.read(parameters.get("authorization_details"))
-        if details:
-            request = narrowed(request, await self._database.read(self._types.check, client, details))
-        return request
+        return await self._types.narrow(self._database, client, parameters, request)
 
     async def _decide(self, call: Call, asked: _Asked, request: AuthorizationRequest) -> str:
         if not request.reachable:

@@ -34,7 +34,7 @@ from identity.oauth.errors import (
 from identity.oauth.grants.shared import note_issued
 from identity.oauth.jwt_times import SKEW
 from identity.oauth.parameters import Parameters, read_form, read_seconds
-from identity.oauth.request import AuthorizationRequest, bound, narrowed
+from identity.oauth.request import AuthorizationRequest, bound
 from identity.oidc.hints import IdTokenHints
 from identity.pings import seal
 from identity.registration import CIBA
@@ -99,9 +99,7 @@ class BackchannelAuthentication:
         proved = await self._dpop.prove(call, self._database, self._clock.ms(), client)
         if proved is not None:
             request = bound(request, proved.jkt)
-        details = self._types.read(form.get("authorization_details"))
-        if details:
-            request = narrowed(request, await self._database.read(self._types.check, client, details))
+        request = await self._types.narrow(self._database, client, form, request)
         seconds = self._settings.device_code_seconds
         asked = read_seconds(form, "requested_expiry")
         if asked is not None:

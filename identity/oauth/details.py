@@ -10,7 +10,9 @@ import orjson
 
 from identity.clients import Client
 from identity.oauth.errors import InvalidAuthorizationDetails
-from kit.db import Session
+from identity.oauth.parameters import Parameters
+from identity.oauth.request import AuthorizationRequest, narrowed
+from kit.db import Database, Session
 
 MAX_ELEMENTS = 20
 MAX_BYTES = 16_384
@@ -46,6 +48,13 @@ class DetailTypes:
     def check(self, session: Session, client: Client, details: list[Detail]) -> list[Detail]:
         """Every element normalised by its own checker (section 5)."""
         return [self._checkers[detail["type"]].check(session, client, detail) for detail in details]
+
+    async def narrow(
+        self, database: Database, client: Client, form: Parameters, request: AuthorizationRequest
+    ) -> AuthorizationRequest:
+        """The request with the details it asks for, normalised; as it is where it asks for none."""
+        details = self.read(form.get("authorization_details"))
+        return narrowed(request, await database.read(self.check, client, details)) if details else request
 
     def read(self, text: str | None) -> list[Detail]:
         """Parse the parameter: a JSON array of objects, each with a known `type` (section 2)."""

@@ -24,7 +24,7 @@ from identity.oauth.dpop import Dpop
 from identity.oauth.errors import InvalidRequest, TemporarilyUnavailable, UnauthorizedClient
 from identity.oauth.grants.shared import note_issued
 from identity.oauth.parameters import Parameters, read_form, read_query
-from identity.oauth.request import AuthorizationRequest, bound, narrowed, unpack
+from identity.oauth.request import AuthorizationRequest, bound, unpack
 from identity.registration import DEVICE
 from identity.sessions import BrowserSession
 from identity.settings import IdentitySettings
@@ -92,9 +92,7 @@ class DeviceAuthorization:
         proved = await self._dpop.prove(call, self._database, self._clock.ms(), client)
         if proved is not None:
             request = bound(request, proved.jkt)
-        details = self._types.read(form.get("authorization_details"))
-        if details:
-            request = narrowed(request, await self._database.read(self._types.check, client, details))
+        request = await self._types.narrow(self._database, client, form, request)
         device_code = secret("dvc")
         user_code = await self._database.write_core(self._add, self._hash(device_code), request)
         page = f"{self._issuer}{PAGE}"

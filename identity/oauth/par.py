@@ -17,7 +17,7 @@ from identity.oauth.errors import InvalidRequest, InvalidRequestUri, Temporarily
 from identity.oauth.grants.shared import note_issued
 from identity.oauth.hints import opened, sealed
 from identity.oauth.parameters import read_form
-from identity.oauth.request import AuthorizationRequest, bound, narrowed, unpack
+from identity.oauth.request import AuthorizationRequest, bound, unpack
 from identity.oauth.request_objects import RequestObjects
 from identity.oidc.hints import IdTokenHints
 from identity.settings import IdentitySettings
@@ -88,9 +88,7 @@ class PushedRequests:
             raise InvalidRequest("this client must send its requests signed")  # RFC 9101 section 10.5
         request = check_request(form, client, check_redirect_uri(form, client))
         request = await self._bind(call, client, self._hints.read(form, request))
-        details = self._types.read(form.get("authorization_details"))
-        if details:
-            request = narrowed(request, await self._database.read(self._types.check, client, details))
+        request = await self._types.narrow(self._database, client, form, request)
         now = self._clock.ms()
         handle = secret("par")
         await self._database.write_core(self._add, self._hasher.digest("par", handle), client, request, now)
