@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from identity import errors_account as errors
 from identity.attempts import Attempts
+from identity.breached import Breached
 from identity.credentials import Credentials
 from identity.crowd import Crowd
 from identity.passkeys import Passkeys
@@ -75,6 +76,7 @@ def include(host: Host) -> None:
         token_life=settings.access_token_seconds * SECOND,
     )
     support = Support(sealer, hasher, host.clock, sessions=sessions, resets=resets, throttles=throttles)
+    host.provide(Breached, Breached(settings.password_list))
     host.provide(Resets, resets)
     host.provide(Support, support)
     host.provide(Sessions, sessions)

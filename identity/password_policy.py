@@ -1,8 +1,8 @@
 """Which passwords are good enough (NIST SP 800-63B-4, section 3.1.1.2).
 
 At least twelve characters, any characters, no rules about capitals or digits, no expiry. What is refused is what
-others guess: zxcvbn's list of 30,000 leaked passwords and its patterns, words of this city, and the person's own
-names. Pure but for the time it takes (some milliseconds, in a thread).
+others guess: zxcvbn's list of 30,000 leaked passwords and its patterns, words of this city, the person's own names,
+and what the city's list of breached passwords knows (`breached.py`). Some milliseconds, in a thread.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+from identity.breached import Breached
 from identity.errors_account import WeakPassword
 
 MINIMUM = 12
@@ -32,10 +33,11 @@ _LOCAL = (
 )  # fmt: skip
 
 
-async def require_good(password: str, *, own: Iterable[str] = ()) -> None:
-    """Raise WeakPassword (`reason`: short, long, blank or common) unless the password will do.
+async def require_good(password: str, *, breached: Breached, own: Iterable[str] = ()) -> None:
+    """Raise WeakPassword (`reason`: short, long, blank, common or breached) unless the password will do.
 
-    `own` are words that belong to this person: login name, name, kana, birthdate.
+    `own` are words that belong to this person: login name, name, kana, birthdate. Raises Unavailable if the list can't
+    be read.
     """
     typed = unicodedata.normalize("NFKC", password)
     if not typed.strip():
@@ -50,6 +52,12 @@ async def require_good(password: str, *, own: Iterable[str] = ()) -> None:
             "make a good one.",
             pointer="/password",
             reason="common",
+        )
+    if await breached.knows(password, typed):
+        raise WeakPassword(
+            "This password is in lists of passwords that were stolen elsewhere. Choose one you use nowhere else.",
+            pointer="/password",
+            reason="breached",
         )
 
 

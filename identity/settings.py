@@ -1,5 +1,6 @@
 """This package's part of the settings. Durations are seconds unless the name says otherwise."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -68,8 +69,21 @@ class IdentitySettings(BaseModel):
     reset_code_seconds: int = Field(
         86_400, ge=600, le=604_800, description="How long the city office's reset, and then its code, is good"
     )
+    password_list: Path | None = Field(
+        None,
+        description="List of breached passwords as Have I Been Pwned's downloader writes it: one sorted file, or a"
+        " directory of ranges. Without it new passwords are judged by zxcvbn's 30,000 and by patterns only",
+    )
     account_tries: int = Field(5, ge=3, le=20, description="Wrong passwords or codes in a row before an account waits")
     source_tries: int = Field(30, ge=5, le=100_000, description="Failed sign-ins at once from one network address")
+
+    @field_validator("password_list")
+    @classmethod
+    def _readable_list(cls, value: Path | None) -> Path | None:
+        """A list that isn't there is told at the start, not to the first resident who changes a password."""
+        if value is not None and not value.exists():
+            raise ValueError(f"there is no list of passwords at {value}")
+        return value
 
     @field_validator("step_up_acr")
     @classmethod

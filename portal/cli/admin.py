@@ -46,13 +46,14 @@ def create_operator(
 
     async def work(building: Any) -> dict[str, Any]:
         from identity import accounts, password_policy, totp
+        from identity.breached import Breached
         from identity.credentials import Credentials
         from keys.envelope import Sealer
         from keys.hashing import TokenHasher
         from kit.host import SYSTEM
 
         host = building.host
-        await password_policy.require_good(password, own=(login, name))
+        await password_policy.require_good(password, breached=host.get(Breached), own=(login, name))
         encoded = await host.get(Credentials).hash(password)
         secret = totp.new_secret()
         now = host.clock.ms()

@@ -105,7 +105,7 @@ class Password:
 
     login: str
     has_password: bool
-    problem: str  # "" | short | long | blank | common | repeat
+    problem: str  # "" | short | long | blank | common | breached | repeat
     others: int
 
 

@@ -62,7 +62,7 @@ class ResetKey:
     """signin/reset_key.html: the new way in."""
 
     login: str
-    problem: str  # "" | short | long | blank | common | repeat
+    problem: str  # "" | short | long | blank | common | breached | repeat
     passkeys: bool
 
 
@@ -83,7 +83,7 @@ class SignUpKey:
 
     name: str
     login: str
-    problem: str  # "" | short | long | blank | common | repeat
+    problem: str  # "" | short | long | blank | common | breached | repeat
     passkeys: bool
 
 

@@ -19,7 +19,7 @@ from kit.host import Host
 from portal import i18n
 from portal.contexts import signin as pages_of
 from portal.i18n import N_
-from portal.pages.signin import Doors, json_answer, json_body, json_bytes, weak
+from portal.pages.signin import Doors, json_answer, json_body, json_bytes
 from portal.visits import pages
 from portal.web import notice, read_form, redirect, render
 
@@ -85,7 +85,7 @@ def router(host: Host) -> Any:
         found = await begun(request)
         if found is None:
             return again(request)
-        problem = await weak(form, found[1])
+        problem = await doors.weak(form, found[1])
         if problem:
             return await new_page(request, problem, 422)
         hashed = await doors.credentials.hash(form.raw("password"))

@@ -24,7 +24,7 @@ from kit.problems import NotFound
 from portal import i18n, user_agents
 from portal.contexts import safety as pages_of
 from portal.i18n import N_
-from portal.pages.signin import Doors, json_answer, json_body, json_bytes, weak
+from portal.pages.signin import Doors, json_answer, json_body, json_bytes
 from portal.visits import SignInNeeded, pages, visit_of
 from portal.web import local_path, notice, read_form, redirect, render
 
@@ -330,7 +330,7 @@ def router(host: Host) -> Any:
             return current
         form = await read_form(request)
         person = await host.db.read(profile, sealer, current.account_id)
-        problem = await weak(form, person)
+        problem = await doors.weak(form, person)
         if problem:
             return await password_page(request, current, problem, 422)
         await doors.credentials.set_password(current.account_id, form.raw("password"), actor=current.actor())

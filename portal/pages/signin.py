@@ -19,6 +19,7 @@ from starlette.responses import RedirectResponse, Response
 from identity import credentials as outcome
 from identity.accounts import Profile, create_account, find_account, read_login
 from identity.attempts import LIFETIME, Attempts, Purpose, Waiting
+from identity.breached import Breached
 from identity.clients import Clients
 from identity.credentials import Browser, CodeKind, Credentials, SignedIn
 from identity.errors import UnknownInteraction
@@ -100,6 +101,7 @@ class Doors:
         self.sessions = host.get(Sessions)
         self.attempts = host.get(Attempts)
         self.throttles = host.get(Throttles)
+        self.breached = host.get(Breached)
         self.state = host.get(BrowserState)
         self.secure = host.issuer.startswith("https://")
         self.session_cookie = session_cookie(host.issuer)
@@ -156,6 +158,15 @@ class Doors:
     def attempt(self, request: Request) -> str | None:
         """The half-done sign-in or sign-up of this browser."""
         return request.cookies.get(self.attempt_cookie)
+
+    async def weak(self, form: Form, person: Profile) -> str:
+        """Why a new password will not do: short, long, blank, common, breached, repeat; empty if it will."""
+        password, own = form.raw("password"), [person.login, person.name, person.name_kana, person.birthdate]
+        try:
+            await require_good(password, breached=self.breached, own=own)
+        except WeakPassword as refused:
+            return str(refused.extra["reason"])
+        return "" if form.raw("repeat") == password else "repeat"
 
     # -- what waits
 
@@ -456,7 +467,7 @@ def router(host: Host) -> Any:
         if begun is None:
             return redirect(request, "/sign-up")
         waiting, started = begun
-        problem = await weak(form, started.person)
+        problem = await doors.weak(form, started.person)
         if problem:
             return await key_page(request, problem, 422)
         hashed = await doors.credentials.hash(form.raw("password"))
@@ -607,13 +618,3 @@ def read_person(form: Form, *, now_ms: int) -> tuple[Profile, dict[str, str]]:
         wrong("login")
     person = Profile(name=name, name_kana=kana, birthdate=birthdate, login=login, locale=language.code)
     return person, errors
-
-
-async def weak(form: Form, person: Profile) -> str:
-    """Why a new password will not do: short, long, blank, common, repeat; empty if it will."""
-    password = form.raw("password")
-    try:
-        await require_good(password, own=[person.login, person.name, person.name_kana, person.birthdate])
-    except WeakPassword as refused:
-        return str(refused.extra["reason"])
-    return "" if form.raw("repeat") == password else "repeat"

@@ -1,14 +1,17 @@
 """The safety pages over HTTP: for their owner, with a fresh proof where it matters."""
 
 import re
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from identity import totp
+from identity.breached import Breached
 from identity.sessions import RECENT
 from portal.app import Building
+from tests.identity.test_breached import LEAKED, as_file
 from tests.portal.test_signin import PASSWORD, SESSION, add, code_of, json_post, post, session_of
 from tests.support.authenticator import Authenticator
 
@@ -144,6 +147,16 @@ async def test_sessions_are_listed_and_ended_one_or_all(app: Building, client: A
         client.cookies.clear()
         client.cookies.set(SESSION, token)
         assert (await client.get("/safety")).status_code == 303
+
+
+async def test_a_new_password_that_leaked_elsewhere_is_refused_and_says_why(
+    app: Building, client: Any, tmp_path: Path
+) -> None:
+    await sign_in(app, client, app_on=True)
+    app.host.get(Breached).place = as_file(tmp_path / "pwnedpasswords.txt")
+    leaked = await post(client, "/safety/password", password=LEAKED[0], repeat=LEAKED[0])
+    assert (leaked.status_code, code_of(leaked)) == (422, "breached")
+    assert (await post(client, "/safety/password", password=NEW, repeat=NEW)).status_code == 303
 
 
 async def test_a_new_password_works_and_the_old_does_not(app: Building, client: Any) -> None:
