@@ -20,12 +20,14 @@ import orjson
 
 from consent import store, streams
 from consent.durations import parse_duration
-from consent.errors import AgreementState, BadAgreement, SameEyes, UnknownAgreement
+from consent.errors import AgreementState, BadAgreement, UnknownAgreement
+from consent.four_eyes import Hands, approves
 from consent.ledger import digest, public_entry
 from consent.materiality import weighing
 from consent.models import Agreement, AgreementRevision
 from consent.proposal import LANGS, Lang, Proposal
 from consent.purposes import LAWFUL_BASES, PURPOSES
+from consent.sensitivities import Sensitivities
 from identity import members
 from kit import audit
 from kit.clock import Millis, iso
@@ -170,8 +172,11 @@ def propose(
     now: Millis,
     agreement_id: str | None = None,
     longest: timedelta = LONGEST,
+    sensitivities: Sensitivities | None = None,
 ) -> Revision:
     """Offer a new agreement to the ethics board; returns its first revision."""
+    if sensitivities is not None:
+        sensitivities.check(proposal)
     agreement = Agreement(
         id=agreement_id or new_id("agr"),
         member_id=member_id,
@@ -194,8 +199,11 @@ def revise(
     actor: Actor,
     now: Millis,
     longest: timedelta = LONGEST,
+    sensitivities: Sensitivities | None = None,
 ) -> Revision:
     """Offer a next revision. The one in force stays in force until this one is approved."""
+    if sensitivities is not None:
+        sensitivities.check(proposal)
     agreement = _agreement(session, agreement_id)
     if agreement.status == "withdrawn":
         raise AgreementState("A withdrawn agreement is not revised; propose a new one.")
@@ -212,14 +220,16 @@ def revise(
 def approve(session: Session, revision_id: str, *, actor: Actor, now: Millis) -> Revision:
     """The ethics board approved: from now on residents may be asked with this revision.
 
-    Four eyes: whoever of the staff proposed exactly this revision may not be the one who approves it; raises SameEyes.
+    Four eyes (`consent.four_eyes`), each revision by itself: raises SameEyes. Of a proposal that no person made, the
+    first approval is kept and the revision is still `offered`; the second, by somebody else, publishes it.
     """
     row = _revision(session, revision_id)
-    if actor.kind == "operator" and actor.id == row.proposed_by:
-        raise SameEyes("You proposed this revision. Somebody else has to approve it.")
+    publishes = approves(_hands(row), actor)
     agreement = _agreement(session, row.agreement_id)
     if row.status != "offered" or agreement.status == "withdrawn":
         raise AgreementState(f"A revision that is {row.status} cannot be approved.")
+    if not publishes:
+        return _endorsed(session, row, actor=actor, now=now)
     if agreement.current_id is not None:
         former = _revision(session, agreement.current_id)
         if former.number > row.number:
@@ -285,18 +295,13 @@ def revisions(session: Session, agreement_id: str) -> tuple[Revision, ...]:
     return tuple(read_revision(row, withdrawn=withdrawn) for row in store.revisions(session, agreement_id))
 
 
-@dataclass(frozen=True, slots=True)
-class Hands:
-    """Through whose hands of the staff a revision went; None for the system, and for nobody yet."""
-
-    proposed_by: str | None
-    decided_by: str | None
-
-
 def hands(session: Session, revision_id: str) -> Hands:
     """Who proposed a revision and who decided about it."""
-    row = _revision(session, revision_id)
-    return Hands(row.proposed_by, row.decided_by)
+    return _hands(_revision(session, revision_id))
+
+
+def _hands(row: AgreementRevision) -> Hands:
+    return Hands(row.proposed_by, row.decided_by, row.endorsed_by, row.proposed_via)
 
 
 def published(session: Session, agreement_id: str) -> tuple[Revision, ...]:
@@ -413,6 +418,7 @@ def _add_revision(
         hash=digest(body),
         created_at=now,
         proposed_by=actor.id[:40] if actor.kind == "operator" else None,
+        proposed_via=actor.id[:40] if actor.kind == "service" else None,
     )
     session.add(row)
     agreement.latest, agreement.changed_at = number, now
@@ -433,6 +439,20 @@ def _add_revision(
     return read_revision(row)
 
 
+def _endorsed(session: Session, row: AgreementRevision, *, actor: Actor, now: Millis) -> Revision:
+    row.endorsed_by, row.endorsed_at = actor.id[:40], now
+    session.add(row)
+    session.flush()
+    audit.record(
+        session,
+        "consent.agreement.endorsed",
+        actor=actor,
+        object=("agreement", row.agreement_id),
+        detail={"revision": row.id, "number": row.number, "hash": row.hash},
+    )
+    return read_revision(row)
+
+
 def _decided(session: Session, row: AgreementRevision, to: RevisionStatus, *, actor: Actor, now: Millis) -> Revision:
     row.status, row.decided_at = to, now
     row.decided_by = actor.id[:40] if actor.kind == "operator" else None
@@ -444,7 +464,12 @@ def _decided(session: Session, row: AgreementRevision, to: RevisionStatus, *, ac
         f"consent.agreement.{to}",
         actor=actor,
         object=("agreement", row.agreement_id),
-        detail={"revision": row.id, "number": row.number, "hash": row.hash},
+        detail={
+            "revision": row.id,
+            "number": row.number,
+            "hash": row.hash,
+            "hands": [each for each in (row.proposed_by or row.proposed_via, row.endorsed_by) if each],
+        },
     )
     tx_of(session).touch(TOPIC)
     return read_revision(row)

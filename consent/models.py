@@ -40,6 +40,11 @@ class AgreementRevision(SQLModel, table=True):
     decided_at: int | None = Field(default=None, sa_type=BigInteger)
     proposed_by: str | None = Field(default=None, max_length=40, description="Whoever of the staff; may not approve it")
     decided_by: str | None = Field(default=None, max_length=40)
+    proposed_via: str | None = Field(default=None, max_length=40, description="The client that sent it, if no person")
+    endorsed_by: str | None = Field(
+        default=None, max_length=40, description="The first of two who approve what no person proposed"
+    )
+    endorsed_at: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class Record(SQLModel, table=True):

@@ -37,6 +37,7 @@ from consent.holder import holder_key
 from consent.proposal import Proposal
 from consent.receipts import Receipts
 from consent.records import RecordView, StoredEvent
+from consent.sensitivities import Sensitivities
 from identity.clients import Clients
 from identity.errors import UnknownMember
 from keys.envelope import Sealer
@@ -231,7 +232,7 @@ def recipient_router(database: Database, sealer: Sealer, clock: Clock, clients: 
     return router
 
 
-def operator_router(database: Database, clock: Clock, *, longest: timedelta) -> APIRouter:
+def operator_router(database: Database, clock: Clock, sensitivities: Sensitivities, *, longest: timedelta) -> APIRouter:
     """The life of agreements, for staff and the ethics board."""
     router = APIRouter(prefix="/api/consent/admin", tags=["agreements (staff)"], route_class=LaterRoute)
 
@@ -285,6 +286,7 @@ def operator_router(database: Database, clock: Clock, *, longest: timedelta) -> 
             actor=operator(request),
             now=clock.ms(),
             longest=longest,
+            sensitivities=sensitivities,
         )
         return revision_document(made)
 
@@ -304,6 +306,7 @@ def operator_router(database: Database, clock: Clock, *, longest: timedelta) -> 
             actor=operator(request),
             now=clock.ms(),
             longest=longest,
+            sensitivities=sensitivities,
         )
         return revision_document(made)
 
@@ -314,7 +317,8 @@ def operator_router(database: Database, clock: Clock, *, longest: timedelta) -> 
         responses=problems(*GUARDED, AgreementState, SameEyes, UnknownAgreement),
     )
     async def approve(request: Request, revision_id: str) -> RevisionDocument:
-        """From now on residents may be asked with this revision. Whoever proposed it may not approve it."""
+        """From now on residents may be asked with this revision. Whoever proposed it may not approve it; what a service
+        proposed, two people approve, and after the first it is still `offered`."""
         actor = require_role(request, *REVIEWER_ROLES)
         return revision_document(await database.write(agreements.approve, revision_id, actor=actor, now=clock.ms()))
 

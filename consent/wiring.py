@@ -25,6 +25,7 @@ from consent.operations import DELETE_OPERATION, POLL_OPERATION, PUT_OPERATION, 
 from consent.push import SCOPE_OF_OTHERS, Push
 from consent.receipts import Receipts
 from consent.routes import operator_router, public_router, recipient_router, resident_router, service_router
+from consent.sensitivities import Sensitivities
 from consent.settings import ConsentSettings
 from consent.status import StatusLists
 from consent.stream_routes import StreamEndpoints
@@ -71,8 +72,8 @@ def log_origin(issuer: str, settings: ConsentSettings) -> str:
 
 
 def include(host: Host) -> None:
-    """Provide Logs, Decisions, Receipts, Witnesses, StatusLists, Push and Witness; serve the ledger and the API; sweep
-    what ran out, tell who must know.
+    """Provide Logs, Decisions, Receipts, Witnesses, StatusLists, Sensitivities, Push and Witness; serve the ledger and
+    the API; sweep what ran out, tell who must know.
     """
     logs = Logs(host.db)
     host.provide(Logs, logs)
@@ -220,7 +221,9 @@ def _api(host: Host, receipts: Receipts) -> None:
     host.routes("service", service_router(database, clients))
     host.routes("service", recipient_views(database, sealer, clients, tokens, clock, issuer=issuer))
     host.routes("service", recipient_router(database, sealer, clock, clients))
-    host.routes("operator", operator_router(database, clock, longest=settings.longest_consent))
+    sensitivities = Sensitivities()
+    host.provide(Sensitivities, sensitivities)
+    host.routes("operator", operator_router(database, clock, sensitivities, longest=settings.longest_consent))
 
 
 def _jobs(host: Host) -> None:

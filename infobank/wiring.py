@@ -1,6 +1,7 @@
 """Where the bank plugs into the building: its services, routes, hot paths and problems."""
 
 from consent.receipts import Receipts
+from consent.sensitivities import Sensitivities
 from identity.bearer import Bearer
 from identity.clients import Clients
 from identity.oauth.resource_metadata import ProtectedResource
@@ -32,6 +33,7 @@ def include(host: Host) -> None:
     )
     receipts = ReceiptFiles(host.db, sealer, host.clock, host.get(Receipts))
     host.provide(Catalogue, known)
+    host.get(Sensitivities).tell((each.id, each.sensitivity) for each in known)
     host.get(ProtectedResource).asks_for(SCOPE_DEPOSIT)
     host.provide(ReceiptFiles, receipts)
     host.front("GET", "/api/bank/records", "service", services.fetch, documents.FETCH)

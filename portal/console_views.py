@@ -276,7 +276,8 @@ def agreement_page(session: Session, viewer: Viewer, agreement_id: str, *, numbe
     shown = next((one for one in known if one.number == number), None) or agreements.current(session, agreement_id)
     purpose, basis = PURPOSES.get(shown.purpose), LAWFUL_BASES.get(shown.lawful_basis)
     hands = agreements.hands(session, shown.id)
-    names = staff.names(session, viewer.host.get(Sealer), (hands.proposed_by, hands.decided_by))
+    people = (hands.proposed_by, hands.endorsed_by, hands.decided_by)
+    names = staff.names(session, viewer.host.get(Sealer), people)
     in_force = agreements.current(session, agreement_id)
     compared = in_force if in_force.id != shown.id and shown.status == "offered" else None
     told = reach.published(session, agreement_id)
@@ -311,9 +312,11 @@ def agreement_page(session: Session, viewer: Viewer, agreement_id: str, *, numbe
             for one in reversed(known)
         ),
         may_decide=bool(viewer.roles & set(staff.CONSOLE)),
-        proposed_by=names.get(hands.proposed_by or "", hands.proposed_by or ""),
+        proposed_by=names.get(hands.proposed_by or "", hands.proposed_by or hands.proposed_via or ""),
+        endorsed_by=names.get(hands.endorsed_by or "", hands.endorsed_by or ""),
         decided_by=names.get(hands.decided_by or "", hands.decided_by or ""),
-        own=viewer.account_id == hands.proposed_by,
+        two=hands.proposed_by is None,
+        own=viewer.account_id in (hands.proposed_by, hands.endorsed_by),
         compared_with=compared.number if compared else None,
         changes=_changes(compared, shown, viewer) if compared else (),
         reach=_reach(told) if told else (),

@@ -122,7 +122,8 @@ def _plant(session: Session, host: Host, prepared: _Prepared, now: Millis) -> di
     sealer = host.get(Sealer)
     _people(session, host, prepared, now)
     secrets = _organisations(session, host, prepared, now)
-    revisions = _agreements(session, host.get(Catalogue), now)
+    office = Actor("operator", prepared.credentials.staff["operator"].account_id)
+    revisions = _agreements(session, host.get(Catalogue), now, office=office)
     _deposits(session, sealer, prepared, now)
     _past(session, host, prepared, revisions, now)
     plant_incidents(session, host, staff={login: one.account_id for login, one in prepared.credentials.staff.items()},
@@ -227,7 +228,9 @@ def _accreditation(member: Member) -> dict[str, Any]:
     }
 
 
-def _agreements(session: Session, catalogue: Catalogue, now: Millis) -> dict[str, agreements.Revision]:
+def _agreements(
+    session: Session, catalogue: Catalogue, now: Millis, *, office: Actor
+) -> dict[str, agreements.Revision]:
     found: dict[str, agreements.Revision] = {}
     by_key = {member.key: member for member in MEMBERS}
     for index, proposal in enumerate(PROPOSALS):
@@ -252,7 +255,7 @@ def _agreements(session: Session, catalogue: Catalogue, now: Millis) -> dict[str
                 contact=by_key[proposal.member].contact,
                 text=NoticeTexts(ja=_notice(proposal, catalogue, "ja"), en=_notice(proposal, catalogue, "en")),
             ),
-            actor=CITY,
+            actor=office,
             now=offered_at,
             agreement_id=AGREEMENT_ID[proposal.key],
         )

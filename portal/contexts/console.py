@@ -300,7 +300,9 @@ class AgreementPage:
     may_decide: bool
     proposed_by: str
     decided_by: str
-    own: bool  # the viewer proposed it: somebody else approves
+    endorsed_by: str  # the first of two who approve what no person proposed
+    two: bool  # no person of the staff proposed it: two approve
+    own: bool  # the viewer proposed it, or approved it first: somebody else approves
     compared_with: int | None
     changes: tuple[Changed, ...]
     reach: tuple[ReachLine, ...]
@@ -454,6 +456,8 @@ _AGREEMENT = AgreementPage(
     may_decide=True,
     proposed_by="保田 恵子",
     decided_by="",
+    endorsed_by="",
+    two=False,
     own=False,
     compared_with=1,
     changes=(
@@ -612,6 +616,10 @@ def samples() -> list[Sample]:
         ),
         of("agreements", "none", Agreements((), (), "")),
         of("agreement", "offered", _AGREEMENT, viewer="ethics"),
+        of("agreement", "endorsed", replace(_AGREEMENT, proposed_by="minatohama-transit", two=True),
+           viewer="ethics"),
+        of("agreement", "twice", replace(_AGREEMENT, proposed_by="minatohama-transit", endorsed_by="岬 千尋", two=True,
+                                         own=True), viewer="ethics"),
         of("agreement", "approved", replace(_AGREEMENT, status="approved", may_decide=False, predecessor="")),
         of("keys", "some", Keys(_SIGNING, _WRAPPING, ("EdDSA", "ES256", "RS256"))),
         of("audit", "some", audit),

@@ -42,7 +42,10 @@ SUSPENDED = notice("console.suspended", N_("Suspended. It is in force everywhere
 RESUMED = notice("console.resumed", N_("It continues."))
 RETURNED = notice("console.returned", N_("Returned to the member."))
 NOT_NOW = notice("console.not-now", N_("That is not possible any more. This is how it is now."), kind="warn")
-SAME_EYES = notice("console.same-eyes", N_("You proposed this revision. Somebody else has to approve it."), kind="warn")
+SAME_EYES = notice(
+    "console.same-eyes", N_("You proposed this revision or approved it first. Somebody else has to."), kind="warn"
+)
+ENDORSED = notice("console.endorsed", N_("Your approval is kept. It is published when a second person approves."))
 ROTATED = notice("console.rotated", N_("The key has been rotated."))
 TOO_SOON = notice(
     "console.too-soon",
@@ -254,7 +257,7 @@ def router(host: Host) -> APIRouter:
             return redirect(request, place, notice=NOT_NOW)
         except SameEyes:
             return redirect(request, f"{place}?revision={form.one('number')[:6]}", notice=SAME_EYES)
-        done = APPROVED if form.one("decision") == "approve" else RETURNED
+        done = RETURNED if made.status == "returned" else APPROVED if made.status == "approved" else ENDORSED
         return redirect(request, f"{place}?revision={made.number}", notice=done)
 
     # -- keys

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from consent import agreements
 from consent.durations import parse_duration
 from consent.errors import AgreementState, BadAgreement, SameEyes, UnknownAgreement
+from consent.four_eyes import Hands
 from consent.ledger import digest, read_public
 from kit.clock import DAY, HOUR
 from kit.encoding import canonical
@@ -207,7 +208,7 @@ async def test_whoever_proposed_a_revision_does_not_approve_it(bureau: Bureau) -
         await bureau.db.write(agreements.approve, first.id, actor=STAFF, now=bureau.clock.ms())
     assert (await bureau.db.read(agreements.get_revision, first.id)).status == "offered"
     await bureau.db.write(agreements.approve, first.id, actor=BOARD, now=bureau.clock.ms())
-    assert await bureau.db.read(agreements.hands, first.id) == agreements.Hands(STAFF.id, BOARD.id)
+    assert await bureau.db.read(agreements.hands, first.id) == Hands(STAFF.id, BOARD.id)
     second = await bureau.db.write(
         agreements.revise, first.agreement_id, proposal=proposal(retention="P1D"), actor=BOARD, now=bureau.clock.ms()
     )

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from consent import agreements
+from consent.errors import SameEyes
+from consent.four_eyes import Hands
 from consent.proposal import Proposal
 from identity import members
 from identity.clients import Clients
 from kit import audit
 from kit.db import Session
-from kit.host import SYSTEM
+from kit.host import SYSTEM, Actor
 from tests.support.desk import Colleague, colleague
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ WORDS = {
 }  # fmt: skip
 PROPOSAL = {
     "purpose": "ImproveTransportMobility",
-    "categories": [{"category": "mobility", "required": True, "sensitivity": 1}],
+    "categories": [{"category": "mobility", "required": True, "sensitivity": 2}],
     "retention": "P90D",
     "duration": "P180D",
     "contact": "data@bus.example",
@@ -60,11 +62,14 @@ async def a_client(operator: Colleague, **more: Any) -> Any:
     return await operator.post("/console/clients/new", sent | more)
 
 
-async def an_offer(app: "Building", member_id: str) -> agreements.Revision:
+ELSEWHERE = Actor("operator", "acc_elsewhere")
+
+
+async def an_offer(app: "Building", member_id: str, *, actor: Actor = ELSEWHERE) -> agreements.Revision:
     await app.host.db.write(members.approve, member_id, actor=SYSTEM, now=app.host.clock.ms())
     proposal = Proposal.model_validate_json(json.dumps(PROPOSAL))
     return await app.host.db.write(
-        agreements.propose, member_id=member_id, proposal=proposal, actor=SYSTEM, now=app.host.clock.ms()
+        agreements.propose, member_id=member_id, proposal=proposal, actor=actor, now=app.host.clock.ms()
     )
 
 
@@ -224,6 +229,67 @@ async def test_who_proposed_an_offer_cannot_approve_it_and_is_told_who_can(
     shown = (await reviewer.get(f"{place}?revision=2")).text
     assert shown.index("Proposed by") < shown.index("Decided by")
     assert (await app.host.db.read(agreements.get_revision, revision)).status == "approved"
+
+
+async def test_what_a_members_client_proposed_is_published_by_two_people_never_by_one_who_holds_both_roles(
+    app: "Building", client: Any
+) -> None:
+    """Whoever made the client, or knows its secret, may be the one who approves: so two different people have to."""
+    both = await colleague(app, client, "operator", "ethics")
+    member_id = await a_member(both)
+    page = await a_client(both, member=member_id)
+    client_id = re.search(r'id="client-id">([^<]+)<', page.text)[1]  # type: ignore[index]
+    found = await app.host.get(Clients).get(client_id)
+    assert found is not None
+    offer = await an_offer(app, member_id, actor=found.actor())
+    approve = f"/api/consent/admin/revisions/{offer.id}/approve"
+    place = f"/console/agreements/{offer.agreement_id}"
+    assert 'id="two"' in (await both.get(place)).text
+    first = await both.api("POST", approve)
+    assert (first.status_code, first.json()["status"]) == (200, "offered")
+    for _ in range(2):
+        again = await both.api("POST", approve)
+        assert (again.status_code, again.json()["type"]) == (403, "/problems/consent/same-eyes")
+    assert 'id="approve"' not in (await both.get(place)).text
+    sent = {"revision": offer.id, "decision": "approve"}
+    assert await follow_notice(await both.post(f"{place}/decide", sent)) == "console.same-eyes"
+    with pytest.raises(SameEyes):  # nor does the client approve
+        await app.host.db.write(agreements.approve, offer.id, actor=found.actor(), now=app.host.clock.ms())
+    second = await colleague(app, client, "ethics")
+    page = await follow(await second.post(f"{place}/decide", sent), second)
+    assert page.text.index("First approval by") < page.text.index("Decided by")
+    hands = await app.host.db.read(agreements.hands, offer.id)
+    assert hands == Hands(None, second.id, both.id, client_id)
+    assert hands == Hands(None, hands.decided_by, hands.endorsed_by, client_id)
+    assert None not in {hands.decided_by, hands.endorsed_by}
+    assert hands.decided_by != hands.endorsed_by
+    assert (await app.host.db.read(agreements.current, offer.agreement_id)).status == "approved"
+
+
+async def test_a_proposal_cannot_say_that_a_category_is_less_sensitive_than_the_catalogue_says(
+    app: "Building", operator: Colleague
+) -> None:
+    member_id = await a_member(operator)
+    await app.host.db.write(members.approve, member_id, actor=SYSTEM, now=app.host.clock.ms())
+    uses = [
+        {"category": "mobility", "required": True, "sensitivity": 3},
+        {"category": "health_checkup", "required": False, "sensitivity": 2},
+        {"category": "shoe_size", "required": False, "sensitivity": 3},
+    ]
+    sent = {"member": member_id, "proposal": PROPOSAL | {"categories": uses}}
+    refused = await operator.api("POST", "/api/consent/admin/agreements", sent)
+    assert refused.status_code == 422
+    assert [each["pointer"] for each in refused.json()["errors"]] == [
+        "/categories/1/sensitivity",
+        "/categories/2/category",
+    ]
+    fine = sent | {"proposal": PROPOSAL | {"categories": uses[:1]}}
+    made = await operator.api("POST", "/api/consent/admin/agreements", fine)
+    assert made.status_code == 201
+    revision = await operator.api(
+        "POST", f"/api/consent/admin/agreements/{made.json()['agreement']}/revisions", sent["proposal"]
+    )
+    assert revision.status_code == 422
 
 
 async def test_a_returned_offer_can_be_seen_with_its_history(app: "Building", operator: Colleague) -> None:
