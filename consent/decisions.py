@@ -13,6 +13,7 @@ from kit.clock import Millis
 
 Reason = Literal[
     "no_consent",
+    "consent_requested",
     "consent_refused",
     "consent_withdrawn",
     "consent_ended",
@@ -27,6 +28,7 @@ Reason = Literal[
 ]
 
 _ENDED: Final[dict[str, Reason]] = {
+    "requested": "consent_requested",
     "refused": "consent_refused",
     "withdrawn": "consent_withdrawn",
     "ended": "consent_ended",

@@ -56,6 +56,8 @@ class Record(SQLModel, table=True):
         Index("ix_consent_record_state_until", "state", "until_at"),
         # One standing consent for each agreement: two would make withdrawal ambiguous.
         unique_where("uq_consent_record_standing", "account_id", "agreement_id", where="state = 'given'"),
+        # And one open question: whoever asks twice finds the first one.
+        unique_where("uq_consent_record_open", "account_id", "agreement_id", where="state = 'requested'"),
     )
 
     id: str = Field(primary_key=True, max_length=40)
@@ -63,7 +65,7 @@ class Record(SQLModel, table=True):
     member_id: str = Field(max_length=40)
     agreement_id: str = Field(index=True, max_length=40, foreign_key="consent_agreement.id")
     revision_id: str = Field(max_length=40, foreign_key="consent_revision.id")
-    state: str = Field(max_length=16, description="given | refused | withdrawn | expired | invalidated")
+    state: str = Field(max_length=16, description="consent.states.State")
     purpose: str = Field(max_length=64)
     categories: str = Field(sa_type=Text, description="Codes, separated by spaces")
     until_at: int = Field(sa_type=BigInteger)

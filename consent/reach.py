@@ -25,8 +25,8 @@ _STANDING = Quick(
 )
 _OTHERS = Quick(
     "SELECT r.state, count(*) FROM consent_record r JOIN (SELECT max(id) AS id FROM consent_record "
-    "WHERE agreement_id = :agreement AND account_id NOT IN (SELECT account_id FROM consent_record "
-    "WHERE agreement_id = :agreement AND state = 'given' AND until_at > :now) GROUP BY account_id) n ON n.id = r.id "
+    "WHERE agreement_id = :agreement AND state NOT IN ('requested', 'lapsed') "  # nobody answered these
+    "AND account_id NOT IN (SELECT account_id FROM consent_record WHERE agreement_id = :agreement AND state = 'given' AND until_at > :now) GROUP BY account_id) n ON n.id = r.id "
     "GROUP BY r.state"
 )
 

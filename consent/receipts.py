@@ -149,6 +149,8 @@ def _gather(
         raise UnknownConsent("This consent has no such event.")
     # Of the newest answer, unless an event is named: being told of something is no answer.
     answers = [event for event in chosen if event_id is not None or event.document["type"] not in ASIDE]
+    if not answers:
+        raise UnknownConsent("This was asked, and is not answered yet.")
     event = answers[-1]
     revision = agreements.text_of(session, event.document["revision"])
     connection = session.connection()

@@ -21,7 +21,19 @@ from consent.agreements import TOPIC, Revision
 from consent.errors import AgreementState, BadConsent, ConsentState, UnknownConsent
 from consent.ledger import commit, digest
 from consent.materiality import is_material
-from consent.states import ASIDE, DPV_STATUS, STANDING, BadHistory, EventType, Standing, State, after, fold, read_event
+from consent.states import (
+    ASIDE,
+    DPV_STATUS,
+    OPEN,
+    STANDING,
+    BadHistory,
+    EventType,
+    Standing,
+    State,
+    after,
+    fold,
+    read_event,
+)
 from consent.store import EventRow, RecordRow
 from identity import grants
 from keys.envelope import Sealer
@@ -99,22 +111,22 @@ def give(
     If a consent under this agreement stands already, it is renewed: one record, one more event, what is agreed now.
     Raises BadConsent, AgreementState.
     """
-    revision = _revision_in_force(session, revision_id)
+    revision = revision_in_force(session, revision_id)
     chosen = _check_categories(revision, categories)
     until = now + revision.duration_ms if until_ms is None else until_ms
     if not now < until <= now + revision.duration_ms:
         raise BadConsent(f"A consent under this agreement lasts at most {revision.duration}.", pointer="/until")
-    _check_lang(revision, notice_lang)
+    check_lang(revision, notice_lang)
     row = store.standing_record(session, account_id, revision.agreement_id)
     if row is not None and row.until_at <= now:  # ran out by the clock; its event only had not come yet
-        _append(session, sealer, row, "expired", actor=SYSTEM, authority="rule", now=now)
+        append_event(session, sealer, row, "expired", actor=SYSTEM, authority="rule", now=now)
         row = None
     kind: EventType = "given" if row is None else "renewed"
     if row is None:
-        row = _new_record(session, account_id, revision, now)
+        row = _asked_or_new(session, account_id, revision, now)
     row.revision_id, row.purpose = revision.id, revision.purpose
     row.categories, row.until_at = " ".join(chosen), until
-    return _append(
+    return append_event(
         session, sealer, row, kind, actor=actor, authority=authority, now=now, revision=revision, lang=notice_lang
     )
 
@@ -130,11 +142,13 @@ def refuse(
     now: Millis,
     authority: Authority = "self",
 ) -> ConsentRef:
-    """The resident says no; a record of its own. A consent that stands under the agreement is not touched by it."""
-    revision = _revision_in_force(session, revision_id)
-    _check_lang(revision, notice_lang)
-    row = _new_record(session, account_id, revision, now)
-    return _append(
+    """The resident says no; the question's record, or one of its own. A consent that stands under the agreement is not
+    touched by it."""
+    revision = revision_in_force(session, revision_id)
+    check_lang(revision, notice_lang)
+    row = _asked_or_new(session, account_id, revision, now)
+    row.revision_id, row.purpose, row.categories, row.until_at = revision.id, revision.purpose, "", now
+    return append_event(
         session, sealer, row, "refused", actor=actor, authority=authority, now=now, revision=revision, lang=notice_lang
     )
 
@@ -154,7 +168,7 @@ def change(
     row = _standing(session, consent_id, account_id, now)
     revision = agreements.text_of(session, row.revision_id)
     row.categories = " ".join(_check_categories(revision, categories))
-    return _append(session, sealer, row, "changed", actor=actor, authority=authority, now=now, revision=revision)
+    return append_event(session, sealer, row, "changed", actor=actor, authority=authority, now=now, revision=revision)
 
 
 def withdraw(
@@ -172,7 +186,7 @@ def withdraw(
     Raises UnknownConsent, or ConsentState if it does not stand any more.
     """
     row = _standing(session, consent_id, account_id, now)
-    return _append(session, sealer, row, "withdrawn", actor=actor, authority=authority, now=now)
+    return append_event(session, sealer, row, "withdrawn", actor=actor, authority=authority, now=now)
 
 
 def end(
@@ -193,7 +207,7 @@ def end(
     if _record(session, consent_id, account_id).member_id != member_id:
         raise UnknownConsent("No consent of yours has this id.")
     row = _standing(session, consent_id, account_id, now)
-    return _append(session, sealer, row, "ended", actor=actor, authority="recipient", now=now, reason=reason)
+    return append_event(session, sealer, row, "ended", actor=actor, authority="recipient", now=now, reason=reason)
 
 
 def renew(
@@ -213,7 +227,7 @@ def renew(
     new does not: that is ticked, never assumed. Raises ConsentState, AgreementState, BadConsent.
     """
     row = _standing(session, consent_id, account_id, now)
-    revision = _revision_in_force(session, revision_id)
+    revision = revision_in_force(session, revision_id)
     if revision.agreement_id != row.agreement_id:
         raise BadConsent("This is another agreement's text.", pointer="/revision")
     return give(
@@ -232,7 +246,7 @@ def defer(session: Session, sealer: Sealer, *, consent_id: str, account_id: str,
     """The resident was asked again and puts it off: what they agreed to before goes on until its end."""
     row = _standing(session, consent_id, account_id, now)
     if _last(session, sealer, row).document["type"] == "requested":
-        _append(session, sealer, row, "deferred", actor=actor, authority="self", now=now)
+        append_event(session, sealer, row, "deferred", actor=actor, authority="self", now=now)
 
 
 def tell_people(session: Session, sealer: Sealer, *, now: Millis, before: Millis, limit: int = 50) -> int:
@@ -260,7 +274,7 @@ def sweep(session: Session, sealer: Sealer, *, now: Millis, limit: int = 100) ->
     """
     done = 0
     for row in store.due(session, now, limit):
-        done += _end(session, sealer, row, "expired", now)
+        done += _end(session, sealer, row, "expired", now, reason="unanswered" if row.state == OPEN else "")
     for row in store.orphaned(session, limit - done) if done < limit else ():
         done += _end(session, sealer, row, "invalidated", now, reason="agreement_withdrawn")
     return done
@@ -275,7 +289,7 @@ def forget(session: Session, sealer: Sealer, *, account_id: str, actor: Actor, n
     ended = []
     for row in store.records_of(session, account_id):
         if row.state == STANDING:
-            _append(session, sealer, row, "withdrawn", actor=actor, authority="self", now=now)
+            append_event(session, sealer, row, "withdrawn", actor=actor, authority="self", now=now)
             ended.append(row.id)
     session.flush()
     store.delete_for(session, account_id)
@@ -324,7 +338,7 @@ def _end(
     reason: str = "",
 ) -> int:
     try:
-        _append(session, sealer, row, kind, actor=SYSTEM, authority="rule", now=now, reason=reason)
+        append_event(session, sealer, row, kind, actor=SYSTEM, authority="rule", now=now, reason=reason)
     except KeyDestroyed:  # the resident left; nothing of theirs can be written any more, and nothing needs to be
         store.delete_for(session, row.account_id)
     return 1
@@ -341,13 +355,14 @@ def _aside(
     about: Revision | None = None,
 ) -> int:
     try:
-        _append(session, sealer, row, kind, actor=SYSTEM, authority="rule", now=now, reason=reason, about=about)
+        append_event(session, sealer, row, kind, actor=SYSTEM, authority="rule", now=now, reason=reason, about=about)
     except KeyDestroyed:  # the resident left; nobody is there to be told
         store.delete_for(session, row.account_id)
     return 1
 
 
-def _revision_in_force(session: Session, revision_id: str) -> Revision:
+def revision_in_force(session: Session, revision_id: str) -> Revision:
+    """The revision, if it is the one that may be answered now; raises AgreementState."""
     revision = agreements.text_of(session, revision_id)
     session.flush()
     in_force, agreement, member, held = store.offer(session, revision.agreement_id)
@@ -369,12 +384,20 @@ def _check_categories(revision: Revision, categories: Iterable[str]) -> list[str
     return sorted(chosen)
 
 
-def _check_lang(revision: Revision, lang: str) -> None:
+def check_lang(revision: Revision, lang: str) -> None:
+    """Raise BadConsent if the notice is not in this language."""
     if lang not in revision.text:
         raise BadConsent("The notice is in ja and en.", pointer="/notice_lang")
 
 
-def _new_record(session: Session, account_id: str, revision: Revision, now: Millis) -> RecordRow:
+def _asked_or_new(session: Session, account_id: str, revision: Revision, now: Millis) -> RecordRow:
+    """The record of the question that waits (the answer is its next event), or else a new one."""
+    asked = store.open_question(session, account_id, revision.agreement_id)
+    return asked if asked is not None and asked.until_at > now else new_record(account_id, revision, now)
+
+
+def new_record(account_id: str, revision: Revision, now: Millis) -> RecordRow:
+    """A record whose first event is to come."""
     return RecordRow(
         id=new_id("con"),
         account_id=account_id,
@@ -391,7 +414,7 @@ def _new_record(session: Session, account_id: str, revision: Revision, now: Mill
     )
 
 
-def _append(
+def append_event(
     session: Session,
     sealer: Sealer,
     row: RecordRow,
@@ -405,7 +428,11 @@ def _append(
     reason: str = "",
     about: Revision | None = None,
 ) -> ConsentRef:
-    """The five parts of a change, word of it to who follows, and the receipts' status: this is the last word now."""
+    """The five parts of a change, word of it to who follows, and the receipts' status: this is the last word now.
+
+    For this module and for `consent.questions`; who else changes a record asks one of these two.
+    """
+    stood = row.state == STANDING
     try:
         row.state = after(cast(State, row.state) if row.events else None, kind)
     except BadHistory as bad:
@@ -444,15 +471,15 @@ def _append(
     envelope = commit(document)
     leaf = append(session, envelope.entry)
     connection = session.connection()
-    if kind in ASIDE and before is not None and before.place is not None:
-        place = before.place  # the answer before it stands, and so does its receipt
-    else:
+    opens: dict[str, Any] = {"salt": b64url(envelope.salt), "leaf": leaf.leaf_id}
+    place = before.place if before is not None else None
+    if kind not in ASIDE:  # else the answer before it stands, and so does its receipt
+        if place is not None:
+            status.end(connection, place)
         place = status.take(connection)
-        if before is not None and before.place is not None:
-            status.end(connection, before.place)
-    opens = {"salt": b64url(envelope.salt), "leaf": leaf.leaf_id, "place": [place.number, place.index]}
+    if place is not None:
+        opens["place"] = [place.number, place.index]
     sealed = key.seal(f"consent_event|sealed|{event_id}", canonical({"event": document, **opens}))
-    first = row.events == 0
     row.events += 1
     row.changed_at = at
     try:
@@ -461,7 +488,7 @@ def _append(
         raise ConsentState("This was answered at the same moment elsewhere. Load the page again.") from None
     store.add_event(session, event_id, row, sealed)
     ended: Collection[str] = ()
-    if row.state != STANDING and not first:
+    if stood and row.state != STANDING:
         ended = grants.revoke_for_consent(session, row.id, actor=actor, now=now, reason=f"consent-{kind}")
     audit.record(
         session,
@@ -478,7 +505,7 @@ def _append(
             **({"reason": reason} if reason else {}),
         },
     )
-    if row.state != STANDING and not first:
+    if stood and row.state != STANDING:
         endings.begin(
             session,
             consent_id=row.id,
@@ -528,6 +555,8 @@ def _record(session: Session, consent_id: str, account_id: str | None) -> Record
 
 def _standing(session: Session, consent_id: str, account_id: str | None, now: Millis) -> RecordRow:
     row = _record(session, consent_id, account_id)
+    if row.state == OPEN:
+        raise ConsentState("This was asked, and is not answered yet.")
     if row.state != STANDING:
         raise ConsentState(f"This consent is {row.state} already.")
     if row.until_at <= now:
@@ -537,8 +566,8 @@ def _standing(session: Session, consent_id: str, account_id: str | None, now: Mi
 
 def _view(row: RecordRow, now: Millis) -> RecordView:
     state = cast(State, row.state)
-    if state == STANDING and row.until_at <= now:  # the clock decides, not the sweeper
-        state = "expired"
+    if state in (STANDING, OPEN) and row.until_at <= now:  # the clock decides, not the sweeper
+        state = after(state, "expired")
     return RecordView(
         row.id,
         row.account_id,

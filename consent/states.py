@@ -15,10 +15,14 @@ EventType = Literal[
     "given", "changed", "refused", "withdrawn", "ended", "expired", "renewed", "invalidated",
     "requested", "deferred", "notified",
 ]  # fmt: skip
-State = Literal["given", "refused", "withdrawn", "ended", "expired", "invalidated"]
+State = Literal["requested", "given", "refused", "withdrawn", "ended", "expired", "invalidated", "lapsed"]
 
 STANDING: Final[State] = "given"
-#: What is told or asked about a consent that stands: the answer it stands for is the one before.
+#: Asked and not answered yet: covers nothing, and an answer goes on in the same record.
+OPEN: Final[State] = "requested"
+#: States in which nobody has ever answered.
+UNANSWERED: Final[frozenset[State]] = frozenset({"requested", "lapsed"})
+#: What is asked or told is no answer: what was answered before, if anything, stands.
 ASIDE: Final[frozenset[EventType]] = frozenset({"requested", "deferred", "notified"})
 
 # (state before, event) -> state after. What is not here cannot happen.
@@ -34,6 +38,13 @@ _MOVES: Final[Mapping[tuple[State | None, EventType], State]] = {
     ("given", "requested"): "given",  # the offer changed materially: the person is asked again
     ("given", "deferred"): "given",
     ("given", "notified"): "given",  # of its coming end, or of other words for the same
+    (None, "requested"): "requested",  # a question that outlives its page, or was put from elsewhere
+    ("requested", "deferred"): "requested",
+    ("requested", "given"): "given",
+    ("requested", "refused"): "refused",
+    ("requested", "ended"): "lapsed",  # taken back by who asked
+    ("requested", "expired"): "lapsed",
+    ("requested", "invalidated"): "lapsed",
 }
 
 DPV_STATUS: Final[Mapping[EventType, str]] = {

@@ -10,7 +10,7 @@ from sqlmodel import select as orm_select
 
 from consent.errors import UnknownAgreement
 from consent.models import Agreement, AgreementRevision, ConsentEvent, Hold, Record, Showing
-from consent.states import STANDING
+from consent.states import OPEN, STANDING
 from kit.clock import Millis
 from kit.db import Quick
 
@@ -26,6 +26,9 @@ _EVENT = select(_E.c.id, _E.c.account_id, _E.c.seq, _E.c.sealed)
 _BY_ID = _ALL.where(_R.c.id == bindparam("id"))
 _STANDING = _ALL.where(
     _R.c.account_id == bindparam("account"), _R.c.agreement_id == bindparam("agreement"), _R.c.state == STANDING
+)
+_OPEN = _ALL.where(
+    _R.c.account_id == bindparam("account"), _R.c.agreement_id == bindparam("agreement"), _R.c.state == OPEN
 )
 _LAST_EVENT = _EVENT.where(_E.c.record_id == bindparam("record")).order_by(_E.c.seq.desc()).limit(1)
 _ADD_RECORD, _ADD_EVENT = _R.insert(), _E.insert()
@@ -120,21 +123,35 @@ def standing_record(session: Session, account_id: str, agreement_id: str) -> Rec
     return found[0] if found else None
 
 
+def open_question(session: Session, account_id: str, agreement_id: str) -> RecordRow | None:
+    """The one question to a resident under an agreement that waits for an answer (its end may have passed)."""
+    found = _records(session, _OPEN, {"account": account_id, "agreement": agreement_id})
+    return found[0] if found else None
+
+
+def said_no(session: Session, account_id: str, revision_id: str) -> bool:
+    """Whether the resident refused this very text."""
+    query = select(_R.c.id).where(
+        _R.c.account_id == account_id, _R.c.revision_id == revision_id, _R.c.state == "refused"
+    )
+    return session.connection().execute(query.limit(1)).first() is not None
+
+
 def records_of(session: Session, account_id: str) -> list[RecordRow]:
     """A resident's records, newest first."""
     return _records(session, _ALL.where(_R.c.account_id == account_id).order_by(_R.c.id.desc()))
 
 
 def due(session: Session, now: Millis, limit: int) -> list[RecordRow]:
-    """Standing records whose end has passed."""
-    query = _ALL.where(_R.c.state == STANDING, _R.c.until_at <= now)
+    """Standing records, and open questions, whose end has passed."""
+    query = _ALL.where(_R.c.state.in_((STANDING, OPEN)), _R.c.until_at <= now)
     return _records(session, query.order_by(_R.c.until_at).limit(limit))
 
 
 def orphaned(session: Session, limit: int) -> list[RecordRow]:
-    """Standing records of withdrawn agreements."""
+    """Standing records and open questions of withdrawn agreements."""
     over = select(col(Agreement.id)).where(col(Agreement.status) == "withdrawn")
-    return _records(session, _ALL.where(_R.c.agreement_id.in_(over), _R.c.state == STANDING).limit(limit))
+    return _records(session, _ALL.where(_R.c.agreement_id.in_(over), _R.c.state.in_((STANDING, OPEN))).limit(limit))
 
 
 def ending_soon(session: Session, now: Millis, before: Millis, limit: int) -> list[RecordRow]:

@@ -6,8 +6,8 @@ import orjson
 from fastapi import APIRouter, Path, Request, Response
 
 from consent import agreements, records
-from consent.errors import UnknownConsent
-from consent.states import ASIDE
+from consent.errors import ConsentState, UnknownConsent
+from consent.states import ASIDE, UNANSWERED
 from consent.views import MEDIA_TYPES, Form, Source, view
 from identity.clients import Clients
 from identity.tokens import Tokens
@@ -36,7 +36,7 @@ _CONTENT = {
     for form, media in MEDIA_TYPES.items()
 }
 _ANSWERS: dict[int | str, dict[str, Any]] = {
-    **problems(*GUARDED, UnknownConsent, KeyDestroyed),
+    **problems(*GUARDED, UnknownConsent, ConsentState, KeyDestroyed),
     200: {"description": "The record in that form", "content": _CONTENT},
 }
 
@@ -92,8 +92,10 @@ def recipient_views(
 
 def _source(session: Session, sealer: Sealer, consent_id: str, account_id: str, subject: str, issuer: str) -> Source:
     events = tuple(each.document for each in records.history(session, sealer, consent_id, account_id=account_id))
-    answered = [each for each in events if each["type"] not in ASIDE][-1]
-    return Source(issuer, subject, events, agreements.text_of(session, answered["revision"]).body)
+    answered = [each for each in events if each["type"] not in ASIDE]
+    if not answered or records.get(session, consent_id, account_id=account_id, now=0).state in UNANSWERED:
+        raise ConsentState("This was asked, and never answered: there is no consent to show.")
+    return Source(issuer, subject, events, agreements.text_of(session, answered[-1]["revision"]).body)
 
 
 def _answer(form: Form, source: Source) -> Response:

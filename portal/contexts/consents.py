@@ -43,6 +43,7 @@ class Consents:
     groups: tuple[ConsentGroup, ...]
     ended: tuple[ConsentLine, ...]
     now: int
+    waiting: tuple[ConsentLine, ...] = ()  # asked, and not answered yet
 
 
 @dataclass(frozen=True)
@@ -165,6 +166,9 @@ def samples() -> list[Sample]:
         ),
         services=("みなと診療所の健康ノート",),
     )
+    asked = replace(
+        many[0], state="requested", state_words="お答えを待っています", until=NOW + 28 * DAY, uses=0, last_use=None
+    )
     ends = replace(full, by="end", groups=(ConsentGroup("all", "", "", many),), total=40)
     path = "/consents"
     versions = Versions(
@@ -196,6 +200,7 @@ def samples() -> list[Sample]:
     return [
         Sample("resident/consents.html", "full", full, viewer="resident", path=path),
         Sample("resident/consents.html", "by-end", ends, viewer="resident", path=path),
+        Sample("resident/consents.html", "waiting", replace(full, waiting=(asked,)), viewer="resident", path=path),
         Sample("resident/consents.html", "empty", replace(full, total=0, groups=(), ended=()), viewer="resident"),
         Sample("resident/history.html", "full", Past(days, "?before=cev_1", ""), viewer="resident", path=path),
         Sample("resident/history.html", "empty", Past((), "", "/consents/history"), viewer="resident", path=path),

@@ -89,7 +89,7 @@ class Consent:
     asks: tuple[Ask, ...]
     learns: tuple[ScopeRow, ...]
     keeps_access: bool
-    waits_until: int
+    later: str  # what happens if it is answered later
     now: int
     elsewhere: Elsewhere | None
 
@@ -194,7 +194,7 @@ def samples() -> list[Sample]:
         asks=(_ASK,),
         learns=(),
         keeps_access=False,
-        waits_until=NOW + 1_800_000,
+        later="サービスに戻ります。まだ何も見せません。質問は2026年12月22日まで「同意」でお待ちします。",
         now=NOW,
         elsewhere=None,
     )

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from consent import agreements, records, stopping
 from consent.records import RecordView
+from consent.states import OPEN
 from consent.stopping import Affected, Everything
 from identity import clients, grants
 from infobank import views
@@ -67,6 +68,7 @@ def list_page(session: Session, catalogue: Catalogue, account_id: str, *, by: st
     words = i18n.current()
     active: list[Listed] = []
     ended: list[ConsentLine] = []
+    waiting: list[ConsentLine] = []
     for record in records.list_for(session, account_id, now=now):
         revision = agreements.get_revision(session, record.revision_id)
         uses, last = used.get(record.id, (0, None))
@@ -77,19 +79,21 @@ def list_page(session: Session, catalogue: Catalogue, account_id: str, *, by: st
             what=inside(words.join(names(record.categories, catalogue, lang)), lang),
             state="given" if record.stands else record.state,
             state_words=words.gettext(STATES[record.state]),
-            until=record.until_at if record.stands else None,
+            until=record.until_at if record.stands or record.state == OPEN else None,
             uses=uses,
             last_use=last,
         )
         if record.stands:
             active.append((record, line))
+        elif record.state == OPEN:
+            waiting.append(line)
         else:
             ended.append(line)
     filters = tuple(
         ("/consents" if key == "recipient" else f"/consents?by={key}", words.gettext(text), key == by)
         for key, text in _BY.items()
     )
-    return Consents(by, filters, len(active), groups_of(active, by, catalogue, lang), tuple(ended), now)
+    return Consents(by, filters, len(active), groups_of(active, by, catalogue, lang), tuple(ended), now, tuple(waiting))
 
 
 def _stop_line(each: Affected, wanted: Everything, catalogue: Catalogue, lang: str) -> StopLine:

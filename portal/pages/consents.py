@@ -15,6 +15,7 @@ from consent.errors import BadConsent, ConsentState, ReceiptNotReady
 from consent.purposes import LAWFUL_BASES, PURPOSES
 from consent.receipts import MEDIA_TYPE
 from consent.records import RecordView, StoredEvent
+from consent.states import OPEN, UNANSWERED
 from identity import accounts, clients, grants
 from infobank import views
 from infobank.catalogue import Catalogue
@@ -35,6 +36,8 @@ CHANGED = notice("consent.changed", N_("It is changed, from this moment on."))
 OVER = notice("consent.over", N_("This consent was over already. Nothing was changed."), kind="info")
 
 STATES = {
+    "requested": N_("It waits for your answer"),
+    "lapsed": N_("It was never answered"),
     "given": N_("It is in force"),
     "refused": N_("You said no"),
     "withdrawn": N_("You took it back"),
@@ -59,6 +62,9 @@ _EVENTS = {
     "ended": N_("They ended it. You did nothing, and need to do nothing."),
     "expired": N_("It ran out."),
     "invalidated": N_("It was ended, because the offer it rests on was taken back."),
+    "asked": N_("You were asked."),
+    "unanswered": N_("The question ran out. You had not answered."),
+    "not-asked-any-more": N_("They do not ask any more."),
     "requested": N_("The offer changed. You are asked again."),
     "deferred": N_("You put the question off."),
     "notified": N_("The offer has new words. What it means is the same."),
@@ -138,7 +144,7 @@ def names(categories: tuple[str, ...], catalogue: Catalogue, lang: str) -> tuple
 def _given_at(whole: Whole) -> Millis:
     """When the answer that stands (or stood last) was given."""
     answers = [e for e in whole.events if e.document["type"] in ("given", "renewed", "refused", "changed")]
-    return from_iso(answers[-1].document["time"])
+    return from_iso(answers[-1].document["time"]) if answers else whole.record.created_at
 
 
 def consent_page(
@@ -149,19 +155,19 @@ def consent_page(
     text = revision.notice(lang)
     gettext = i18n.current().gettext
     agreed = record.categories
-    refused = record.state == "refused"
-    sentence = (
-        _("You said no to this. Nobody sees anything because of it.")
-        if refused
-        else agreed_sentence(revision, agreed, catalogue, lang, record.until_at, over=not record.stands)
-    )
+    if record.state == "refused":
+        sentence = _("You said no to this. Nobody sees anything because of it.")
+    elif record.state in UNANSWERED:
+        sentence = _("You were asked this and have not answered. Nobody sees anything because of it.")
+    else:
+        sentence = agreed_sentence(revision, agreed, catalogue, lang, record.until_at, over=not record.stands)
     return ConsentView(
         id=record.id,
         title=text.title,
         sentence=sentence,
         state="given" if record.stands else "ended",
         state_words=gettext(STATES[record.state]),
-        seal_words=gettext(_SEALS[record.state]),
+        seal_words=gettext(_SEALS[record.state]) if record.state in _SEALS else "",
         seal_date=figures(_given_at(whole) if record.stands else record.changed_at),
         recipient=revision.recipient.name(lang),
         purpose=PURPOSES[revision.purpose].label(lang),
@@ -250,6 +256,8 @@ def router(host: Host) -> APIRouter:
     async def consent(request: Request, consent_id: str) -> Response:
         account = require_session(request).account_id
         whole = await host.db.read(read_whole, sealer, consent_id, account, host.clock.ms())
+        if whole.record.state == OPEN:
+            return redirect(request, f"/consents/{consent_id}/answer")
         lang = i18n.current().code
         recipient = whole.revision.recipient.name(lang)
         now = host.clock.ms()

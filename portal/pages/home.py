@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from consent import agreements, records
 from consent.materiality import is_material
+from consent.states import OPEN
 from identity import accounts, clients
 from identity.interaction import Interaction, Interactions
 from identity.resets import Resets
@@ -71,6 +72,7 @@ class Facts:
     endings: tuple[Ending, ...]
     questions: tuple[Question, ...]
     changed: tuple[Changed, ...]
+    asked: tuple[Ending, ...] = ()  # questions that wait with the consents
     reset_opened_at: Millis | None = None
     reset_at: Millis | None = None
 
@@ -89,7 +91,13 @@ def gather(
     services = [(each, clients.find(session, each.client_id)) for each in put_off]
     areas = views.areas(session, sealer, catalogue, account_id)
     cards = [card for area in areas for card in area.cards if card.count]
-    standing = [record for record in records.list_for(session, account_id, now=now) if record.stands]
+    mine = records.list_for(session, account_id, now=now)
+    standing = [record for record in mine if record.stands]
+    asked = tuple(
+        Ending(each.id, agreements.get_revision(session, each.revision_id).notice(lang).title, each.until_at)
+        for each in mine
+        if each.state == OPEN
+    )
     endings = tuple(
         Ending(each.id, agreements.get_revision(session, each.revision_id).notice(lang).title, each.until_at)
         for each in standing
@@ -107,6 +115,7 @@ def gather(
         newest_at=max((card.latest_at for card in cards if card.latest_at is not None), default=None),
         standing=len(standing),
         endings=endings,
+        asked=asked,
         changed=tuple(_changed(session, standing, lang)),
         questions=tuple(
             Question(each.id, service.name(lang), each.expires_at) for each, service in services if service
@@ -179,6 +188,14 @@ def letter(facts: Facts, lang: str) -> Home:
                 _("See the question"),
             )
             for each in facts.questions
+        )
+        + tuple(
+            Sentence(
+                _("“%(title)s” waits for your answer until %(day)s.", title=each.title, day=language.day(each.until)),
+                f"/consents/{each.consent_id}/answer",
+                _("See the question"),
+            )
+            for each in facts.asked
         )
         + tuple(
             Sentence(

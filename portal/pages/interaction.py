@@ -17,7 +17,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from consent import agreements, records
+from consent import agreements, questions, records
 from consent.agreements import Revision
 from consent.durations import parse_duration
 from consent.errors import AgreementState, BadConsent
@@ -211,7 +211,7 @@ def _rows(
     return tuple(rows)
 
 
-def _ask(
+def ask_of(
     session: Session,
     element: Element,
     catalogue: Catalogue,
@@ -220,6 +220,7 @@ def _ask(
     lang: str,
     now: Millis,
 ) -> Ask:
+    """One agreement as it is put to the resident."""
     revision, notice = element.revision, element.revision.notice(lang)
     member = members.find(session, revision.member_id)
     until = now + element.duration()
@@ -330,7 +331,7 @@ def router(host: Host) -> APIRouter:
             for area in views.areas(session, sealer, catalogue, account_id)
             for card in area.cards
         }
-        asks = tuple(_ask(session, each, catalogue, cards, lang=lang, now=now) for each in elements)
+        asks = tuple(ask_of(session, each, catalogue, cards, lang=lang, now=now) for each in elements)
         page = Consent(
             action,
             profile.name,
@@ -338,7 +339,7 @@ def router(host: Host) -> APIRouter:
             asks,
             learns,
             keeps,
-            interaction.expires_at,
+            _later_words(interaction, now),
             now,
             _elsewhere(interaction),
         )
@@ -370,19 +371,14 @@ def router(host: Host) -> APIRouter:
         said = form.one("answer")
         if said == "later" and browser.kind != "resident":
             return _see_other("/desk")  # staff have no letter; they start again at the service
-        if said == "later":
-            await host.db.write(
-                interactions.defer, interaction_id, account_id=browser.account_id, session_id=browser.id
-            )
-            return _keep_waiting(request, interaction)
-        if said not in ("agree", "refuse"):
-            raise Malformed("Choose one of the two answers.")
-        step = agree if said == "agree" else refuse
+        if said not in ("agree", "refuse", "later"):
+            raise Malformed("Choose one of the answers.")
+        step = {"agree": agree, "refuse": refuse, "later": later}[said]
         shown_in = form.one("shown_in", i18n.current().code)
         if shown_in not in i18n.LANGUAGES:
             raise Malformed("The answer does not say in which language it was read.")
         target = await host.db.write(step, interaction_id, browser, form, shown_in)
-        return _see_other(target)
+        return _keep_waiting(request, interaction) if target is None else _see_other(target)
 
     def agree(session: Session, interaction_id: str, browser: BrowserSession, form: Form, lang: str) -> str:
         """The resident agreed: every consent and the authorization, in this one write."""
@@ -437,7 +433,47 @@ def router(host: Host) -> APIRouter:
                 )
         return interactions.refuse(session, interaction_id, account_id=browser.account_id)
 
+    def later(session: Session, interaction_id: str, browser: BrowserSession, form: Form, lang: str) -> str | None:
+        """The resident decides later: what is asked for waits with their consents, and that it was put off is recorded.
+
+        A service that waits with the browser is told that it got no consent (RFC 6749 section 4.1.2.1); one that asks
+        from elsewhere goes on waiting, as long as it may (CIBA Core section 7.3). A mere sign-in waits in this browser.
+        """
+        now, actor = host.clock.ms(), browser.actor()
+        interaction = interactions.get(session, interaction_id)
+        who = {"account_id": browser.account_id, "actor": actor, "now": now}
+        elements = elements_of(session, interaction, browser.account_id, now=now)
+        for element in elements:
+            check_shown(element, form)
+            with suppress(AgreementState):  # an offer taken back meanwhile does not wait
+                if element.standing is not None:
+                    records.defer(session, sealer, consent_id=element.standing.id, **who)
+                    continue
+                asked = {"revision_id": element.revision.id, "categories": element.categories, "notice_lang": lang}
+                waiting = questions.ask(session, sealer, **asked, **who)
+                questions.put_off(session, sealer, consent_id=waiting, **who)
+        if elements and interaction.request.decoupled is None:
+            return interactions.refuse(
+                session, interaction_id, account_id=browser.account_id, description="the resident will decide later"
+            )
+        interactions.defer(session, interaction_id, account_id=browser.account_id, session_id=browser.id)
+        return None
+
     return routes
+
+
+def _later_words(interaction: Interaction, now: Millis) -> str:
+    """What happens if the resident decides later."""
+    if interaction.request.decoupled is not None:
+        return _(
+            "Nothing happens until you answer. The question waits on your first page until %(clock)s; after that, start"
+            " again at the service.",
+            clock=i18n.current().clock(interaction.expires_at),
+        )
+    return _(
+        "You go back to the service, and it sees nothing. The question waits under “Consents” until %(day)s.",
+        day=i18n.current().day(now + questions.WAITS),
+    )
 
 
 def waiting_ids(request: Request) -> tuple[str, ...]:

@@ -3,9 +3,9 @@
 from fastapi import APIRouter
 
 from kit.host import Host
-from portal.pages import consent_history, consent_list, consents, home, leave, mydata, renewal, versions, who
+from portal.pages import consent_history, consent_list, consents, home, leave, mydata, questions, renewal, versions, who
 
-AREAS = (home, mydata, who, consent_list, consent_history, consents, renewal, versions, leave)
+AREAS = (home, mydata, who, consent_list, consent_history, consents, questions, renewal, versions, leave)
 
 
 def router(host: Host) -> APIRouter:

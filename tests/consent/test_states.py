@@ -49,6 +49,12 @@ def events(*kinds: EventType) -> list[Event]:
         (("given", "ended"), "ended"),
         (("given", "requested", "deferred", "notified"), "given"),
         (("given", "requested", "renewed", "notified", "expired"), "expired"),
+        (("requested", "deferred", "deferred"), "requested"),
+        (("requested", "given", "requested", "withdrawn"), "withdrawn"),
+        (("requested", "deferred", "refused"), "refused"),
+        (("requested", "expired"), "lapsed"),
+        (("requested", "ended"), "lapsed"),
+        (("requested", "deferred", "invalidated"), "lapsed"),
     ],
 )
 def test_events_add_up_to_a_state(kinds: tuple[EventType, ...], state: str) -> None:
@@ -57,12 +63,26 @@ def test_events_add_up_to_a_state(kinds: tuple[EventType, ...], state: str) -> N
 
 @given(st.lists(st.sampled_from(KINDS), max_size=6))
 def test_nothing_follows_an_end_and_nothing_precedes_a_beginning(kinds: list[EventType]) -> None:
-    ends = {"refused", "withdrawn", "ended", "expired", "invalidated"}
+    """A history is at most one question, then at most one first answer, then what befalls a consent that stands."""
+    asked = list(kinds)
+    if asked[:1] == ["requested"]:
+        asked.pop(0)
+        while asked[:1] == ["deferred"]:
+            asked.pop(0)
+    ends = {"withdrawn", "ended", "expired", "invalidated"}
+    of_standing = ends | {"changed", "renewed", "requested", "deferred", "notified"}
     possible = (
         bool(kinds)
-        and kinds[0] in ("given", "refused")
-        and all(kind not in ends for kind in kinds[:-1])
-        and all(kind not in ("given", "refused") for kind in kinds[1:])
+        and (
+            not asked
+            or asked == ["refused"]
+            or (len(asked) < len(kinds) and len(asked) == 1 and asked[0] in ends - {"withdrawn"})
+            or (
+                asked[0] == "given"
+                and all(kind in of_standing for kind in asked[1:])
+                and all(kind not in ends for kind in asked[1:-1])
+            )
+        )
     )
     if possible:
         assert fold(events(*kinds)).events == len(kinds)

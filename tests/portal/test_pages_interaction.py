@@ -6,13 +6,14 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 
-from consent import agreements, records
+from consent import agreements, questions, records
 from identity import grants
+from keys.envelope import Sealer
 from kit.db import Session
 from kit.host import SYSTEM
 from portal.app import Building
 from tests.support.household import Household, proposal, settle
-from tests.support.relying_party import REDIRECT, advance, join, location
+from tests.support.relying_party import REDIRECT, advance, join, location, sign_in
 
 
 @pytest.fixture
@@ -79,8 +80,8 @@ async def test_agreeing_gives_the_consent_and_the_code_in_one_go(home: Household
     assert (seen.state, seen.categories) == ("given", ("health_checkup", "mobility"))
 
 
-async def test_a_question_that_is_put_off_waits_on_the_first_page(home: Household) -> None:
-    page = await home.ask()
+async def test_a_sign_in_that_is_put_off_waits_on_the_first_page(home: Household) -> None:
+    page = await home.ask(authorization_details=None, scope="openid profile")
     later = await home.answer(page, {"answer": "later"})
     assert (later.status_code, later.headers["location"]) == (303, "/home")
     kept = re.search(r"sekisho-waiting=([^;]+)", later.headers.get("set-cookie", ""))
@@ -90,17 +91,16 @@ async def test_a_question_that_is_put_off_waits_on_the_first_page(home: Househol
     letter = (await home.http.get("/home", headers=headers)).text
     assert "お答えを待っているもの" in letter
     assert f'href="{page}"' in letter
-    assert await home.consents() == [], "nothing was decided"
     assert "お答えを待っているもの" not in (await home.get("/home")).text, "another browser could not bring it back"
     _base, query = location(await home.answer(page, {"answer": "agree"}))
     assert "code" in query, "it is answered as if it had been at once"
     assert "お答えを待っているもの" not in (await home.http.get("/home", headers=headers)).text
 
 
-async def test_a_question_that_was_put_off_runs_out_and_is_nobody_elses(
+async def test_a_sign_in_that_was_put_off_runs_out_and_is_nobody_elses(
     app: Building, client: httpx2.AsyncClient, home: Household
 ) -> None:
-    page = await home.ask()
+    page = await home.ask(authorization_details=None, scope="openid profile")
     await home.answer(page, {"answer": "later"})
     kept = page.rpartition("/")[2]
     other = await settle(app, client)
@@ -113,6 +113,61 @@ async def test_a_question_that_was_put_off_runs_out_and_is_nobody_elses(
     advance(app, 1801)
     headers = {"cookie": f"sekisho-local={home.party.cookie}; sekisho-waiting={kept}", "accept": "text/html"}
     assert page not in (await home.http.get("/home", headers=headers)).text
+
+
+async def events_of(home: Household, consent: str) -> list[str]:
+    host = home.building.host
+    found = await host.db.read(records.history, host.get(Sealer), consent, account_id=home.party.account_id)
+    return [each.document["type"] for each in found]
+
+
+async def test_a_question_for_data_that_is_put_off_waits_with_the_consents_and_the_service_is_told_rfc_6749_4_1_2_1(
+    home: Household,
+) -> None:
+    base, query = location(await home.answer(await home.ask(), {"answer": "later"}))
+    assert (base, query["error"], query["error_description"]) == (
+        REDIRECT, "access_denied", "the resident will decide later",
+    )  # fmt: skip
+    [consent] = await home.consents()
+    assert await events_of(home, consent) == ["requested", "deferred"]
+    assert await home.building.host.db.read(grants.list_for, home.party.account_id) == ()
+    page = f"/consents/{consent}/answer"
+    for place in ("/home", "/consents"):
+        assert page in (await home.get(place)).text
+    assert (await home.get(f"/consents/{consent}")).headers["location"] == page
+    assert (await home.get(f"/consents/{consent}/receipt.json")).status_code == 404
+    again = await home.answer(await home.ask(), {"answer": "later"})  # asked twice, it is one question
+    assert location(again)[1]["error"] == "access_denied"
+    assert await home.consents() == [consent]
+    shown = (await home.get(page, lang="en")).text
+    assert "The question waits here until" in shown
+    assert (await home.answer(page, {"answer": "later"})).headers["location"] == "/consents"
+    done = await home.answer(page, {"answer": "agree", "category": ["mobility"]})
+    assert (done.status_code, done.headers["location"]) == (303, f"/consents/{consent}")
+    assert (await events_of(home, consent))[-2:] == ["deferred", "given"]
+    assert "AGREED" in (await home.get(f"/consents/{consent}", lang="en")).text
+    assert (await home.answer(f"/consents/{consent}/answer", {"answer": "agree"})).headers["location"] == "/consents"
+
+
+async def test_a_waiting_question_is_answered_with_no_or_runs_out(
+    app: Building, client: httpx2.AsyncClient, home: Household
+) -> None:
+    await home.answer(await home.ask(), {"answer": "later"})
+    [consent] = await home.consents()
+    page = f"/consents/{consent}/answer"
+    other = await settle(app, client)
+    assert (await other.get(page)).status_code == 404
+    assert (await other.post(page, {"answer": "refuse", "shown_in": "ja"})).status_code == 404
+    assert (await home.post(page, {"answer": "agree", "shown_in": "ja"})).status_code == 400  # which text?
+    assert (await home.answer(page, {"answer": "refuse"})).headers["location"] == f"/consents/{consent}"
+    assert await events_of(home, consent) == ["requested", "deferred", "refused"]
+    await home.answer(await home.ask(), {"answer": "later"})
+    newest = (await home.consents())[0]
+    advance(app, questions.WAITS / 1000 + 1)
+    await sign_in(home.party)
+    assert "never answered" in (await home.get(f"/consents/{newest}", lang="en")).text
+    assert newest in (await home.get("/consents", lang="en")).text.partition('id="ended"')[2]
+    assert (await home.get(f"/consents/{newest}/answer")).headers["location"] == f"/consents/{newest}"
 
 
 async def test_refusing_gives_nothing_and_tells_the_service(home: Household) -> None:

@@ -247,6 +247,12 @@ def asked(tour: Tour, page: Page) -> Iterator[str]:
     page.goto(authorize_address(tour.served, client="minato-clinic"))
     page.wait_for_selector("#agree")
     yield "interaction-data"
+    page.route("**/callback?*", lambda route: route.fulfill(body="back at the service"))
+    page.click("#later")
+    page.wait_for_url("**/callback?*")
+    yield from _show(tour, page, "/consents", _link(tour, page, "/consents", "#waiting .card-name"))
+    page.click("#later")
+    page.wait_for_url("**/consents")
     scope = "openid profile email address offline_access"
     page.goto(authorize_address(tour.served, client_id=tour.library(), redirect_uri=LIBRARY, scope=scope))
     page.wait_for_selector("#agree")

@@ -52,6 +52,16 @@ async def post_interaction_interaction_id(w: World) -> Any:
     return await home.answer(await home.ask(), {"answer": "agree", "category": ["mobility"]})
 
 
+@case("POST /consents/{consent_id}/answer")
+async def post_consents_consent_id_answer(w: World) -> Any:
+    """Put off at the service, put off again, then agreed to."""
+    home = await w.home()
+    await home.answer(await home.ask(), {"answer": "later"})
+    page = f"/consents/{(await home.consents())[0]}/answer"
+    await home.answer(page, {"answer": "later"})
+    return await home.answer(page, {"answer": "agree"})
+
+
 @case("POST /data/{category_id}/add")
 async def post_data_category_id_add(w: World) -> Any:
     return await (await w.home()).post("/data/health_checkup/add", {"date": "2026-10-02", "systolic": "118"})
