@@ -83,7 +83,14 @@ def take_back(
         if row.member_id == member_id and row.state == OPEN:
             done.append(
                 append_event(
-                    session, sealer, row, "ended", actor=actor, authority="recipient", now=now, reason="not-asked-any-more"
+                    session,
+                    sealer,
+                    row,
+                    "ended",
+                    actor=actor,
+                    authority="recipient",
+                    now=now,
+                    reason="not-asked-any-more",
                 )
             )
     return done

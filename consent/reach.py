@@ -23,10 +23,11 @@ WEEK: Final = 7 * DAY
 _STANDING = Quick(
     "SELECT count(*) FROM consent_record WHERE agreement_id = :agreement AND state = 'given' AND until_at > :now"
 )
-_OTHERS = Quick(
+_OTHERS = Quick(  # who was asked and never answered is nobody here
     "SELECT r.state, count(*) FROM consent_record r JOIN (SELECT max(id) AS id FROM consent_record "
-    "WHERE agreement_id = :agreement AND state NOT IN ('requested', 'lapsed') "  # nobody answered these
-    "AND account_id NOT IN (SELECT account_id FROM consent_record WHERE agreement_id = :agreement AND state = 'given' AND until_at > :now) GROUP BY account_id) n ON n.id = r.id "
+    "WHERE agreement_id = :agreement AND state NOT IN ('requested', 'lapsed') "
+    "AND account_id NOT IN (SELECT account_id FROM consent_record "
+    "WHERE agreement_id = :agreement AND state = 'given' AND until_at > :now) GROUP BY account_id) n ON n.id = r.id "
     "GROUP BY r.state"
 )
 

@@ -441,7 +441,7 @@ def router(host: Host) -> APIRouter:
         """
         now, actor = host.clock.ms(), browser.actor()
         interaction = interactions.get(session, interaction_id)
-        who = {"account_id": browser.account_id, "actor": actor, "now": now}
+        who: dict[str, Any] = {"account_id": browser.account_id, "actor": actor, "now": now}
         elements = elements_of(session, interaction, browser.account_id, now=now)
         for element in elements:
             check_shown(element, form)
@@ -449,8 +449,8 @@ def router(host: Host) -> APIRouter:
                 if element.standing is not None:
                     records.defer(session, sealer, consent_id=element.standing.id, **who)
                     continue
-                asked = {"revision_id": element.revision.id, "categories": element.categories, "notice_lang": lang}
-                waiting = questions.ask(session, sealer, **asked, **who)
+                asked: dict[str, Any] = {"categories": element.categories, "notice_lang": lang}
+                waiting = questions.ask(session, sealer, revision_id=element.revision.id, **asked, **who)
                 questions.put_off(session, sealer, consent_id=waiting, **who)
         if elements and interaction.request.decoupled is None:
             return interactions.refuse(

@@ -4,6 +4,8 @@ The same page as at the service (`portal.pages.interaction`), about one agreemen
 own record. No token comes of it: the service learns of a consent by its stream, or the next time it asks.
 """
 
+from typing import Any
+
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
@@ -88,13 +90,13 @@ def router(host: Host) -> APIRouter:
             record = records.get(session, consent_id, account_id=browser.account_id, now=now)
             if record.state != OPEN:
                 raise ConsentState("This question does not wait any more.")
-            who = {"account_id": browser.account_id, "actor": actor, "now": now}
+            who: dict[str, Any] = {"account_id": browser.account_id, "actor": actor, "now": now}
             if said == "later":
                 questions.put_off(session, sealer, consent_id=consent_id, **who)
                 return
             element = element_of(session, record)
             check_shown(element, form)
-            shown = {"revision_id": element.revision.id, "notice_lang": lang}
+            shown: dict[str, Any] = {"revision_id": element.revision.id, "notice_lang": lang}
             if said == "agree":
                 records.give(session, sealer, categories=chosen_categories(element, form), **shown, **who)
             else:

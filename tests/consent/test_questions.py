@@ -120,8 +120,6 @@ async def test_a_question_is_nobody_elses_and_is_forgotten_with_its_resident(bur
             questions.put_off, bureau.sealer, consent_id=consent, account_id=taro, actor=person(taro),
             now=bureau.clock.ms(),
         )  # fmt: skip
-    await bureau.db.write(
-        records.forget, bureau.sealer, account_id=hanako, actor=person(hanako), now=bureau.clock.ms()
-    )
+    await bureau.db.write(records.forget, bureau.sealer, account_id=hanako, actor=person(hanako), now=bureau.clock.ms())
     assert not [row for row in await bureau.rows("consent_record") if row["account_id"] == hanako]
     assert DAY * 30 == questions.WAITS

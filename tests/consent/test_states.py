@@ -71,17 +71,14 @@ def test_nothing_follows_an_end_and_nothing_precedes_a_beginning(kinds: list[Eve
             asked.pop(0)
     ends = {"withdrawn", "ended", "expired", "invalidated"}
     of_standing = ends | {"changed", "renewed", "requested", "deferred", "notified"}
-    possible = (
-        bool(kinds)
-        and (
-            not asked
-            or asked == ["refused"]
-            or (len(asked) < len(kinds) and len(asked) == 1 and asked[0] in ends - {"withdrawn"})
-            or (
-                asked[0] == "given"
-                and all(kind in of_standing for kind in asked[1:])
-                and all(kind not in ends for kind in asked[1:-1])
-            )
+    possible = bool(kinds) and (
+        not asked
+        or asked == ["refused"]
+        or (len(asked) < len(kinds) and len(asked) == 1 and asked[0] in ends - {"withdrawn"})
+        or (
+            asked[0] == "given"
+            and all(kind in of_standing for kind in asked[1:])
+            and all(kind not in ends for kind in asked[1:-1])
         )
     )
     if possible:
