@@ -74,12 +74,12 @@ def begin(
     _tell(session, row)
 
 
-def tell_outstanding(session: Session, client_id: str, member_id: str) -> int:
+def tell_outstanding(session: Session, client_id: str, member_id: str, *, now: Millis) -> int:
     """A service of a recipient begins to follow: what its member has not confirmed is told to it; how much."""
     query = orm_select(Ending).where(Ending.member_id == member_id, col(Ending.confirmed_at).is_(None))
     found = session.exec(query.order_by(col(Ending.made_at)).limit(_AT_MOST)).all()
     for row in found:
-        _tell(session, row, only=client_id)
+        _tell(session, row, only=client_id, since=now)
     return len(found)
 
 
@@ -178,7 +178,7 @@ def unlink(session: Session, account_id: str) -> None:
     session.connection().execute(_T.update().where(_T.c.account_id == account_id).values(account_id=""))
 
 
-def _tell(session: Session, row: Ending, *, only: str | None = None) -> None:
+def _tell(session: Session, row: Ending, *, only: str | None = None, since: Millis | None = None) -> None:
     streams.tell(
         session,
         "consent-ended",
@@ -187,6 +187,7 @@ def _tell(session: Session, row: Ending, *, only: str | None = None) -> None:
         now=row.made_at,
         ending_id=row.id,
         only=only,
+        since=since,
         consent=row.consent_id,
         agreement=row.agreement_id,
         state=row.cause,

@@ -169,22 +169,6 @@ class Stream(SQLModel, table=True):
         default=None, sa_column=Column(LargeBinary), description="Header for the pushes, sealed"
     )
     opened_at: int = Field(sa_type=BigInteger)
-    tries: int = Field(default=0, description="Pushes that failed since the last one that was taken")
-    next_at: int = Field(sa_type=BigInteger, description="Not pushed before")
-
-
-class Delivery(SQLModel, table=True):
-    """A change on its way to a service. Gone when the service has taken it."""
-
-    __tablename__ = "consent_delivery"
-    __table_args__ = (Index("ix_consent_delivery_client_created", "client_id", "created_at", "id"),)
-
-    id: str = Field(primary_key=True, max_length=40, description="The `jti` of the security event token")
-    client_id: str = Field(max_length=40, description="Empty: not yet spread to the streams it concerns")
-    member_id: str = Field(max_length=40, description="The recipient it is about")
-    claims: str = Field(sa_type=Text, description="What the token says, canonical JSON")
-    ending_id: str | None = Field(default=None, max_length=40, description="The ending this is word of")
-    created_at: int = Field(sa_type=BigInteger)
 
 
 class Ending(SQLModel, table=True):

@@ -1,15 +1,14 @@
 """Delivers security event tokens: pushed (RFC 8935) or made for who polls (RFC 8936).
 
 A push is a POST of the token to the address the service gave, guarded (`kit.fetch`); 202 alone means it was taken
-(RFC 8935 section 2.2), and being taken proves nothing but delivery. What fails is tried again, ever later, for a week.
+(RFC 8935 section 2.2), and being taken proves nothing but delivery. The outbox keeps the order and tries again.
 """
 
-import asyncio
-from time import monotonic
+from collections.abc import Sequence
 
 from consent import endings, streams
 from consent.security_events import MEDIA_TYPE, TYPE, token_claims
-from consent.streams import StreamView, Waiting
+from consent.streams import Waiting
 from identity.clients import Client, Clients
 from keys.envelope import Sealer
 from keys.ring import KeyRing
@@ -17,11 +16,9 @@ from kit.clock import HOUR, SECOND, Clock, Millis, iso
 from kit.db import Database, Session
 from kit.fetch import Fetcher, FetchRefused
 from kit.host import SYSTEM
+from kit.outbox import DROPPED, Item, Outbox, Sender
 
 SCOPE_OF_OTHERS = "consent.check"
-_FIRST: Millis = 5 * SECOND
-_LONGEST: Millis = HOUR
-_SHARE = 1.0  # seconds of a round for one stream, begun pushes aside: who is slow to take holds up nobody else
 
 
 class Push:
@@ -47,16 +44,14 @@ class Push:
         self._ring = ring
         self._fetcher = fetcher
         self._within = acknowledge_within
+        sender = Sender(streams.TOPIC, self._send, first=5 * SECOND, longest=HOUR, ordered=True, taken=self._taken)
+        self._outbox = Outbox(database, clock, sender)
 
     async def deliver(self) -> int:
         """One round; how many tokens were taken."""
         if await self._database.read(streams.has_unspread):
             await self._database.bulk(streams.spread)
-        found = await self._database.read(streams.due, self._clock.ms())
-        if not found:
-            return 0
-        await self._ring.refresh()
-        return sum(await asyncio.gather(*(self._stream(*batch) for batch in found)))
+        return await self._outbox.deliver()
 
     async def close_dead(self) -> int:
         """Close streams that have taken nothing for a week."""
@@ -77,30 +72,17 @@ class Push:
         )
         return self._ring.sign_jwt(said, typ=TYPE, alg=client.access_token_alg)
 
-    async def _stream(self, stream: StreamView, batch: tuple[Waiting, ...]) -> int:
-        """In order, until one is not taken: then all of the stream wait, so a dead address costs one try a round."""
-        client = await self._clients.get(stream.client_id)
-        done: list[str] = []
-        told, why, began = 0, None, monotonic()
-        for waiting in batch:
-            if monotonic() - began >= _SHARE:
-                break
-            # A suspended client hears nothing while it lasts, and everything when it is let in again.
-            if client is None or not client.usable:
-                why = "client"
-            elif may_hear(client, waiting):
-                why = await self._post(stream, waiting, client)
-                told += why is None
-            if why is not None:
-                break
-            done.append(waiting.id)
-        tries = 0 if why is None else 1 if done else stream.tries + 1
-        wait = min(_FIRST * 2 ** min(tries - 1, 20), _LONGEST) if tries else 0
-        await self._database.bulk(_round_over, stream.client_id, done, tries=tries, wait=wait, now=self._clock.ms())
-        return told
-
-    async def _post(self, stream: StreamView, waiting: Waiting, client: Client) -> str | None:
+    async def _send(self, item: Item) -> str | None:
         """None if the service took it, else why not."""
+        client = await self._clients.get(item.lane)
+        stream = await self._database.read(streams.find_stream, item.lane)
+        waiting = streams.opened(item)
+        # A suspended client hears nothing while it lasts, and everything when it is let in again.
+        if client is None or not client.usable or stream is None:
+            return "client"
+        if not may_hear(client, waiting):
+            return DROPPED
+        await self._ring.refresh()
         headers = {"accept": "application/json"}
         authorization = streams.authorization_of(self._sealer, stream)
         if authorization is not None:
@@ -114,11 +96,9 @@ class Push:
             return error.reason
         return None if answer.status == 202 else f"status-{answer.status}"
 
-
-def _round_over(session: Session, client_id: str, done: list[str], *, tries: int, wait: Millis, now: Millis) -> None:
-    if done:
-        endings.told(session, streams.taken(session, client_id, done), client_id=client_id, actor=SYSTEM, now=now)
-    streams.pushed(session, client_id, tries=tries, next_at=now + wait)
+    def _taken(self, session: Session, client_id: str, items: Sequence[Item]) -> None:
+        heard = streams.taken(session, client_id, items)
+        endings.told(session, heard, client_id=client_id, actor=SYSTEM, now=self._clock.ms())
 
 
 def may_hear(client: Client, waiting: Waiting) -> bool:

@@ -22,6 +22,7 @@ from identity.bearer import Access, Bearer
 from identity.clients import Client, Clients
 from keys.envelope import Sealer
 from keys.ring import KeyRing
+from kit import outbox
 from kit.clock import Clock, Millis, iso
 from kit.db import Database, Session
 from kit.fetch import Fetcher, FetchRefused
@@ -70,8 +71,8 @@ class StreamEndpoints:
     async def show(self, call: Call) -> Reply:
         """GET /consent/stream."""
         access, _ = await self._caller(call)
-        stream, count = await self._database.read(streams.stream_of, access.client_id)
-        return reply_json(200, self._document(stream, count))
+        stream, backlog = await self._database.read(streams.stream_of, access.client_id)
+        return reply_json(200, self._document(stream, backlog))
 
     async def put(self, call: Call) -> Reply:
         """PUT /consent/stream."""
@@ -90,8 +91,8 @@ class StreamEndpoints:
             actor=access.actor(),
             now=self._clock.ms(),
         )
-        _, count = await self._database.read(streams.stream_of, access.client_id)
-        return reply_json(200, self._document(stream, count))
+        _, backlog = await self._database.read(streams.stream_of, access.client_id)
+        return reply_json(200, self._document(stream, backlog))
 
     async def delete(self, call: Call) -> Reply:
         """DELETE /consent/stream."""
@@ -136,7 +137,7 @@ class StreamEndpoints:
             others = [each.id for each in found if not may_hear(client, each)]
             if not others:
                 return found
-            await self._database.write(streams.dropped, client.id, others)
+            await self._database.write(_drop, client.id, others)
 
     async def _hold(self, client: Client, most: int) -> tuple[Waiting, ...]:
         """A long poll (RFC 8936 section 2.2), bounded in time and number: the change counter says when to look."""
@@ -155,7 +156,7 @@ class StreamEndpoints:
             self._held[client.id] -= 1
             self._held += Counter()  # forget who holds none
 
-    def _document(self, stream: StreamView, count: int) -> dict[str, Any]:
+    def _document(self, stream: StreamView, backlog: outbox.Backlog) -> dict[str, Any]:
         delivery: dict[str, Any] = {"method": PUSH, "endpoint_url": stream.endpoint}
         if stream.endpoint is None:
             delivery = {"method": POLL, "endpoint_url": f"{self._issuer}/consent/stream/poll"}
@@ -166,8 +167,8 @@ class StreamEndpoints:
             "recipients": "all" if stream.everyone else "own",
             "events_delivered": [uri(kind) for kind in KINDS],
             "opened": iso(stream.opened_at),
-            "waiting": count,
-            "failed": stream.tries,
+            "waiting": backlog.waiting,
+            "failed": backlog.tries,
         }
 
     def _read(self, value: Any) -> tuple[bool, str | None, str | None]:
@@ -208,14 +209,19 @@ class _Poll:
 def _open(session: Session, /, sealer: Sealer, *, client_id: str, member_id: str, **more: Any) -> StreamView:
     stream, news = streams.open_stream(session, sealer, client_id=client_id, member_id=member_id, **more)
     if news:  # what its member has not confirmed yet is not lost because nobody listened
-        endings.tell_outstanding(session, client_id, member_id)
+        endings.tell_outstanding(session, client_id, member_id, now=more["now"])
     return stream
 
 
 def _done(session: Session, client: Client, ask: _Poll, now: Millis) -> None:
-    heard = streams.taken(session, client.id, ask.acks)
+    connection = session.connection()
+    heard = streams.taken(session, client.id, outbox.find(connection, streams.TOPIC, client.id, ask.acks))
     endings.told(session, heard, client_id=client.id, actor=client.actor(), now=now)
-    streams.dropped(session, client.id, tuple(ask.errors))
+    _drop(session, client.id, [*ask.acks, *ask.errors])
+
+
+def _drop(session: Session, client_id: str, ids: list[str]) -> None:
+    outbox.remove(session.connection(), streams.TOPIC, client_id, ids)
 
 
 def _read_poll(value: Any) -> _Poll:

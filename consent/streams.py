@@ -1,36 +1,36 @@
 """Who follows the changes of consents, and what is on its way to them.
 
-A change is put on the way in the very write that makes it, one row for each stream it concerns, so none is forgotten
-and none is told that did not happen. A row is gone when the service has taken it. A stream that takes nothing for a
-week is closed: with a gap in what it heard, a service must not trust what it kept, and opens it anew.
+A change is put into the outbox in the very write that makes it, one row for each stream it concerns, in the lane of its
+service. A stream that takes nothing for a week is closed: with a gap in what it heard, a service must not trust what it
+kept, and opens it anew.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import Table, bindparam, func, or_, select
+from sqlalchemy import Table, bindparam, or_, select
 from sqlmodel import Session, SQLModel
 
 from consent.errors import UnknownStream
-from consent.models import Delivery, Stream
+from consent.models import Stream
 from consent.security_events import Kind, claims
 from keys.envelope import Sealer
-from kit import audit
+from kit import audit, outbox
 from kit.clock import DAY, Millis
 from kit.db import Tx, tx_of
 from kit.encoding import canonical
 from kit.host import SYSTEM, Actor
-from kit.ids import new_id
+from kit.outbox import Item, outbox_table
 
-TOPIC: Final = "consent.streams"  # touched when there is something to tell
+TOPIC: Final = "consent.stream"  # of the outbox, and touched when there is something to tell
+UNSPREAD: Final = "consent.change"  # of the outbox: changes not yet given to the streams they concern
 CLOSED_AFTER: Millis = 7 * DAY
 
 _S: Table = SQLModel.metadata.tables[str(Stream.__tablename__)]
-_D: Table = SQLModel.metadata.tables[str(Delivery.__tablename__)]
-_CONCERNED = select(_S.c.client_id).where(or_(_S.c.member_id == bindparam("member"), _S.c.everyone))
-_ADD = _D.insert()
+_CONCERNED = select(_S.c.client_id, _S.c.endpoint).where(or_(_S.c.member_id == bindparam("member"), _S.c.everyone))
+_KEPT: Millis = CLOSED_AFTER + DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,6 @@ class StreamView:
     endpoint: str | None
     authorization: bytes | None = field(repr=False)
     opened_at: Millis
-    tries: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +55,6 @@ class Waiting:
     claims: Mapping[str, Any]
     ending_id: str | None
     created_at: Millis
-
-
-Batch = tuple[StreamView, tuple[Waiting, ...]]
 
 
 def open_stream(
@@ -81,11 +77,11 @@ def open_stream(
     row = session.get(Stream, client_id)
     news = row is None
     if row is None:
-        row = Stream(client_id=client_id, member_id=member_id, everyone=everyone, opened_at=now, next_at=now)
+        row = Stream(client_id=client_id, member_id=member_id, everyone=everyone, opened_at=now)
     row.everyone, row.endpoint, row.authorization = everyone, endpoint, sealed
-    row.tries, row.next_at = 0, now  # a new address is tried at once
     session.add(row)
     session.flush()
+    outbox.reschedule(session.connection(), TOPIC, client_id, now if endpoint else None)  # a new address at once
     audit.record(
         session,
         "consent.stream.opened" if news else "consent.stream.changed",
@@ -103,7 +99,7 @@ def close_stream(session: Session, client_id: str, *, actor: Actor, reason: str 
         raise UnknownStream("There is no stream of yours.")
     session.delete(row)
     session.flush()
-    session.connection().execute(_D.delete().where(_D.c.client_id == client_id))
+    outbox.clear(session.connection(), TOPIC, client_id)
     audit.record(
         session,
         "consent.stream.closed",
@@ -113,13 +109,18 @@ def close_stream(session: Session, client_id: str, *, actor: Actor, reason: str 
     )
 
 
-def stream_of(session: Session, client_id: str) -> tuple[StreamView, int]:
-    """A service's stream and how much waits in it; raises UnknownStream."""
+def stream_of(session: Session, client_id: str) -> tuple[StreamView, outbox.Backlog]:
+    """A service's stream and what waits in it; raises UnknownStream."""
     row = session.get(Stream, client_id)
     if row is None:
         raise UnknownStream("There is no stream of yours. Open one, then ask anew for what you keep.")
-    count = select(func.count()).select_from(_D).where(_D.c.client_id == client_id)
-    return _view(row), int(session.connection().execute(count).scalar_one())
+    return _view(row), outbox.backlog(session.connection(), TOPIC, client_id)
+
+
+def find_stream(session: Session, client_id: str) -> StreamView | None:
+    """A service's stream, if it has one."""
+    row = session.get(Stream, client_id)
+    return None if row is None else _view(row)
 
 
 def tell(
@@ -131,96 +132,67 @@ def tell(
     now: Millis,
     ending_id: str | None = None,
     only: str | None = None,
+    since: Millis | None = None,
     **more: Any,
 ) -> int:
-    """Put a change on the way to every stream it concerns (or to one service `only`); to how many."""
+    """Put a change on the way to every stream it concerns; to how many. Or, later, to one service `only`: what happened
+    then waits for it `since` now."""
     connection = session.connection()
-    concerned = [only] if only else [row[0] for row in connection.execute(_CONCERNED, {"member": member_id})]
+    query = _CONCERNED if only is None else _CONCERNED.where(_S.c.client_id == only)
+    concerned = connection.execute(query, {"member": member_id}).all()
     if concerned:
         said = claims(kind, about, recipient=member_id, at=now, transaction=ending_id, **more)
-        text = canonical(said).decode()
-        connection.execute(_ADD, [_row(client_id, member_id, text, now, ending_id) for client_id in concerned])
+        body = canonical([member_id, ending_id, said])
+        outbox.add(connection, [_row(client_id, endpoint, body, since or now) for client_id, endpoint in concerned])
         tx_of(session).touch(TOPIC)
     return len(concerned)
 
 
 def tell_later(tx: Tx, kind: Kind, about: str, *, member_id: str, now: Millis) -> None:
     """The same where nothing can be read (beside an audit entry): `spread` finds whom it concerns."""
-    said = canonical(claims(kind, about, recipient=member_id, at=now)).decode()
-    tx.append(_D, _row("", member_id, said, now))
+    body = canonical([member_id, None, claims(kind, about, recipient=member_id, at=now)])
+    tx.append(outbox_table, outbox.row(UNSPREAD, "", body, now=now, expires_at=now + _KEPT, held=True, prefix="set"))
     tx.touch(TOPIC)
 
 
 def spread(session: Session) -> int:
     """Give what was told later to the streams it concerns; how many changes."""
     connection = session.connection()
-    found = connection.execute(select(_D).where(_D.c.client_id == "").limit(100)).mappings().all()
-    for row in found:
-        if connection.execute(_D.delete().where(_D.c.id == row["id"])).rowcount != 1:
+    found = outbox.waiting(connection, UNSPREAD, "", 100)
+    for item in found:
+        if outbox.remove(connection, UNSPREAD, "", [item.id]) != 1:
             continue  # another process has it
-        concerned = [each[0] for each in connection.execute(_CONCERNED, {"member": row["member_id"]})]
-        if concerned:
-            rows = [_row(each, row["member_id"], row["claims"], row["created_at"]) for each in concerned]
-            connection.execute(_ADD, rows)
+        concerned = connection.execute(_CONCERNED, {"member": orjson.loads(item.body)[0]})
+        outbox.add(connection, [_row(each, endpoint, item.body, item.created_at) for each, endpoint in concerned])
     return len(found)
 
 
 def has_unspread(session: Session) -> bool:
     """Whether `spread` has something to do."""
-    return session.connection().execute(select(_D.c.id).where(_D.c.client_id == "").limit(1)).first() is not None
+    return bool(outbox.waiting(session.connection(), UNSPREAD, "", 1))
 
 
 def waiting(session: Session, client_id: str, limit: int) -> tuple[Waiting, ...]:
     """What a service has not taken yet, oldest first."""
-    query = select(_D).where(_D.c.client_id == client_id).order_by(_D.c.created_at, _D.c.id).limit(limit)
-    return tuple(
-        Waiting(
-            row["id"],
-            row["client_id"],
-            row["member_id"],
-            orjson.loads(row["claims"]),
-            row["ending_id"],
-            row["created_at"],
-        )
-        for row in session.connection().execute(query).mappings()
-    )
+    return tuple(map(opened, outbox.waiting(session.connection(), TOPIC, client_id, limit)))
 
 
-def due(session: Session, now: Millis, *, streams: int = 20, each: int = 20) -> tuple[Batch, ...]:
-    """What is to be pushed now: for each stream whose time has come, its oldest changes in order."""
-    some = select(_D.c.id).where(_D.c.client_id == _S.c.client_id).exists()
-    query = select(_S.c.client_id).where(_S.c.endpoint.is_not(None), _S.c.next_at <= now, some)
-    found = session.connection().execute(query.order_by(_S.c.next_at).limit(streams)).scalars().all()
-    rows = [session.get_one(Stream, client_id) for client_id in found]
-    return tuple((_view(row), waiting(session, row.client_id, each)) for row in rows)
-
-
-def taken(session: Session, client_id: str, ids: Collection[str]) -> tuple[str, ...]:
-    """The service has these. Returns the endings its own member has heard of by that."""
+def taken(session: Session, client_id: str, items: Iterable[Item]) -> tuple[str, ...]:
+    """The endings that a service's own member has heard of by taking these."""
     row = session.get(Stream, client_id)
-    heard = select(_D.c.ending_id).where(_D.c.client_id == client_id, _D.c.id.in_(ids), _D.c.ending_id.is_not(None))
-    if row is not None:
-        heard = heard.where(_D.c.member_id == row.member_id)
-    found = tuple(session.connection().execute(heard).scalars())
-    dropped(session, client_id, ids)
-    return found
+    found = map(opened, items)
+    return tuple(each.ending_id for each in found if row and each.ending_id and each.member_id == row.member_id)
 
 
-def dropped(session: Session, client_id: str, ids: Collection[str]) -> None:
-    """The service can't use these, or they concern it no more."""
-    session.connection().execute(_D.delete().where(_D.c.client_id == client_id, _D.c.id.in_(ids)))
-
-
-def pushed(session: Session, client_id: str, *, tries: int, next_at: Millis) -> None:
-    """A round of pushes to a stream is over: when to go on."""
-    change = _S.update().where(_S.c.client_id == client_id).values(tries=tries, next_at=next_at)
-    session.connection().execute(change)
+def opened(item: Item) -> Waiting:
+    """What a row of the outbox says."""
+    member_id, ending_id, said = orjson.loads(item.body)
+    return Waiting(item.id, item.lane, member_id, said, ending_id, item.created_at)
 
 
 def close_dead(session: Session, now: Millis) -> int:
     """Close the streams that have taken nothing for a week; how many."""
-    query = select(_D.c.client_id).where(_D.c.created_at <= now - CLOSED_AFTER, _D.c.client_id != "").distinct()
-    dead = [row[0] for row in session.connection().execute(query.limit(20))]
+    dead = outbox.stale(session.connection(), TOPIC, now - CLOSED_AFTER)[:20]
     for client_id in dead:
         close_stream(session, client_id, actor=SYSTEM, reason="nothing-taken")
     return len(dead)
@@ -233,14 +205,11 @@ def authorization_of(sealer: Sealer, stream: StreamView) -> str | None:
     return sealer.system().open(f"consent_stream|authorization|{stream.client_id}", stream.authorization).decode()
 
 
-def _row(client_id: str, member_id: str, said: str, now: Millis, ending_id: str | None = None) -> dict[str, Any]:
-    return {
-        "id": new_id("set"), "client_id": client_id, "member_id": member_id, "claims": said, "ending_id": ending_id,
-        "created_at": now,
-    }  # fmt: skip
+def _row(client_id: str, endpoint: str | None, body: bytes, now: Millis) -> dict[str, Any]:
+    return outbox.row(
+        TOPIC, client_id, body, now=now, expires_at=now + _KEPT, held=endpoint is None, prefix="set"
+    )  # fmt: skip
 
 
 def _view(row: Stream) -> StreamView:
-    return StreamView(
-        row.client_id, row.member_id, row.everyone, row.endpoint, row.authorization, row.opened_at, row.tries
-    )
+    return StreamView(row.client_id, row.member_id, row.everyone, row.endpoint, row.authorization, row.opened_at)

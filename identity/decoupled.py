@@ -15,6 +15,7 @@ from typing import Literal
 
 from sqlalchemy import Connection
 
+from identity import pings
 from identity.codes import Authorized
 from identity.oauth.request import AuthorizationRequest
 from kit.clock import SECOND, Millis
@@ -31,8 +32,8 @@ _SEPARATORS = re.compile(r"[\s\-‐-―−ー.・]+")
 
 _ADD = Quick(
     "INSERT INTO identity_decoupled (digest, user_digest, chain, client_id, request, status, account_id, grant_id,"
-    " authorized, interaction_id, ping, ping_tries, poll_seconds, polled_at, expires_at) VALUES (:digest,"
-    " :user_digest, :chain, :client_id, :request, 'pending', :account_id, NULL, NULL, :interaction_id, :ping, 0,"
+    " authorized, interaction_id, ping, poll_seconds, polled_at, expires_at) VALUES (:digest,"
+    " :user_digest, :chain, :client_id, :request, 'pending', :account_id, NULL, NULL, :interaction_id, :ping,"
     " :interval, NULL, :expires_at)"
     " ON CONFLICT (user_digest) DO NOTHING"
 )
@@ -49,15 +50,15 @@ _TAKE_UP = Quick(
     " AND expires_at > :now AND (account_id IS NULL OR account_id = :account_id)"
 )
 _APPROVE = Quick(
-    "UPDATE identity_decoupled SET status = 'approved', grant_id = :grant_id, authorized = :authorized,"
-    " ping_at = CASE WHEN ping IS NULL THEN NULL ELSE :told_at END"
+    "UPDATE identity_decoupled SET status = 'approved', grant_id = :grant_id, authorized = :authorized"
     " WHERE digest = :digest AND status = 'pending' AND account_id = :account_id AND expires_at > :now"
 )
 _REFUSE = Quick(
-    "UPDATE identity_decoupled SET status = 'refused',"
-    " ping_at = CASE WHEN ping IS NULL THEN NULL ELSE :told_at END WHERE digest = :digest AND status = 'pending'"
+    "UPDATE identity_decoupled SET status = 'refused' WHERE digest = :digest AND status = 'pending'"
     " AND account_id = :account_id"
 )
+_PING = Quick("SELECT ping, client_id, expires_at FROM identity_decoupled WHERE digest = :digest AND ping IS NOT NULL")
+_PINGED = Quick("UPDATE identity_decoupled SET ping = NULL WHERE digest = :digest")
 _FIND = Quick(
     "SELECT d.chain, d.client_id, d.status, d.account_id, d.grant_id, d.authorized, d.poll_seconds, d.polled_at,"
     " d.expires_at, d.request,"
@@ -164,23 +165,22 @@ def approve(
     connection: Connection, digest: bytes, *, account_id: str, grant_id: str, authorized: Authorized, now: Millis
 ) -> bool:
     """The resident agreed; False if it was answered already, ran out, or is somebody else's."""
-    return (
-        _APPROVE.run(
-            connection,
-            digest=digest,
-            account_id=account_id,
-            grant_id=grant_id,
-            authorized=authorized.pack(),
-            now=now,
-            told_at=now,
-        )
-        == 1
-    )
+    values = {"account_id": account_id, "grant_id": grant_id, "authorized": authorized.pack(), "now": now}
+    return _APPROVE.run(connection, digest=digest, **values) == 1 and _tell(connection, digest, now)
 
 
 def refuse(connection: Connection, digest: bytes, *, account_id: str, now: Millis) -> bool:
     """The resident refused, or was refused; False if it was answered already."""
-    return _REFUSE.run(connection, digest=digest, account_id=account_id, told_at=now) == 1
+    return _REFUSE.run(connection, digest=digest, account_id=account_id) == 1 and _tell(connection, digest, now)
+
+
+def _tell(connection: Connection, digest: bytes, now: Millis) -> bool:
+    """Whoever waits for word of the answer gets it."""
+    found = _PING.one(connection, digest=digest)
+    if found is not None:
+        pings.answered(connection, digest, bytes(found[0]), client_id=found[1], now=now, expires_at=found[2])
+        _PINGED.run(connection, digest=digest)
+    return True
 
 
 def find(connection: Connection, digest: bytes) -> Polled | None:

@@ -1,23 +1,26 @@
 """Which services a browser session signed in at, and the notices they are due when it ends.
 
 OpenID Connect Back-Channel Logout 1.0 section 2.3 (whom to tell). The notices are written in the very write that ends
-the session, however it ends (sign-out, another device, containment, a closed account), so none is forgotten; a job
-delivers them. A browser that signs in again keeps its services: they hold ID tokens that name the session before.
+the session, however it ends (sign-out, another device, containment, a closed account), so none is forgotten; the outbox
+sends them. A browser that signs in again keeps its services: they hold ID tokens that name the session before.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
-from sqlalchemy import Connection, Table, delete, insert, select, text, update
+import orjson
+from sqlalchemy import Connection, Table, delete, select, text, update
 from sqlmodel import SQLModel
 
 from identity import models  # noqa: F401  (declares the tables)
 from identity.clients import Client
-from kit.clock import Millis
+from kit import outbox
+from kit.clock import HOUR, Millis
 from kit.db import Session
-from kit.ids import new_id
 
+TOPIC: Final = "identity.logout"
+GIVE_UP: Final[Millis] = 24 * HOUR
 _known: Table = SQLModel.metadata.tables["identity_session_client"]
-_notices: Table = SQLModel.metadata.tables["identity_logout_notice"]
 
 _NOTE = text(
     "INSERT INTO identity_session_client (session_id, client_id, named, account_id, created_at)"
@@ -29,12 +32,9 @@ _NOTE = text(
 class Notice:
     """A client to be told of a session's end."""
 
-    id: str
     client_id: str
     account_id: str
     named: str
-    tries: int
-    created_at: Millis
 
 
 def note(connection: Connection, client: Client, *, session_id: str, account_id: str, now: Millis) -> None:
@@ -63,32 +63,18 @@ def queue(session: Session, session_id: str, now: Millis) -> None:
     connection = session.connection()
     query = select(_known.c.client_id, _known.c.account_id, _known.c.named).where(_known.c.session_id == session_id)
     rows = [
-        {"id": new_id("lgo"), "client_id": row[0], "account_id": row[1], "named": row[2], "tries": 0, "next_at": now,
-         "created_at": now}
+        outbox.row(TOPIC, row[0], orjson.dumps([row[1], row[2]]), now=now, expires_at=now + GIVE_UP, prefix="lgo")
         for row in connection.execute(query)
-    ]  # fmt: skip
+    ]
     if rows:
-        connection.execute(insert(_notices), rows)
+        outbox.add(connection, rows)
         connection.execute(delete(_known).where(_known.c.session_id == session_id))
 
 
-def due(session: Session, now: Millis, limit: int = 50) -> tuple[Notice, ...]:
-    """What is to be delivered now, oldest first."""
-    query = select(_notices).where(_notices.c.next_at <= now).order_by(_notices.c.next_at).limit(limit)
-    return tuple(
-        Notice(row["id"], row["client_id"], row["account_id"], row["named"], row["tries"], row["created_at"])
-        for row in session.connection().execute(query).mappings()
-    )
-
-
-def done(session: Session, notice_id: str) -> None:
-    """Delivered, or given up."""
-    session.connection().execute(delete(_notices).where(_notices.c.id == notice_id))
-
-
-def postpone(session: Session, notice_id: str, tries: int, until: Millis) -> None:
-    """Not delivered: once more, later."""
-    session.connection().execute(update(_notices).where(_notices.c.id == notice_id).values(tries=tries, next_at=until))
+def notice_of(item: outbox.Item) -> Notice:
+    """Who is to be told, and of which session."""
+    account_id, named = orjson.loads(item.body)
+    return Notice(item.lane, account_id, named)
 
 
 def sweep(session: Session, before: Millis) -> int:

@@ -88,20 +88,6 @@ class SessionClient(SQLModel, table=True):
     created_at: int = Field(sa_type=BigInteger, index=True)
 
 
-class LogoutNotice(SQLModel, table=True):
-    """Outbox of Back-Channel Logout: a client that is still to be told."""
-
-    __tablename__ = "identity_logout_notice"
-
-    id: str = Field(primary_key=True)
-    client_id: str
-    account_id: str
-    named: str
-    tries: int = 0
-    next_at: int = Field(sa_type=BigInteger, index=True)
-    created_at: int = Field(sa_type=BigInteger)
-
-
 class GrantRow(SQLModel, table=True):
     """What one resident lets one client do. Kind `sign-in` is remembered; kind `data` is tied to consents."""
 
@@ -188,10 +174,10 @@ class DecoupledRow(SQLModel, table=True):
     )
     interaction_id: str | None = Field(default=None, description="Where who was asked answers it (CIBA)")
     ping: bytes | None = Field(
-        default=None, sa_column=Column(LargeBinary, nullable=True), description="Sealed: how to tell the service"
+        default=None,
+        sa_column=Column(LargeBinary, nullable=True),
+        description="Sealed: how to tell the service; gone when it is answered",
     )
-    ping_at: int | None = Field(default=None, sa_type=BigInteger, index=True, description="When to tell it (again)")
-    ping_tries: int = 0
     grant_id: str | None = None
     authorized: str | None = Field(default=None, sa_type=Text, description="JSON of what the exchange needs")
     poll_seconds: int = Field(description="Seconds between two polls")

@@ -59,6 +59,7 @@ from keys.ceremonies import KeyStore
 from keys.envelope import Sealer
 from keys.hashing import TokenHasher
 from keys.ring import KeyRing
+from kit import outbox
 from kit.clock import DAY, SECOND, Millis
 from kit.fetch import Fetcher
 from kit.host import Host
@@ -314,3 +315,4 @@ def _sweep(host: Host) -> None:
         return swept + await db.bulk(enrolments.sweep, clock.ms() - settings.registration_idle_seconds * SECOND)
 
     host.job("identity.oauth.sweep", SWEEP_SECONDS, tidy)
+    host.job("kit.outbox.sweep", SWEEP_SECONDS, lambda: db.bulk(outbox.sweep, clock.ms()))

@@ -5,26 +5,22 @@ and never a `nonce`, posted to the registered address, guarded (`kit.fetch`). Wh
 a day; then it is given up, and the trail says so.
 """
 
-import asyncio
-
 from identity import logout
 from identity.clients import Client, Clients
 from identity.logout import Notice
 from identity.tokens import Tokens
 from keys.ring import KeyRing
 from kit import audit
-from kit.clock import HOUR, SECOND, Clock, Millis
+from kit.clock import HOUR, SECOND, Clock
 from kit.db import Database, Session
 from kit.fetch import Fetcher, FetchRefused
 from kit.host import SYSTEM
 from kit.ids import new_id
+from kit.outbox import DROPPED, Item, Outbox, Sender
 
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
 TYPE = "logout+jwt"
 LIFE_SECONDS = 120  # section 2.4 recommends two minutes at most
-GIVE_UP: Millis = 24 * HOUR
-_FIRST: Millis = 5 * SECOND
-_LONGEST: Millis = HOUR
 
 
 class BackChannelLogout:
@@ -42,21 +38,18 @@ class BackChannelLogout:
         default_alg: str,
     ) -> None:
         self._issuer = issuer
-        self._database = database
         self._clock = clock
         self._clients = clients
         self._tokens = tokens
         self._ring = ring
         self._fetcher = fetcher
         self._default_alg = default_alg
+        sender = Sender(logout.TOPIC, self._send, first=5 * SECOND, longest=HOUR, given_up=_give_up)
+        self._outbox = Outbox(database, clock, sender)
 
     async def deliver(self) -> int:
         """One round; returns how many services were told."""
-        notices = await self._database.read(logout.due, self._clock.ms())
-        if not notices:
-            return 0
-        await self._ring.refresh()
-        return sum(await asyncio.gather(*(self._one(notice) for notice in notices)))
+        return await self._outbox.deliver()
 
     def token(self, client: Client, notice: Notice) -> str:
         """A logout token (section 2.4)."""
@@ -73,22 +66,13 @@ class BackChannelLogout:
         }
         return self._ring.sign_jwt(claims, typ=TYPE, alg=client.id_token_alg or self._default_alg)
 
-    async def _one(self, notice: Notice) -> bool:
+    async def _send(self, item: Item) -> str | None:
+        notice = logout.notice_of(item)
         client = await self._clients.get(notice.client_id)
         if client is None or not client.usable or client.backchannel_logout_uri is None:
-            await self._database.bulk(logout.done, notice.id)
-            return False
-        why = await self._post(client.backchannel_logout_uri, self.token(client, notice))
-        if why is None:
-            await self._database.bulk(logout.done, notice.id)
-            return True
-        now = self._clock.ms()
-        if now - notice.created_at >= GIVE_UP:
-            await self._database.bulk(_give_up, notice, why)
-        else:
-            wait = min(_FIRST * 2**notice.tries, _LONGEST)
-            await self._database.bulk(logout.postpone, notice.id, notice.tries + 1, now + wait)
-        return False
+            return DROPPED
+        await self._ring.refresh()
+        return await self._post(client.backchannel_logout_uri, self.token(client, notice))
 
     async def _post(self, uri: str, token: str) -> str | None:
         """None if the service took it (section 2.8), else why not."""
@@ -101,13 +85,12 @@ class BackChannelLogout:
         return None if answer.status in (200, 204) else f"status-{answer.status}"
 
 
-def _give_up(session: Session, notice: Notice, why: str) -> None:
-    logout.done(session, notice.id)
+def _give_up(session: Session, item: Item, why: str) -> None:
     audit.record(
         session,
         "identity.logout.undelivered",
         actor=SYSTEM,
-        object=("client", notice.client_id),
-        detail={"why": why, "tries": notice.tries + 1},
+        object=("client", item.lane),
+        detail={"why": why, "tries": item.tries + 1},
         outcome="failed",
     )

@@ -154,7 +154,7 @@ async def test_a_scope_taken_away_ends_what_is_heard_of_others(bureau: Bureau, w
 
     await bureau.db.write(narrow)
     assert (await poll(web, source))["sets"] == {}
-    assert await bureau.rows("consent_delivery") == []
+    assert await bureau.rows("kit_outbox") == []
 
 
 async def test_a_push_is_taken_with_202_and_nothing_else_rfc_8935_section_2_2(
@@ -185,7 +185,7 @@ async def test_a_push_is_taken_with_202_and_nothing_else_rfc_8935_section_2_2(
     assert b"authorization: Bearer theirs" in head
     (claims,) = [verify_with_jwks(body.decode(), bureau.jwks, algs=["EdDSA", "ES256"], typ="secevent+jwt")[1]]
     assert kinds([claims]) == ["consent-ended"]
-    assert await bureau.rows("consent_delivery") == []
+    assert await bureau.rows("kit_outbox") == []
     assert (await web.get("/consent/stream", headers=bus.headers)).json()["failed"] == 0
     (row,) = await bureau.rows("consent_stream")
     assert b"theirs" not in row["authorization"]
@@ -205,7 +205,7 @@ async def test_a_stream_that_takes_nothing_for_a_week_is_closed_and_must_be_open
     assert await push.close_dead() == 0
     bureau.clock.advance(seconds=2)
     assert await push.close_dead() == 1
-    assert await bureau.rows("consent_delivery") == []
+    assert await bureau.rows("kit_outbox") == []
     (entry,) = await bureau.audit("consent.stream.closed")
     assert entry.detail["reason"] == "nothing-taken"
 
@@ -245,7 +245,7 @@ async def test_who_is_slow_to_take_word_holds_up_only_its_own(
     push = bureau.host.get(Push)
     assert await push.deliver() == 3
     assert await push.deliver() == 2  # at once, where it stopped
-    assert await bureau.rows("consent_delivery") == []
+    assert await bureau.rows("kit_outbox") == []
 
 
 @sqlite_only

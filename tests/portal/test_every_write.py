@@ -38,7 +38,7 @@ BOOKKEEPING = {
     "kit_lease": "which process runs a job",
     "consent_reach": "how many people answered, in tens; made of answers that are audited",
     "cert_cursor": "how far the desk has read the audit trail",
-    "consent_delivery": "word of a change on its way to a service; the change itself is audited",
+    "kit_outbox": "word of a change on its way to a service; the change itself is audited",
     "identity_throttle": "how many tries a door has seen of late; a failed try is audited as such",
     "identity_once": "names of proofs and assertions that may not come again; forgotten when they would expire anyway",
     "identity_attempt": "a sign-in or sign-up half way; lets nobody in, and its end is audited",
