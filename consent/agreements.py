@@ -204,17 +204,56 @@ def revise(
     """Offer a next revision. The one in force stays in force until this one is approved."""
     if sensitivities is not None:
         sensitivities.check(proposal)
+    agreement = _revisable(session, agreement_id)
+    last = store.revision_by_number(session, agreement_id, agreement.latest)
+    made = _add_revision(session, agreement, proposal, predecessor=last.hash, actor=actor, now=now, longest=longest)
+    _check_change(session, agreement, last, made)
+    return made
+
+
+def draft(
+    session: Session,
+    *,
+    member_id: str,
+    proposal: Proposal,
+    now: Millis,
+    agreement_id: str | None = None,
+    longest: timedelta = LONGEST,
+    sensitivities: Sensitivities | None = None,
+) -> Revision:
+    """What a proposal would come to, with every check of proposing it and nothing written."""
+    if sensitivities is not None:
+        sensitivities.check(proposal)
+    agreement = None if agreement_id is None else _revisable(session, agreement_id)
+    last = None if agreement is None else store.revision_by_number(session, agreement.id, agreement.latest)
+    body = _body(
+        session,
+        agreement_id or "",
+        agreement.member_id if agreement else member_id,
+        proposal,
+        number=agreement.latest + 1 if agreement else 1,
+        predecessor=last.hash if last else None,
+        longest=longest,
+    )
+    made = _parse(_row(body, "", now))
+    if agreement is not None and last is not None:
+        _check_change(session, agreement, last, made)
+    return made
+
+
+def _revisable(session: Session, agreement_id: str) -> Agreement:
     agreement = _agreement(session, agreement_id)
     if agreement.status == "withdrawn":
         raise AgreementState("A withdrawn agreement is not revised; propose a new one.")
-    last = store.revision_by_number(session, agreement_id, agreement.latest)
-    made = _add_revision(session, agreement, proposal, predecessor=last.hash, actor=actor, now=now, longest=longest)
+    return agreement
+
+
+def _check_change(session: Session, agreement: Agreement, last: AgreementRevision, made: Revision) -> None:
     # Also beside what is in force: else an offer that was sent back, sent again, would be "the same as before".
     in_force = _revision(session, agreement.current_id) if agreement.current_id else last
     for before in (last, in_force):
         if not made.material and (found := weighing(read_revision(before), made)):
             raise BadAgreement(f"This is material, whatever it is called: {', '.join(found)}.", pointer="/change")
-    return made
 
 
 def approve(session: Session, revision_id: str, *, actor: Actor, now: Millis) -> Revision:
@@ -373,25 +412,25 @@ def _parse(row: AgreementRevision) -> Revision:
     )
 
 
-def _add_revision(
+def _body(
     session: Session,
-    agreement: Agreement,
+    agreement_id: str,
+    member_id: str,
     proposal: Proposal,
     *,
+    number: int,
     predecessor: str | None,
-    actor: Actor,
-    now: Millis,
     longest: timedelta,
-) -> Revision:
-    member = members.get(session, agreement.member_id)
+) -> dict[str, Any]:
+    """What is hashed. Raises AgreementState, BadAgreement, UnknownMember."""
+    member = members.get(session, member_id)
     if member.status != "approved":
         raise AgreementState("Only an approved member may propose to use residents' data.")
     if parse_duration(proposal.duration) > longest.total_seconds() * 1000:
         raise BadAgreement(f"A consent lasts at most {longest.days} days.", pointer="/duration")
-    number = agreement.latest + 1
-    body = {
+    return {
         "schema": SCHEMA,
-        "agreement": agreement.id,
+        "agreement": agreement_id,
         "number": number,
         "predecessor": predecessor,
         "recipient": {
@@ -408,18 +447,37 @@ def _add_revision(
         "text": {lang: {"lang": lang, **getattr(proposal.text, lang).model_dump()} for lang in LANGS},
         **({"change": proposal.change} if predecessor is not None else {}),
     }
-    text = canonical(body).decode()
-    row = AgreementRevision(
-        id=new_id("rev"),
-        agreement_id=agreement.id,
-        number=number,
-        status="offered",
-        body=text,
+
+
+def _row(body: Mapping[str, Any], revision_id: str, now: Millis) -> AgreementRevision:
+    return AgreementRevision(
+        id=revision_id,
+        agreement_id=body["agreement"],
+        number=body["number"],
+        status="offered" if revision_id else "draft",
+        body=canonical(body).decode(),
         hash=digest(body),
         created_at=now,
-        proposed_by=actor.id[:40] if actor.kind == "operator" else None,
-        proposed_via=actor.id[:40] if actor.kind == "service" else None,
     )
+
+
+def _add_revision(
+    session: Session,
+    agreement: Agreement,
+    proposal: Proposal,
+    *,
+    predecessor: str | None,
+    actor: Actor,
+    now: Millis,
+    longest: timedelta,
+) -> Revision:
+    number = agreement.latest + 1
+    body = _body(
+        session, agreement.id, agreement.member_id, proposal, number=number, predecessor=predecessor, longest=longest
+    )
+    row = _row(body, new_id("rev"), now)
+    row.proposed_by = actor.id[:40] if actor.kind == "operator" else None
+    row.proposed_via = actor.id[:40] if actor.kind == "service" else None
     session.add(row)
     agreement.latest, agreement.changed_at = number, now
     session.add(agreement)

@@ -42,6 +42,7 @@ from portal.pages import (
     interaction,
     landing,
     ledger,
+    proposals,
     reset,
     resident,
     residents,
@@ -54,7 +55,22 @@ from portal.proxied import ProxiedCertificates
 from portal.settings import Settings
 
 PACKAGES = (keys, identity, consent, infobank, cert)
-PAGES = (landing, signin, reset, safety, interaction, device, resident, showing, ledger, desk, console, residents, docs)
+PAGES = (
+    landing,
+    signin,
+    reset,
+    safety,
+    interaction,
+    device,
+    resident,
+    showing,
+    ledger,
+    desk,
+    proposals,
+    console,
+    residents,
+    docs,
+)
 DESCRIPTION = "Sekisho: OpenID provider, consent ledger, information bank and CERT desk of a city."
 
 

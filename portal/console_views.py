@@ -312,19 +312,21 @@ def agreement_page(session: Session, viewer: Viewer, agreement_id: str, *, numbe
             for one in reversed(known)
         ),
         may_decide=bool(viewer.roles & set(staff.CONSOLE)),
+        may_change="operator" in viewer.roles and known[-1].status != "withdrawn",
         proposed_by=names.get(hands.proposed_by or "", hands.proposed_by or hands.proposed_via or ""),
         endorsed_by=names.get(hands.endorsed_by or "", hands.endorsed_by or ""),
         decided_by=names.get(hands.decided_by or "", hands.decided_by or ""),
         two=hands.proposed_by is None,
         own=viewer.account_id in (hands.proposed_by, hands.endorsed_by),
         compared_with=compared.number if compared else None,
-        changes=_changes(compared, shown, viewer) if compared else (),
-        reach=_reach(told) if told else (),
+        changes=changes(compared, shown, viewer) if compared else (),
+        reach=reach_lines(told) if told else (),
         reach_at=told.at if told else None,
     )
 
 
-def _changes(old: Revision, new: Revision, viewer: Viewer) -> tuple[pages.Changed, ...]:
+def changes(old: Revision, new: Revision, viewer: Viewer) -> tuple[pages.Changed, ...]:
+    """What differs, and what of it weighs by itself."""
     catalogue, heavy = viewer.host.get(Catalogue), frozenset(weighing(old, new))
     found = []
     for each in compare(old, new, viewer.lang):
@@ -342,13 +344,18 @@ _REACH = (
 )
 
 
-def _reach(told: reach.Published) -> tuple[pages.ReachLine, ...]:
+def in_tens(low: int) -> str:
+    """A group of people: its ten, or that it is fewer."""
+    words = i18n.current()
+    return f"{words.number(low)}-{words.number(low + reach.FEWEST - 1)}" if low else words.gettext(_FEW)
+
+
+def reach_lines(told: reach.Published) -> tuple[pages.ReachLine, ...]:
+    """Groups of people, in tens."""
     words = i18n.current()
     lines = []
     for name, label in _REACH:
-        low = int(getattr(told.figures, name))
-        people = f"{words.number(low)}-{words.number(low + reach.FEWEST - 1)}" if low else words.gettext(_FEW)
-        lines.append(pages.ReachLine(words.gettext(label), people))
+        lines.append(pages.ReachLine(words.gettext(label), in_tens(int(getattr(told.figures, name)))))
     return tuple(lines)
 
 

@@ -298,6 +298,7 @@ class AgreementPage:
     at: Millis
     revisions: tuple[RevisionLine, ...]
     may_decide: bool
+    may_change: bool
     proposed_by: str
     decided_by: str
     endorsed_by: str  # the first of two who approve what no person proposed
@@ -454,6 +455,7 @@ _AGREEMENT = AgreementPage(
         RevisionLine(1, "approved", _NOW - 200 * DAY, "/console/agreements/agr_bus?revision=1", False),
     ),
     may_decide=True,
+    may_change=True,
     proposed_by="保田 恵子",
     decided_by="",
     endorsed_by="",
@@ -620,7 +622,8 @@ def samples() -> list[Sample]:
            viewer="ethics"),
         of("agreement", "twice", replace(_AGREEMENT, proposed_by="minatohama-transit", endorsed_by="岬 千尋", two=True,
                                          own=True), viewer="ethics"),
-        of("agreement", "approved", replace(_AGREEMENT, status="approved", may_decide=False, predecessor="")),
+        of("agreement", "approved",
+           replace(_AGREEMENT, status="approved", may_decide=False, may_change=False, predecessor="")),
         of("keys", "some", Keys(_SIGNING, _WRAPPING, ("EdDSA", "ES256", "RS256"))),
         of("audit", "some", audit),
         of(

@@ -248,7 +248,7 @@ def ask_of(
         full_text=paragraphs(notice.full),
         earlier=tuple(
             Earlier(old.number, old.created_at)
-            for old in agreements.revisions(session, revision.agreement_id)
+            for old in (agreements.revisions(session, revision.agreement_id) if revision.number > 1 else ())
             if old.number < revision.number
         ),
         changed=element.former is not None,

@@ -349,6 +349,16 @@ def operator(tour: Tour, page: Page) -> Iterator[str]:
     agreement = _link(tour, page, "/console/agreements", "#agreements a")
     page.goto(tour.url + agreement)
     yield "agreement-approved"
+    yield from _show(tour, page, "/console/agreements/new", f"{agreement}/revise", f"{agreement}/end")
+    page.goto(f"{tour.url}{agreement}/revise")
+    page.fill("#retention", "365")
+    page.click("#preview")
+    page.wait_for_selector("#offer")
+    yield "agreement-preview"
+    page.click("#edit")
+    page.fill("#contact", "")
+    page.click("#preview")
+    yield "agreement-wrong"
 
 
 def helped(tour: Tour, page: Page) -> Iterator[str]:

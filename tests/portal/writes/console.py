@@ -4,6 +4,7 @@ from typing import Any
 
 from tests.portal.test_console import a_client, a_member, an_offer
 from tests.portal.test_desk import bus
+from tests.portal.test_proposals import FORM
 from tests.portal.test_reset import NEW, OPEN, a_code, open_reset, two
 from tests.portal.test_signin import add, json_post, post
 from tests.portal.writes.base import World, case
@@ -49,6 +50,28 @@ async def post_console_clients_client_id_resume(w: World) -> Any:
 async def post_console_clients_client_id_secret(w: World) -> Any:
     who, (_member, client_id) = await w.staff(), await bus(w.app)
     return await who.post(f"/console/clients/{client_id}/secret")
+
+
+@case("POST /console/agreements/new")
+async def post_console_agreements_new(w: World) -> Any:
+    who = await w.staff()
+    member = await a_member(who)
+    await who.post(f"/console/members/{member}/approve")
+    return await who.post("/console/agreements/new", FORM | {"member": member, "step": "offer"})
+
+
+@case("POST /console/agreements/{agreement_id}/revise")
+async def post_console_agreements_agreement_id_revise(w: World) -> Any:
+    who = await w.staff()
+    offer = await an_offer(w.app, await a_member(who))
+    return await who.post(f"/console/agreements/{offer.agreement_id}/revise", FORM | {"step": "offer"})
+
+
+@case("POST /console/agreements/{agreement_id}/end")
+async def post_console_agreements_agreement_id_end(w: World) -> Any:
+    home = await w.home()
+    await home.give()
+    return await (await w.staff()).post(f"/console/agreements/{home.agreement_id}/end")
 
 
 @case("POST /console/residents")
