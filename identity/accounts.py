@@ -13,6 +13,7 @@ from typing import Literal
 import orjson
 from sqlmodel import col, delete, select
 
+from identity.assurance.models import Verification, VisitCode
 from identity.errors_account import AccountClosed, LoginTaken
 from identity.models_account import (
     Account,
@@ -209,7 +210,7 @@ def close_account(session: Session, sealer: Sealer, account_id: str, *, now: Mil
     The bare row stays, so that ids in the audit trail keep meaning "somebody who has left".
     """
     row = _row(session, account_id)
-    for table in (Passkey, Totp, RecoveryCode, Attempt, SessionRow, Reset):
+    for table in (Passkey, Totp, RecoveryCode, Attempt, SessionRow, Reset, VisitCode, Verification):
         session.exec(delete(table).where(col(table.account_id) == account_id))
     session.exec(delete(PasskeyChallenge).where(col(PasskeyChallenge.holder) == account_id))
     row.status, row.closed_at = "closed", now

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from identity import errors_account as errors
+from identity.assurance.verifications import Verifications
 from identity.attempts import Attempts
 from identity.breached import Breached
 from identity.credentials import Credentials
@@ -23,7 +24,7 @@ SWEEP_SECONDS = 300
 
 
 def include(host: Host) -> None:
-    """Provide Sessions, Attempts, Throttles, Credentials, Passkeys, Resets and Support; sweep what ran out."""
+    """Provide Sessions, Attempts, Throttles, Credentials, Passkeys, Resets, Verifications, Support; sweep the old."""
     sealer, hasher = host.get(Sealer), host.get(TokenHasher)
     settings: IdentitySettings = host.settings.identity
     sessions = Sessions(
@@ -75,9 +76,20 @@ def include(host: Host) -> None:
         life=settings.reset_code_seconds * SECOND,
         token_life=settings.access_token_seconds * SECOND,
     )
+    verifications = Verifications(
+        sealer,
+        hasher,
+        host.clock,
+        throttles,
+        code_life=settings.visit_code_seconds * SECOND,
+        life=settings.verification_seconds * SECOND,
+        two_clerks_from=settings.two_clerks_from,
+        token_life=settings.access_token_seconds * SECOND,
+    )
     support = Support(sealer, hasher, host.clock, sessions=sessions, resets=resets, throttles=throttles)
     host.provide(Breached, Breached(settings.password_list))
     host.provide(Resets, resets)
+    host.provide(Verifications, verifications)
     host.provide(Support, support)
     host.provide(Sessions, sessions)
     host.provide(Attempts, attempts)
@@ -93,6 +105,7 @@ def include(host: Host) -> None:
             + attempts.sweep(session)
             + passkeys.sweep(session)
             + resets.sweep(session)
+            + verifications.sweep(session)
             + throttles.sweep(session, now=now)
         )
 

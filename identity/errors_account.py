@@ -78,6 +78,12 @@ class ResetClosed(Problem):
     slug, title, status = "reset-closed", "This reset can't go on", 409
 
 
+class VisitClosed(Problem):
+    """The visit to the counter is written down, confirmed or over already."""
+
+    slug, title, status = "visit-closed", "This visit can't go on", 409
+
+
 ALL: tuple[type[Problem], ...] = (
     LoginTaken,
     WeakPassword,
@@ -91,4 +97,5 @@ ALL: tuple[type[Problem], ...] = (
     SecondPersonNeeded,
     ResetWaits,
     ResetClosed,
+    VisitClosed,
 )

@@ -74,6 +74,15 @@ class IdentitySettings(BaseModel):
         description="List of breached passwords as Have I Been Pwned's downloader writes it: one sorted file, or a"
         " directory of ranges. Without it new passwords are judged by zxcvbn's 30,000 and by patterns only",
     )
+    visit_code_seconds: int = Field(
+        600, ge=60, le=3600, description="How long the code that a resident shows at the counter is good"
+    )
+    verification_seconds: int = Field(
+        5 * 365 * 86_400, ge=3600, description="How long a verification at the counter counts"
+    )
+    two_clerks_from: int = Field(
+        3, ge=1, le=4, description="From which identity assurance level a second clerk must confirm; 4: never"
+    )
     account_tries: int = Field(5, ge=3, le=20, description="Wrong passwords or codes in a row before an account waits")
     source_tries: int = Field(30, ge=5, le=100_000, description="Failed sign-ins at once from one network address")
 

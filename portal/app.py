@@ -36,6 +36,7 @@ from portal.guards import guard
 from portal.jobs import JobRunner
 from portal.pages import (
     console,
+    counter,
     desk,
     device,
     docs,
@@ -49,6 +50,7 @@ from portal.pages import (
     safety,
     showing,
     signin,
+    verified,
 )
 from portal.pages.errors import problem_page, wants_page
 from portal.proxied import ProxiedCertificates
@@ -60,6 +62,7 @@ PAGES = (
     signin,
     reset,
     safety,
+    verified,
     interaction,
     device,
     resident,
@@ -69,6 +72,7 @@ PAGES = (
     proposals,
     console,
     residents,
+    counter,
     docs,
 )
 DESCRIPTION = "Sekisho: OpenID provider, consent ledger, information bank and CERT desk of a city."

@@ -15,6 +15,7 @@ from portal.i18n import JST
 DESK = ("analyst", "lead")
 OPERATOR = ("operator",)
 ETHICS = ("ethics",)
+CLERK = ("clerk",)
 CONSOLE = (*OPERATOR, *ETHICS)
 
 
@@ -22,7 +23,9 @@ def home_of(browser: BrowserSession) -> str:
     """The page a member of staff begins at."""
     if browser.roles & set(DESK):
         return "/desk"
-    return "/console" if browser.roles & set(OPERATOR) else "/console/agreements"
+    if browser.roles & set(OPERATOR):
+        return "/console"
+    return "/counter" if browser.roles & set(CLERK) else "/console/agreements"
 
 
 def names(session: Session, sealer: Sealer, ids: Iterable[str | None]) -> Mapping[str, str]:

@@ -2,6 +2,7 @@
 
 import cert.models
 import consent.models
+import identity.assurance.models
 import identity.models
 import identity.models_account
 import infobank.models

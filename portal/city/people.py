@@ -113,7 +113,9 @@ class Staff:
 STAFF: tuple[Staff, ...] = (
     Staff("operator", "岬 千尋", "みさき ちひろ", "Chihiro Misaki", ("operator",),
           "情報政策課 運用担当", "Operations, Information Policy"),
-    Staff("counter", "入江 稔", "いりえ みのる", "Minoru Irie", ("operator",),
+    Staff("counter", "入江 稔", "いりえ みのる", "Minoru Irie", ("operator", "clerk"),
+          "市民課 窓口担当", "Counter, Residents Division"),
+    Staff("clerk", "浦 さやか", "うら さやか", "Sayaka Ura", ("clerk",),
           "市民課 窓口担当", "Counter, Residents Division"),
     Staff("analyst", "帆足 涼", "ほあし りょう", "Ryo Hoashi", ("analyst",),
           "湊浜CERT 分析官", "Analyst, Minatohama CERT"),

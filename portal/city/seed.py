@@ -16,6 +16,9 @@ from consent.decisions import Permit
 from consent.proposal import Category, NoticeText, NoticeTexts, Proposal
 from identity import accounts, grants, members, totp
 from identity.accounts import Profile
+from identity.assurance import verifications
+from identity.assurance.documents import Document
+from identity.assurance.verifications import Verifications
 from identity.clients import Clients
 from identity.registration import Registration
 from infobank import access, items, vault
@@ -24,7 +27,7 @@ from infobank.catalogue import CITY_ZONE, Catalogue
 from keys.envelope import Sealer
 from keys.hashing import Passwords, TokenHasher
 from keys.signing import generate, private_jwk, public_jwk
-from kit.clock import HOUR, MINUTE, Millis
+from kit.clock import HOUR, MINUTE, Millis, to_datetime
 from kit.db import Session
 from kit.host import Actor, Host
 from kit.ids import new_id
@@ -121,6 +124,7 @@ def _plant(session: Session, host: Host, prepared: _Prepared, now: Millis) -> di
         return None
     sealer = host.get(Sealer)
     _people(session, host, prepared, now)
+    _verified(session, host, prepared)
     secrets = _organisations(session, host, prepared, now)
     office = Actor("operator", prepared.credentials.staff["operator"].account_id)
     revisions = _agreements(session, host.get(Catalogue), now, office=office)
@@ -173,6 +177,30 @@ def _people(session: Session, host: Host, prepared: _Prepared, now: Millis) -> N
             account_id=person.account_id,
         )
         totp.turn_on(session, sealer, person.account_id, secret=person.totp_secret, now=now, actor=CITY)
+
+
+def _verified(session: Session, host: Host, prepared: _Prepared) -> None:
+    """One resident was at the counter: the code, the documents, the second clerk."""
+    visits, credentials = host.get(Verifications), prepared.credentials
+    hanako = credentials.residents["hanako"].account_id
+    clerk, colleague = (
+        Actor("operator", credentials.staff[login].account_id, roles=frozenset({"clerk"}))
+        for login in ("clerk", "counter")
+    )
+    code = verifications.new_code()
+    visits.make_code(session, hanako, code=code, actor=Actor("resident", hanako))
+    visit = visits.enter(session, code, source="", actor=clerk)
+    assert isinstance(visit, str)
+    visits.record(
+        session,
+        visit,
+        documents=[Document("individual-number-card", "湊浜市長", expires_on="2031-04-18", chip=True)],
+        face=True,
+        compared=("name", "birthdate", "address", "gender"),
+        today=to_datetime(host.clock.ms()).astimezone(CITY_ZONE).date(),
+        actor=clerk,
+    )
+    visits.confirm(session, visit, actor=colleague)
 
 
 def _organisations(session: Session, host: Host, prepared: _Prepared, now: Millis) -> dict[str, str]:

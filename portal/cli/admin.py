@@ -12,7 +12,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-ROLES = ("operator", "analyst", "lead", "ethics")
+ROLES = ("operator", "analyst", "lead", "ethics", "clerk")
 
 
 @app.command("create-operator", short_help="Create a member of staff.")

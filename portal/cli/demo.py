@@ -41,6 +41,7 @@ _ROLES = {
     "analyst": "incident desk",
     "lead": "may contain",
     "ethics": "ethics board",
+    "clerk": "counter",
 }
 
 

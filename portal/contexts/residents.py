@@ -45,6 +45,7 @@ class Resident:
     reset_id: str
     reset_status: str  # "" | open | approved
     errors: dict[str, str]
+    ial: int = 0
 
 
 @dataclass(frozen=True)
@@ -163,6 +164,7 @@ def samples() -> list[Sample]:
             replace(usual, login="x" * 64, passkeys=0, has_password=False, has_app=False, codes_left=0, sessions=0,
                     families=0, last_at=None, errors={"lock_reason": "Choose one."}),
         ),
+        of("resident", "verified", replace(usual, ial=2, errors={"end_reason": "Choose one."})),
         of("resident", "locked", replace(usual, status="suspended", sessions=0, families=0)),
         of("resident", "reset-waits", replace(usual, reset_id=waiting.id, reset_status="open")),
         of("reset_new", "empty", form),

@@ -11,6 +11,7 @@ from consent import agreements, records
 from consent.materiality import is_material
 from consent.states import OPEN
 from identity import accounts, clients
+from identity.assurance.verifications import Verifications
 from identity.interaction import Interaction, Interactions
 from identity.resets import Resets
 from infobank import views
@@ -75,6 +76,7 @@ class Facts:
     asked: tuple[Ending, ...] = ()  # questions that wait with the consents
     reset_opened_at: Millis | None = None
     reset_at: Millis | None = None
+    verified_at: Millis | None = None
 
 
 def gather(
@@ -212,7 +214,7 @@ def letter(facts: Facts, lang: str) -> Home:
 
 
 def _resets(facts: Facts, language: i18n.Language) -> tuple[Sentence, ...]:
-    """What the city office did to the ways in: whoever did not ask for it reads it here."""
+    """What the city office did to the account: whoever did not ask for it reads it here."""
     told = []
     if facts.reset_opened_at is not None:
         words = _(
@@ -228,6 +230,12 @@ def _resets(facts: Facts, language: i18n.Language) -> tuple[Sentence, ...]:
             day=language.day(facts.reset_at),
         )
         told.append(Sentence(words, "/safety#office-title", _("See what happened")))
+    if facts.verified_at is not None:
+        words = _(
+            "On %(day)s a clerk verified who you are. If you were not at the counter, tell the city office at once.",
+            day=language.day(facts.verified_at),
+        )
+        told.append(Sentence(words, "/safety/verified", _("See who and how")))
     return tuple(told)
 
 
@@ -260,7 +268,7 @@ def router(host: Host) -> APIRouter:
     """/home."""
     routes = pages(host)
     sealer, catalogue, interactions = host.get(Sealer), host.get(Catalogue), host.get(Interactions)
-    resets = host.get(Resets)
+    resets, visits = host.get(Resets), host.get(Verifications)
 
     @routes.get("/home")
     async def home(request: Request) -> Response:
@@ -281,6 +289,7 @@ def router(host: Host) -> APIRouter:
                 facts,
                 reset_opened_at=live.opened_at if live else None,
                 reset_at=resets.used_at(session, account),
+                verified_at=visits.verified_lately(session, account),
             )
 
         facts = await host.db.read(read)

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from identity import levels, resets
+from identity.assurance.verifications import END_REASONS, Verifications
 from identity.errors_account import RecentSignInNeeded, ResetClosed, ResetWaits
 from identity.resets import Resets, ResetView
 from identity.sessions import BrowserSession, require_recent
@@ -33,6 +34,7 @@ from portal.web import notice, read_form, redirect, render
 SIGNED_OUT = notice("residents.signed-out", N_("Signed out everywhere, at once."))
 LOCKED = notice("residents.locked", N_("Locked. Nobody is signed in and nobody gets in."))
 UNLOCKED = notice("residents.unlocked", N_("Unlocked. The resident may sign in again."))
+UNVERIFIED = notice("residents.unverified", N_("The verification ended. The resident reads it under Safety."))
 OPENED = notice("residents.opened", N_("The reset is open. Now a colleague looks at it."))
 WITHDRAWN = notice("residents.withdrawn", N_("Withdrawn. It opens nothing any more."))
 NOT_NOW = notice("residents.not-now", N_("That is not possible any more. This is how it is now."), kind="warn")
@@ -45,6 +47,7 @@ def router(host: Host) -> APIRouter:
     routes = pages(host)
     db = host.db
     support, office, sealer = host.get(Support), host.get(Resets), host.get(Sealer)
+    visits = host.get(Verifications)
 
     def enter(request: Request) -> BrowserSession:
         return require_staff(request, *OPERATOR)
@@ -121,6 +124,7 @@ def router(host: Host) -> APIRouter:
                 reset_id=live.id if live else "",
                 reset_status=live.status if live else "",
                 errors=errors or {},
+                ial=visits.level(session, account_id),
             )
 
         return render(request, "console/resident.html", await db.write(look), status=status)
@@ -150,6 +154,20 @@ def router(host: Host) -> APIRouter:
         actor = enter(request).actor()
         await db.write(support.unlock, account_id, actor=actor)
         return redirect(request, f"{PLACE}/{account_id}", notice=UNLOCKED)
+
+    @routes.post("/console/residents/{account_id}/verification/end")
+    async def end_verification(request: Request, account_id: str) -> Response:
+        actor = enter(request).actor()
+        reason = (await read_form(request)).one("end_reason")
+        if reason not in END_REASONS:
+            return await account_page(request, account_id, {"end_reason": _("Choose why.")}, 422)
+
+        def act(session: Session) -> None:
+            support.look(session, account_id, actor=actor)  # residents only
+            visits.end(session, account_id, reason=reason, actor=actor)
+
+        await db.write(act)
+        return redirect(request, f"{PLACE}/{account_id}", notice=UNVERIFIED)
 
     # -- a reset, by two persons
 

@@ -52,6 +52,7 @@ _HAPPENED = {
     ("identity.password.changed", ""): N_("The password was changed"),
     ("identity.totp.confirmed", ""): N_("The authenticator app was set up"),
     ("identity.recovery.issued", ""): N_("New recovery codes were made"),
+    ("identity.verification.code-made", ""): N_("A code for the counter was made"),
 }
 _WARNS = ("identity.account.suspended", "identity.reset")
 #: What the city office did, which sign-ins must not push out of sight.
@@ -65,6 +66,14 @@ _OFFICE = {
     "identity.reset.withdrawn": N_("The city office withdrew it; the code opens nothing"),
     "identity.reset.entered": N_("The code from the city office was typed"),
     "identity.reset.used": N_("A new way in was made with the code, and every former one was removed"),
+    "identity.verification.opened": N_("A clerk at the counter typed your code and saw who you are"),
+    "identity.verification.viewed": N_("A second clerk looked at who you are"),
+    "identity.verification.own-name": N_("A clerk with your own name typed your code and was turned away"),
+    "identity.verification.stands": N_("A clerk verified who you are"),
+    "identity.verification.recorded": N_("A clerk wrote down which documents you showed"),
+    "identity.verification.confirmed": N_("A second clerk confirmed who you are"),
+    "identity.verification.refused": N_("A second clerk did not confirm who you are"),
+    "identity.verification.ended": N_("A verification of who you are counts no more"),
 }
 
 

@@ -48,7 +48,7 @@ async def test_two_cities_share_no_password_secret_or_key(written: dict[str, Any
     people_of = [*written["residents"].values(), *written["staff"].values()]
     passwords = [one["password"] for one in people_of]
     secrets = [one["totp_secret"] for one in people_of]
-    assert len(set(passwords)) == len(set(secrets)) == len(people_of) == 12
+    assert len(set(passwords)) == len(set(secrets)) == len(people_of) == 13
     assert all(len(password) >= 24 for password in passwords)
     assert "sora" not in written["residents"], "a child of six does not sign in"
     assert city_credentials.new_password() != city_credentials.new_password()

@@ -51,7 +51,7 @@ BOOKKEEPING = {
 # them if anybody did. A job may take them away, never add or change one.
 SWEPT = {
     "identity_session", "identity_code", "identity_refresh", "identity_issued", "identity_revoked",
-    "identity_initial_token", "consent_showing",
+    "identity_initial_token", "identity_visit_code", "identity_verification", "consent_showing",
 }  # fmt: skip
 # Compact rows that are the audit of issued tokens (DESIGN, I8), and the tables whose change they tell.
 COMPACT = "identity_issued"

@@ -53,16 +53,18 @@ class Colleague:
         return await self.http.request(method, path, json=body, headers=headers)
 
 
-async def colleague(app: "Building", http: Any, *roles: str, login: str = "", kind: Kind = "staff") -> Colleague:
+async def colleague(
+    app: "Building", http: Any, *roles: str, login: str = "", kind: Kind = "staff", called: str = ""
+) -> Colleague:
     """An account with these roles, signed in. With kind "resident", somebody without any business here."""
     host = app.host
-    name = login or ("-".join(roles) if roles else "somebody")
+    login = login or ("-".join(roles) if roles else "somebody")
     account_id = await host.db.write(
         create_account,
         host.get(Sealer),
         host.get(TokenHasher),
-        login=name,
-        profile=Profile(name=f"湊 {name}", login=name),
+        login=login,
+        profile=Profile(name=called or f"湊 {login}", login=login),
         now=host.clock.ms(),
         kind=kind,
         roles=roles,

@@ -129,7 +129,7 @@ class Tour:
         return self._library
 
 
-_FRONT = {"operator": "console", "counter": "console", "reviewer": "console/agreements"}
+_FRONT = {"operator": "console", "clerk": "counter", "counter": "console", "reviewer": "console/agreements"}
 LIBRARY = "https://library.minatohama.example/callback"
 
 
@@ -410,6 +410,45 @@ def helped(tour: Tour, page: Page) -> Iterator[str]:
     yield "sign-in-reset-new"
 
 
+def clerk(tour: Tour, page: Page) -> Iterator[str]:
+    """A clerk and a resident at the counter, a colleague beside them; the resident's phone is another window."""
+    page.goto(f"{tour.url}/counter")
+    page.fill("#code", "0000-0000")
+    page.click("#begin")
+    yield "counter-missed"
+    lang = page.get_attribute("html", "lang") or ""
+    with tour.window("hanako", lang) as phone:
+        phone.goto(f"{tour.url}/safety/verified")
+        phone.click("#make-code")
+        code = phone.text_content("#visit-code") or ""
+    page.fill("#code", code)
+    page.click("#begin")
+    page.wait_for_selector("#write-down")
+    yield "visit"
+    page.click("#write-down")
+    yield "visit-errors"
+    for box in ("compared-name", "compared-birthdate", "face", "chip-1"):
+        page.check(f"#{box}")
+    page.select_option("#document-1", "individual-number-card")
+    visit = page.url
+    page.click("#write-down")
+    page.wait_for_selector("#waiting")
+    yield "counter-waiting"
+    with tour.window("counter", lang) as second:
+        second.goto(visit)
+        second.click("#end")
+        second.wait_for_selector("#notice-counter-over")
+
+
+def verified(tour: Tour, page: Page) -> Iterator[str]:
+    """The resident reads who verified them, and makes a code."""
+    page.goto(f"{tour.url}/safety/verified")
+    yield "verified"
+    page.click("#make-code")
+    page.wait_for_selector("#visit-code")
+    yield "verified-code"
+
+
 def reviewer(tour: Tour, page: Page) -> Iterator[str]:
     """A member of the data ethics board, before an offer that waits."""
     page.goto(f"{tour.url}/console/agreements")
@@ -430,4 +469,6 @@ WALKS: tuple[tuple[str, Walk], ...] = (
     ("operator", operator),
     ("operator", helped),
     ("reviewer", reviewer),
+    ("clerk", clerk),
+    ("hanako", verified),
 )

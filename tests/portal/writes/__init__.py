@@ -3,6 +3,6 @@
 To import any is to import all, so that none is forgotten.
 """
 
-from tests.portal.writes import console, desk, neighbours, oauth, operators, residents, services, signing_in
+from tests.portal.writes import console, counter, desk, neighbours, oauth, operators, residents, services, signing_in
 
-__all__ = ["console", "desk", "neighbours", "oauth", "operators", "residents", "services", "signing_in"]
+__all__ = ["console", "counter", "desk", "neighbours", "oauth", "operators", "residents", "services", "signing_in"]

@@ -1,0 +1,99 @@
+"""How surely the city knows who a resident is: the level, a code for the counter, who looked and at what.
+
+The code is made here, on the resident's own phone, in a session with two factors that is a few minutes old: a found
+phone makes none. It is answered to the POST that made it, never stored, never in an address.
+"""
+
+from collections.abc import Mapping
+from urllib.parse import urlencode
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from identity import levels
+from identity.assurance import verifications
+from identity.assurance.verifications import Verifications, VerificationView
+from identity.errors_account import RecentSignInNeeded
+from identity.sessions import BrowserSession, require_recent
+from keys.envelope import Sealer
+from kit.clock import Millis
+from kit.db import Session
+from kit.host import Host
+from portal import staff
+from portal.contexts import verified as pages_of
+from portal.i18n import N_
+from portal.visits import pages, require_session
+from portal.web import notice, redirect, render
+
+PLACE = "/safety/verified"
+ENDED = notice("verified.ended", N_("It does not count any more. To be verified again, come to the counter."))
+
+
+def router(host: Host) -> APIRouter:
+    """The pages at /safety/verified."""
+    routes = pages(host)
+    db, visits, sealer = host.db, host.get(Verifications), host.get(Sealer)
+
+    async def page(request: Request, *, code: str = "", until: Millis | None = None) -> Response:
+        current = require_session(request)
+        asked = request.query_params.get("level", "")
+        wanted = int(asked) if asked in ("1", "2", "3") else 0
+
+        def read(session: Session) -> pages_of.Verified:
+            found = visits.history(session, current.account_id)
+            who = staff.names(session, sealer, [name for one in found for name in (one.opened_by, one.confirmed_by)])
+            return pages_of.Verified(
+                ial=visits.level(session, current.account_id),
+                strong=_strong(current),
+                code=code,
+                code_until=until,
+                visits=tuple(_row(one, who) for one in found),
+                wanted=wanted,
+            )
+
+        return render(request, "safety/verified.html", await db.read(read))
+
+    @routes.get("/safety/verified")
+    async def show(request: Request) -> Response:
+        return await page(request)
+
+    @routes.post("/safety/verified/code")
+    async def make_code(request: Request) -> Response:
+        current = require_session(request)
+        try:
+            require_recent(current, now=host.clock.ms())
+        except RecentSignInNeeded:
+            return redirect(request, "/sign-in?" + urlencode({"next": PLACE, "again": "1"}))
+        if not _strong(current):
+            return redirect(request, PLACE)  # the page says what to add first
+        code = verifications.new_code()
+        until = await db.write(visits.make_code, current.account_id, code=code, actor=current.actor())
+        return await page(request, code=code, until=until)
+
+    @routes.post("/safety/verified/end")
+    async def end(request: Request) -> Response:
+        current = require_session(request)
+        await db.write(visits.end, current.account_id, reason="asked", actor=current.actor())
+        return redirect(request, PLACE, notice=ENDED)
+
+    return routes
+
+
+def _strong(browser: BrowserSession) -> bool:
+    return levels.satisfies(browser.acr, levels.AAL2)
+
+
+def _row(found: VerificationView, names: Mapping[str, str]) -> pages_of.VisitRow:
+    people = [found.opened_by, found.confirmed_by]
+    return pages_of.VisitRow(
+        id=found.id,
+        status=found.status,
+        ial=found.ial,
+        at=found.verified_at or found.opened_at,
+        by=tuple(names.get(one, one) for one in people if one),
+        kinds=tuple(one.kind for one in found.documents),
+        claims=tuple(found.claims),
+        ends_at=found.expires_at if found.status == "standing" else None,
+        reason=found.reason or "",
+    )
