@@ -33,6 +33,7 @@ T = TypeVar("T")
 
 BATCH = 64
 SLICE = 0.020
+GATHER = 0.004  # seconds that a batch waits for company, at most
 READERS = 3
 PASSED_OVER = 32  # batches that may go ahead of a waiting bulk call
 
@@ -119,6 +120,8 @@ class SqliteDatabase(Database):
         self._thread: threading.Thread | None = None
         self._idle = False  # the writer waits to be woken
         self._waker: asyncio.AbstractEventLoop | None = None  # the loop that is about to wake it
+        self._seen = 0  # calls that waited when that loop last looked
+        self._gather_until = 0.0
         self._inserts: dict[tuple[str, ...], Insert | None] = {}
         self._pool: ThreadPoolExecutor | None = None
         self._peeker: Connection | None = None
@@ -194,14 +197,26 @@ class SqliteDatabase(Database):
                 raise Unavailable("The service is busy; try again in a moment.", private="write queue full")
             queue.append(call)
             if self._idle and self._waker is not loop:
-                # Not at once: what else this round of the loop brings joins the batch, and the two threads do not
-                # fight over the interpreter.
-                self._waker = loop
+                self._gather(loop)
                 loop.call_soon(self._rouse)
         return future
 
+    def _gather(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._waker, self._seen, self._gather_until = loop, 0, time.monotonic() + GATHER
+
     def _rouse(self) -> None:
-        with self._wake:
+        """In the loop: wake the writer as soon as a round brings no more calls.
+
+        A batch costs as much as fifteen calls, and two threads at work fight over the interpreter. So whoever has just
+        been answered and asks again, and whatever else has come meanwhile, joins the batch; a lone call waits for one
+        empty round.
+        """
+        waiting = len(self._calls)
+        with self._lock:
+            if self._idle and self._seen < waiting < BATCH and time.monotonic() < self._gather_until:
+                self._seen = waiting
+                asyncio.get_running_loop().call_soon(self._rouse)
+                return
             self._waker = None
             self._wake.notify()
 
@@ -259,8 +274,10 @@ class SqliteDatabase(Database):
     def _work(self, connection: Connection) -> None:
         while True:
             with self._wake:
+                self._idle = True
+                if self._gathers():
+                    self._wake.wait(10 * GATHER)  # that loop may be busy, or never have its turn again
                 while not (self._calls or self._bulk or self._stopping):
-                    self._idle = True
                     self._wake.wait()
                 self._idle, self._waker = False, None
                 if not (self._calls or self._bulk):
@@ -273,6 +290,18 @@ class SqliteDatabase(Database):
                     connection.rollback()
                 continue
         connection.close()
+
+    def _gathers(self) -> bool:
+        """Whether the loop of those who wait already is to wake the writer, when it has had its turn."""
+        if not 0 < len(self._calls) < BATCH or self._stopping:
+            return False
+        loop = self._calls[0].loop
+        try:
+            loop.call_soon_threadsafe(self._rouse)
+        except RuntimeError:  # that loop is closed
+            return False
+        self._gather(loop)
+        return True
 
     def _next(self) -> _Call:
         # Bulk goes last, but it goes: else a city that is never quiet never forgets what it must, and its file grows.

@@ -208,6 +208,32 @@ async def test_shutdown_refuses_new_calls_and_finishes_the_waiting_ones(db: Data
     assert len(await kept(db)) == 30
 
 
+async def test_a_loop_that_ends_with_its_calls_waiting_holds_up_nobody(db: Database) -> None:
+    """The loop of a waiting call wakes the writer for a batch; one that is gone can't."""
+
+    def abandon(turn: int) -> None:
+        async def ask() -> None:
+            for n in range(3):
+                asyncio.ensure_future(db.write_core(add, f"left {turn} {n}", 1000 + 10 * turn + n))
+            await asyncio.sleep(0)
+
+        other = asyncio.new_event_loop()
+        other.run_until_complete(ask())
+        for task in asyncio.all_tasks(other):
+            task.cancel()
+        other.run_until_complete(asyncio.sleep(0))
+        other.close()
+
+    for turn in range(5):
+        away = asyncio.create_task(asyncio.to_thread(abandon, turn))
+        mine = [asyncio.create_task(db.write_core(add, f"mine {turn} {n}", 10 * turn + n)) for n in range(5)]
+        async with asyncio.timeout(10):
+            await asyncio.gather(*mine)
+        await away
+    async with asyncio.timeout(10):
+        assert await db.write_core(add, "after", 5000) == "after"
+
+
 async def test_the_counter_has_moved_before_the_caller_is_answered(db: Database) -> None:
     """I5: who is told that trust has changed can rely on every cache seeing it."""
 
