@@ -211,10 +211,12 @@ async def test_shutdown_refuses_new_calls_and_finishes_the_waiting_ones(db: Data
 async def test_a_loop_that_ends_with_its_calls_waiting_holds_up_nobody(db: Database) -> None:
     """The loop of a waiting call wakes the writer for a batch; one that is gone can't."""
 
+    left: list[asyncio.Future[str]] = []
+
     def abandon(turn: int) -> None:
         async def ask() -> None:
             for n in range(3):
-                asyncio.ensure_future(db.write_core(add, f"left {turn} {n}", 1000 + 10 * turn + n))
+                left.append(asyncio.ensure_future(db.write_core(add, f"left {turn} {n}", 1000 + 10 * turn + n)))
             await asyncio.sleep(0)
 
         other = asyncio.new_event_loop()
