@@ -7,15 +7,19 @@ Only `agreement` is required; the others may narrow the agreement's revision in 
 carries the categories agreed to and `"consent": "con_…"`; a request that brings its own `consent` is refused.
 """
 
+from contextlib import suppress
 from typing import Any, Final
 
-from consent import agreements, store
+from consent import agreements, records, store
 from consent.agreements import Revision
 from consent.durations import parse_duration
-from consent.errors import UnknownAgreement
+from consent.errors import ConsentState, UnknownAgreement, UnknownConsent
 from identity.clients import Client
 from identity.oauth.errors import InvalidAuthorizationDetails
+from keys.envelope import Sealer
+from kit.clock import Millis
 from kit.db import Session
+from kit.host import Actor
 
 TYPE: Final = "data_use"
 _MEMBERS: Final = frozenset({"type", "agreement", "purpose", "datatypes", "actions", "duration"})
@@ -23,6 +27,9 @@ _MEMBERS: Final = frozenset({"type", "agreement", "purpose", "datatypes", "actio
 
 class DataUseChecker:
     """Checks and completes an element; registered with identity.oauth.details."""
+
+    def __init__(self, sealer: Sealer) -> None:
+        self._sealer = sealer
 
     def check(self, session: Session, client: Client, detail: dict[str, Any]) -> dict[str, Any]:
         """The element with every member filled in; raises InvalidAuthorizationDetails naming what is wrong."""
@@ -42,6 +49,22 @@ class DataUseChecker:
             "actions": self._actions(detail),
             "duration": self._duration(revision, detail),
         }
+
+    def end(self, session: Session, client: Client, detail: dict[str, Any], *, actor: Actor, now: Millis) -> None:
+        """The recipient gives the consent back: ended and in the ledger, as by `records.end`, in the running write."""
+        consent_id = detail.get("consent")
+        if not isinstance(consent_id, str) or client.member_id is None:
+            return
+        with suppress(ConsentState, UnknownConsent):  # over already, or its resident left
+            records.end(
+                session,
+                self._sealer,
+                consent_id=consent_id,
+                member_id=client.member_id,
+                reason="grant-revoked",
+                actor=actor,
+                now=now,
+            )
 
     def _revision(self, session: Session, member_id: str, agreement_id: str) -> Revision:
         try:

@@ -86,7 +86,7 @@ def include(host: Host) -> None:
     _api(host, receipts)
     _jobs(host)
     _anchors(host)
-    host.get(DetailTypes).register(TYPE, DataUseChecker())
+    host.get(DetailTypes).register(TYPE, DataUseChecker(host.get(Sealer)))
     host.get(ProtectedResource).asks_for(SCOPE_OF_OTHERS)
     host.problems(*errors.ALL)
 

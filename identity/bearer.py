@@ -41,7 +41,7 @@ _MAX_TOKEN = 16_384
 _CACHE_SIZE = 20_000
 
 _ALIVE = text(
-    "SELECT g.account_id, g.status, a.status FROM identity_grant g"
+    "SELECT g.account_id, g.status, a.status, g.generation FROM identity_grant g"
     " JOIN identity_account a ON a.id = g.account_id WHERE g.id = :grant_id"
 )
 _REVOKED = text("SELECT 1 FROM identity_revoked WHERE id = :jti OR id = :chain")
@@ -141,7 +141,8 @@ class AccessTokens:
             before = await self._clients.get(passed)
             if before is None or not before.usable:
                 return None
-        honoured, account_id = await self._database.peek(alive, claims["jti"], grant_id)
+        generation = claims.get("grant_generation", 0)
+        honoured, account_id = await self._database.peek(alive, claims["jti"], grant_id, generation)
         if not honoured:
             return None
         audience = claims["aud"]
@@ -277,8 +278,9 @@ def _check_certificate(call: HasScope, scheme: str, x5t: str) -> None:
         )
 
 
-def alive(connection: Connection, jti: str, grant_id: str | None) -> tuple[bool, str | None]:
-    """Whether neither token nor chain is revoked and the grant and its resident are there; and who it is."""
+def alive(connection: Connection, jti: str, grant_id: str | None, generation: int) -> tuple[bool, str | None]:
+    """Whether neither token nor chain is revoked, the grant is there and was not replaced since (`generation`), and its
+    resident is there; and who it is."""
     while True:
         if connection.execute(_REVOKED, {"jti": jti, "chain": chain_of(jti)}).first() is not None:
             return False, None
@@ -288,7 +290,7 @@ def alive(connection: Connection, jti: str, grant_id: str | None) -> tuple[bool,
     if grant_id is None:
         return True, None
     found = connection.execute(_ALIVE, {"grant_id": grant_id}).first()
-    if found is None or found[1] != "active" or found[2] != "active":
+    if found is None or found[1] != "active" or found[2] != "active" or found[3] != generation:
         return False, None
     return True, found[0]
 

@@ -46,6 +46,8 @@ class Authorized:
     x5t: str | None = None
     userinfo_claims: tuple[str, ...] = ()
     id_token_claims: tuple[str, ...] = ()
+    generation: int = 0  # of the grant (`grants.replace`)
+    managed: bool = False  # the client is told which grant it is (Grant Management for OAuth 2.0, section 5.5)
 
     def pack(self) -> str:
         """As JSON text, for a row."""

@@ -7,6 +7,8 @@ from identity.oauth.backchannel import PATH as BACKCHANNEL_PATH
 from identity.oauth.backchannel import BackchannelAuthentication
 from identity.oauth.device import PATH as DEVICE_PATH
 from identity.oauth.device import QR_PATH, DeviceAuthorization
+from identity.oauth.grant_management import PATH as GRANTS_PATH
+from identity.oauth.grant_management import GrantManagement
 from identity.oauth.introspection import Introspection
 from identity.oauth.par import PushedRequests
 from identity.oauth.registration import PATH as REGISTER_PATH
@@ -35,6 +37,7 @@ def register(
     backchannel: BackchannelAuthentication,
     introspection: Introspection,
     revocation: Revocation,
+    managing: GrantManagement,
     userinfo: UserInfo,
     registering: ClientRegistration,
     answers: Answers,
@@ -64,6 +67,8 @@ def register(
     host.front("GET", QR_PATH, "public", device.picture, tokens.QR)
     host.front("POST", "/oauth/introspect", "public", introspection.endpoint, tokens.INTROSPECT)
     host.front("POST", "/oauth/revoke", "public", revocation.endpoint, tokens.REVOKE, cors=True)
+    host.front("GET", f"{GRANTS_PATH}/", "public", managing.query, tokens.GRANT, prefix=True)
+    host.front("DELETE", f"{GRANTS_PATH}/", "public", managing.revoke, tokens.REVOKE_GRANT, prefix=True)
     host.front("POST", REGISTER_PATH, "public", registering.register, registration.REGISTER)
     below = REGISTER_PATH + "/"
     host.front("GET", below, "public", registering.read, registration.REGISTERED, prefix=True)

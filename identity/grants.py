@@ -4,6 +4,10 @@ A grant of kind `sign-in` holds standard scopes, is remembered, and grows when t
 kind `data` holds authorization details and rests on consent records; it is made anew each time and never remembered.
 Revoking one acts at its commit in every process: bearer and introspection compare the topic "tokens" on every use,
 refresh asks the row itself.
+
+A client that manages its grants (Grant Management for OAuth 2.0, draft 03) may have one made apart from what is
+remembered, and may have the resident merge more into one or replace it (section 5.2). Either ends what was issued and
+is refreshed or fetched later; replacing ends access tokens too, by the grant's generation, which tokens carry.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import orjson
-from sqlalchemy import Connection, Table, insert, select, update
+from sqlalchemy import Connection, Table, delete, insert, select, update
 from sqlmodel import SQLModel
 
 from identity.errors import UnknownGrant
@@ -22,13 +26,15 @@ from kit.db import Quick, Session, tx_of
 from kit.host import Actor
 from kit.ids import new_id
 
-Kind = Literal["sign-in", "data"]
+Kind = Literal["sign-in", "data", "managed"]
 
 _grants: Table = SQLModel.metadata.tables[str(GrantRow.__tablename__)]
 _consents: Table = SQLModel.metadata.tables[str(GrantConsent.__tablename__)]
 _families: Table = SQLModel.metadata.tables["identity_refresh"]
+_codes: Table = SQLModel.metadata.tables["identity_code"]
+_decoupled: Table = SQLModel.metadata.tables["identity_decoupled"]
 _REMEMBERED = Quick(
-    "SELECT id, scopes, created_at, changed_at FROM identity_grant WHERE account_id = :account_id"
+    "SELECT id, scopes, created_at, changed_at, generation FROM identity_grant WHERE account_id = :account_id"
     " AND client_id = :client_id AND kind = 'sign-in' AND status = 'active'"
 )
 
@@ -46,6 +52,12 @@ class Grant:
     status: Literal["active", "revoked"]
     created_at: Millis
     changed_at: Millis
+    generation: int = 0
+
+    @property
+    def version(self) -> str:
+        """Which state of it this is: what a page showed must be what is changed."""
+        return f"{self.generation}.{self.changed_at}"
 
     @property
     def active(self) -> bool:
@@ -64,7 +76,9 @@ def find_remembered(place: Session | Connection, account_id: str, client_id: str
     found = _REMEMBERED.one(_connection(place), account_id=account_id, client_id=client_id)
     if found is None:
         return None
-    return Grant(found[0], account_id, client_id, "sign-in", tuple(found[1].split()), (), "active", found[2], found[3])
+    return Grant(
+        found[0], account_id, client_id, "sign-in", tuple(found[1].split()), (), "active", found[2], found[3], found[4]
+    )
 
 
 def list_for(place: Session | Connection, account_id: str, *, active_only: bool = True) -> tuple[Grant, ...]:
@@ -102,15 +116,19 @@ def give(
     consent_ids: Iterable[str] = (),
     actor: Actor,
     now: Millis,
+    apart: bool = False,
 ) -> Grant:
-    """Record what the resident agreed to. Standard scopes alone widen the remembered grant; data makes a new one."""
+    """Record what the resident agreed to. Standard scopes alone widen the remembered grant; data makes a new one.
+
+    `apart`: a new one in any case, which is never remembered.
+    """
     connection = _connection(place)
     consents = tuple(consent_ids)
-    if not details and not consents:
+    if not details and not consents and not apart:
         remembered = find_remembered(place, account_id, client_id)
         if remembered is not None:
             return _widen(connection, remembered, scopes, actor, now)
-    kind: Kind = "data" if details or consents else "sign-in"
+    kind: Kind = "data" if details or consents else "managed" if apart else "sign-in"
     grant = Grant(new_id("grt"), account_id, client_id, kind, tuple(scopes), tuple(details), "active", now, now)
     connection.execute(
         insert(_grants),
@@ -130,6 +148,48 @@ def give(
         detail={"client": client_id, "scopes": list(scopes), "consents": list(consents)},
     )
     return grant
+
+
+def merge(
+    place: Session | Connection,
+    grant: Grant,
+    *,
+    scopes: Sequence[str],
+    details: Sequence[dict[str, Any]],
+    consent_ids: Iterable[str],
+    actor: Actor,
+    now: Millis,
+) -> Grant:
+    """What the resident agreed to now, added to a grant (section 5.2). Raises UnknownGrant if it changed meanwhile.
+
+    An element of the same consent takes the place of the one before. Refresh tokens and unfetched answers end; an
+    access token stays good for what it says, which is no more than was agreed to and is judged by consent each time.
+    """
+    agreed = {detail.get("consent") for detail in details if "consent" in detail}
+    kept = [each for each in grant.details if each.get("consent") not in agreed and each not in details]
+    consents = dict.fromkeys([*consents_of(place, grant.id), *consent_ids])
+    together = tuple(dict.fromkeys([*grant.scopes, *scopes]))
+    return _amend(place, grant, together, (*kept, *details), tuple(consents), actor, now, replaced=False)
+
+
+def replace(
+    place: Session | Connection,
+    grant: Grant,
+    *,
+    scopes: Sequence[str],
+    details: Sequence[dict[str, Any]],
+    consent_ids: Iterable[str],
+    actor: Actor,
+    now: Millis,
+) -> Grant:
+    """A grant becomes what the resident agreed to now and nothing else (section 5.2). Raises UnknownGrant if it changed
+    meanwhile.
+
+    Every token issued before ends with this commit (section 10). The consents that are no longer in it are the
+    caller's to end.
+    """
+    consents = tuple(dict.fromkeys(consent_ids))
+    return _amend(place, grant, tuple(scopes), tuple(details), consents, actor, now, replaced=True)
 
 
 def revoke(place: Session | Connection, grant_id: str, *, actor: Actor, now: Millis, reason: str = "revoked") -> None:
@@ -180,8 +240,71 @@ def _widen(connection: Connection, grant: Grant, scopes: Sequence[str], actor: A
         detail={"client": grant.client_id, "scopes": list(wider)},
     )
     return Grant(
-        grant.id, grant.account_id, grant.client_id, grant.kind, wider, grant.details, "active", grant.created_at, now
+        grant.id, grant.account_id, grant.client_id, grant.kind, wider, grant.details, "active", grant.created_at, now,
+        grant.generation,
+    )  # fmt: skip
+
+
+def _amend(
+    place: Session | Connection,
+    grant: Grant,
+    scopes: tuple[str, ...],
+    details: tuple[dict[str, Any], ...],
+    consents: tuple[str, ...],
+    actor: Actor,
+    now: Millis,
+    *,
+    replaced: bool,
+) -> Grant:
+    connection = _connection(place)
+    kind: Kind = "data" if details or consents else "managed" if grant.kind == "data" else grant.kind
+    generation = grant.generation + replaced
+    changed_at = max(now, grant.changed_at + 1)  # so that no two states of it have one version
+    changed = connection.execute(
+        update(_grants)
+        .where(
+            _grants.c.id == grant.id,
+            _grants.c.status == "active",
+            _grants.c.generation == grant.generation,
+            _grants.c.changed_at == grant.changed_at,
+        )
+        .values(
+            kind=kind,
+            scopes=" ".join(scopes),
+            details=orjson.dumps(list(details)).decode() if details else "",
+            generation=generation,
+            changed_at=changed_at,
+        )
     )
+    if changed.rowcount != 1:
+        raise UnknownGrant("The grant was changed or ended meanwhile.")
+    connection.execute(delete(_consents).where(_consents.c.grant_id == grant.id))
+    if consents:
+        connection.execute(insert(_consents), [{"grant_id": grant.id, "consent_id": one} for one in consents])
+    connection.execute(
+        update(_families)
+        .where(_families.c.grant_id == grant.id, _families.c.status == "active")
+        .values(status="revoked")
+    )
+    # Answers not fetched yet would begin a family with what was agreed to before.
+    connection.execute(delete(_codes).where(_codes.c.grant_id == grant.id, _codes.c.used_at.is_(None)))
+    connection.execute(
+        update(_decoupled)
+        .where(_decoupled.c.grant_id == grant.id, _decoupled.c.status == "approved")
+        .values(status="refused")
+    )
+    audit.record(
+        place,
+        "identity.grant.replaced" if replaced else "identity.grant.merged",
+        actor=actor,
+        object=("grant", grant.id),
+        detail={"client": grant.client_id, "scopes": list(scopes), "consents": list(consents)},
+    )
+    tx_of(place).touch("tokens")
+    return Grant(
+        grant.id, grant.account_id, grant.client_id, kind, scopes, details, "active", grant.created_at, changed_at,
+        generation,
+    )  # fmt: skip
 
 
 def _revoke(place: Session | Connection, ids: list[str], actor: Actor, now: Millis, reason: str) -> list[str]:
@@ -227,4 +350,5 @@ def _grant(found: Any) -> Grant:
         status=found["status"],
         created_at=found["created_at"],
         changed_at=found["changed_at"],
+        generation=found["generation"],
     )

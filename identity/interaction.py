@@ -14,7 +14,7 @@ Every step that ends at the client returns the whole redirect URL (RFC 6749 sect
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Table, insert, select, update
@@ -26,6 +26,7 @@ from identity.errors import UnknownInteraction
 from identity.oauth.answers import Answers
 from identity.oauth.errors import (
     AccessDenied,
+    InvalidGrantId,
     InvalidRequestUri,
     InvalidScope,
     LoginRequired,
@@ -33,8 +34,10 @@ from identity.oauth.errors import (
     UnauthorizedClient,
     UnmetAuthentication,
 )
+from identity.oauth.grant_actions import amended
 from identity.oauth.hints import opened, sealed
 from identity.oauth.request import AuthorizationRequest, unpack
+from identity.oidc.claims import MARK
 from identity.sessions import BrowserSession
 from identity.settings import IdentitySettings
 from identity.subjects import pairwise
@@ -188,7 +191,13 @@ class Interactions:
     def resume(self, place: Session | Connection, interaction_id: str, session: BrowserSession) -> str | None:
         """After sign-in: the redirect, if nothing needs to be asked; None if the page is to be shown."""
         interaction = self.get(place, interaction_id)
-        if self.needs_sign_in(interaction, session) or self.needs_page(place, interaction, session.account_id):
+        if self.needs_sign_in(interaction, session):
+            return None
+        try:
+            self.amends(place, interaction, session.account_id)
+        except InvalidGrantId as error:  # somebody else's grant, or none any more: no page shows what is in it
+            return self._finish_with(place, interaction, session.actor(), error)
+        if self.needs_page(place, interaction, session.account_id):
             return None
         return self.approve(
             place,
@@ -200,6 +209,10 @@ class Interactions:
             amr=session.amr,
             scopes=interaction.scopes,
         )
+
+    def amends(self, place: Session | Connection, interaction: Interaction, account_id: str) -> grants.Grant | None:
+        """The grant that the answer merges into or replaces; raises InvalidGrantId if it is not this resident's."""
+        return amended(place, interaction.request, account_id)
 
     def approve(
         self,
@@ -241,6 +254,7 @@ class Interactions:
                 raise AccessDenied("data needs an approved member")
             if interaction.par is not None and not _par_open(connection, interaction.par):
                 raise InvalidRequestUri("request_uri was used already")
+            before = self.amends(place, interaction, account_id)
         except OAuthError as error:
             return self._finish_with(place, interaction, actor, error)
         self._close(connection, interaction, "approved", account_id)
@@ -251,16 +265,21 @@ class Interactions:
             object=("interaction", interaction.id),
             detail={"client": client.id, "scopes": list(scopes), "consents": list(consent_ids)},
         )
-        grant = grants.give(
-            place,
-            account_id=account_id,
-            client_id=client.id,
-            scopes=(*scopes, *request.remembered[len(request.scopes) :]),
-            details=details,
-            consent_ids=consent_ids,
-            actor=actor,
-            now=now,
-        )
+        agreed: dict[str, Any] = {
+            "scopes": (*scopes, *request.remembered[len(request.scopes) :]),
+            "details": details,
+            "consent_ids": consent_ids,
+            "actor": actor,
+            "now": now,
+        }
+        if before is None:
+            apart = request.grant_action == "create"
+            grant = grants.give(place, account_id=account_id, client_id=client.id, apart=apart, **agreed)
+        elif request.grant_action == "merge":
+            grant = grants.merge(place, before, **agreed)
+            request, scopes, details = _whole(request, grant)
+        else:
+            grant = grants.replace(place, before, **agreed)
         if request.decoupled is not None:
             # A session of the device's own: signing out here does not sign the device out, nor do they share a `sid`.
             authorized = _authorized(
@@ -271,6 +290,7 @@ class Interactions:
                 amr=amr,
                 scopes=scopes,
                 details=details,
+                generation=grant.generation,
             )
             if not decoupled.approve(
                 connection,
@@ -294,6 +314,7 @@ class Interactions:
             amr=amr,
             scopes=scopes,
             details=details,
+            generation=grant.generation,
         )
         logout.note(connection, client, session_id=session_id, account_id=account_id, now=now)
         return self._answers.granted(request, client, code=code, session_id=session_id)
@@ -358,9 +379,19 @@ class Interactions:
         amr: Iterable[str],
         scopes: Sequence[str],
         details: Sequence[dict[str, Any]] = (),
+        generation: int = 0,
     ) -> str:
         """A code for a request whose grant is recorded; raises InvalidRequestUri."""
-        authorized = _authorized(request, session_id, auth_at=auth_at, acr=acr, amr=amr, scopes=scopes, details=details)
+        authorized = _authorized(
+            request,
+            session_id,
+            auth_at=auth_at,
+            acr=acr,
+            amr=amr,
+            scopes=scopes,
+            details=details,
+            generation=generation,
+        )
         return codes.issue(
             connection,
             self._hasher,
@@ -409,8 +440,9 @@ class Interactions:
 
 
 def needs_page(request: AuthorizationRequest, client: Client | None, remembered: grants.Grant | None) -> bool:
-    """Whether the resident must be asked. Data consent is never remembered; prompt=consent always asks."""
-    if request.details or "consent" in request.prompt:
+    """Whether the resident must be asked. Data consent is never remembered; prompt=consent always asks, and so does who
+    manages grants: what is made, added or taken away is always seen."""
+    if request.details or "consent" in request.prompt or request.grant_action is not None:
         return True
     if client is not None and client.first_party and "offline_access" not in request.scopes:
         return False
@@ -426,6 +458,7 @@ def _authorized(
     amr: Iterable[str],
     scopes: Sequence[str],
     details: Sequence[dict[str, Any]],
+    generation: int,
 ) -> codes.Authorized:
     return codes.Authorized(
         scopes=tuple(scopes),
@@ -441,7 +474,19 @@ def _authorized(
         dpop_jkt=request.dpop_jkt,
         userinfo_claims=request.userinfo_claims,
         id_token_claims=request.id_token_claims,
+        generation=generation,
+        managed=request.grant_action is not None,
     )
+
+
+def _whole(
+    request: AuthorizationRequest, grant: grants.Grant
+) -> tuple[AuthorizationRequest, tuple[str, ...], tuple[dict[str, Any], ...]]:
+    """After a merge tokens carry the whole grant: its former refresh tokens have ended, and nothing else could."""
+    scopes = tuple(scope for scope in grant.scopes if not scope.startswith(MARK))
+    single = (scope.removeprefix(MARK) for scope in grant.scopes if scope.startswith(MARK))
+    claims = tuple(dict.fromkeys([*request.userinfo_claims, *single]))
+    return replace(request, userinfo_claims=claims), scopes, grant.details
 
 
 def _par_open(connection: Connection, par: bytes) -> bool:

@@ -89,7 +89,11 @@ class SessionClient(SQLModel, table=True):
 
 
 class GrantRow(SQLModel, table=True):
-    """What one resident lets one client do. Kind `sign-in` is remembered; kind `data` is tied to consents."""
+    """What one resident lets one client do.
+
+    Kind `sign-in` is remembered, `data` is tied to consents; `managed` was asked for apart (Grant Management) and holds
+    scopes alone.
+    """
 
     __tablename__ = "identity_grant"
     __table_args__ = (Index("ix_identity_grant_account_client", "account_id", "client_id"),)
@@ -97,10 +101,13 @@ class GrantRow(SQLModel, table=True):
     id: str = Field(primary_key=True)
     account_id: str
     client_id: str = Field(index=True)
-    kind: str = Field(description="sign-in | data")
+    kind: str = Field(description="sign-in | data | managed")
     scopes: str = Field(description="Space-separated")
     details: str = Field(default="", sa_type=Text, description="JSON array of granted authorization details, or empty")
     status: str = Field(default="active", description="active | revoked")
+    generation: int = Field(
+        default=0, sa_column_kwargs={"server_default": "0"}, description="Grows when it is replaced: older tokens end"
+    )
     created_at: int = Field(sa_type=BigInteger)
     changed_at: int = Field(sa_type=BigInteger)
 

@@ -13,7 +13,7 @@ from identity.bearer import Access, chain_of
 from kit.db.quick import Quick, json_of
 
 _STANDING = Quick(
-    "SELECT g.status, a.status, c.status, m.status, m.source_categories,"
+    "SELECT g.status, g.generation, a.status, c.status, m.status, m.source_categories,"
     " (SELECT COUNT(*) FROM identity_revoked r WHERE r.id = :jti OR r.id = :chain)"
     " FROM identity_grant g JOIN identity_account a ON a.id = g.account_id"
     " JOIN identity_client c ON c.id = g.client_id JOIN identity_member m ON m.id = c.member_id"
@@ -45,8 +45,8 @@ def standing(connection: Connection, access: Access) -> Standing:
     )
     if row is None:
         return _NOTHING
-    grant, account, client, member, sources, revoked = row
-    if revoked:
+    grant, generation, account, client, member, sources, revoked = row
+    if revoked or generation != access.claims.get("grant_generation", 0):
         return _NOTHING
     approved = member == "approved"
     return Standing(

@@ -107,6 +107,8 @@ class Tokens:
             own = audience == self.issuer
             claims["sub"] = self.subject(account_id, self._own_sector if own else sector_of(audience))
             claims["grant_id"] = grant_id
+            if authorized.generation:
+                claims["grant_generation"] = authorized.generation
             claims["auth_time"] = authorized.auth_at // 1000
             claims["acr"] = authorized.acr
             claims["amr"] = authorized.amr

@@ -20,6 +20,8 @@ from identity.oauth.client_auth import ClientAuth
 from identity.oauth.details import DetailTypes
 from identity.oauth.device import DeviceAuthorization
 from identity.oauth.dpop import Dpop
+from identity.oauth.grant_actions import QUERY, REVOKE
+from identity.oauth.grant_management import GrantManagement
 from identity.oauth.grants.authorization_code import AuthorizationCode
 from identity.oauth.grants.client_credentials import ClientCredentials
 from identity.oauth.grants.jwt_bearer import JwtBearer
@@ -94,6 +96,7 @@ def include(host: Host) -> None:
         backchannel=_backchannel(host),
         introspection=Introspection(auth, host.get(AccessTokens), tokens, ring, db, clock),
         revocation=Revocation(settings, auth, tokens, ring, db, clock),
+        managing=GrantManagement(host.get(Bearer), clients, host.get(DetailTypes), db, clock),
         userinfo=UserInfo(host.get(Bearer), clients, tokens, host.get(Sealer), db, ring, limit),
         registering=_registration(host),
         answers=host.get(Answers),
@@ -134,6 +137,7 @@ def _tokens(host: Host) -> None:
     host.get(KeyStore).signs_for(timedelta(seconds=longest))
     access_tokens = AccessTokens(issuer, db, ring, host.get(Clients), clock)
     resource = ProtectedResource(issuer)
+    resource.asks_for(QUERY, REVOKE)
     minimums = Minimums(settings.step_up_acr, settings.step_up_max_age)
     host.provide(Tokens, Tokens(issuer, settings, ring, host.get(TokenHasher), ID_TOKEN_ALGS[0]))
     host.provide(AccessTokens, access_tokens)

@@ -30,6 +30,7 @@ from identity.oauth.errors import (
     UnauthorizedClient,
     UnmetAuthentication,
 )
+from identity.oauth.grant_actions import amended, check_grant
 from identity.oauth.pages import ErrorPage
 from identity.oauth.par import PREFIX, PushedRequests
 from identity.oauth.parameters import Parameters, read_form, read_query, read_some, require
@@ -184,7 +185,8 @@ class Authorize:
             raise InvalidRequest("this client must send its requests signed")  # RFC 9101 section 10.5
         request = check_request(parameters, client, asked.answerable.redirect_uri)
         request = self._hints.read(parameters, request)
-        return await self._types.narrow(self._database, client, parameters, request)
+        request = await self._types.narrow(self._database, client, parameters, request)
+        return await check_grant(self._database, client, request)
 
     async def _decide(self, call: Call, asked: _Asked, request: AuthorizationRequest) -> str:
         if not request.reachable:
@@ -221,6 +223,7 @@ class Authorize:
         pushed: bytes | None,
         session: BrowserSession,
     ) -> str:
+        amended(connection, request, session.account_id)
         remembered = grants.find_remembered(connection, session.account_id, client.id)
         if needs_page(request, client, remembered):
             if "none" in request.prompt:
@@ -247,6 +250,7 @@ class Authorize:
             acr=session.acr,
             amr=session.amr,
             scopes=request.scopes,
+            generation=remembered.generation,
         )
         logout.note(connection, client, session_id=session.id, account_id=session.account_id, now=self._clock.ms())
         return self._answers.granted(request, client, code=code, session_id=session.id)

@@ -31,6 +31,7 @@ from identity.oauth.errors import (
     UnauthorizedClient,
     UnknownUserId,
 )
+from identity.oauth.grant_actions import check_grant, read_action
 from identity.oauth.grants.shared import note_issued
 from identity.oauth.jwt_times import SKEW
 from identity.oauth.parameters import Parameters, read_form, read_seconds
@@ -100,6 +101,7 @@ class BackchannelAuthentication:
         if proved is not None:
             request = bound(request, proved.jkt)
         request = await self._types.narrow(self._database, client, form, request)
+        request = await check_grant(self._database, client, request)
         seconds = self._settings.device_code_seconds
         asked = read_seconds(form, "requested_expiry")
         if asked is not None:
@@ -150,7 +152,7 @@ class BackchannelAuthentication:
         if "login_hint_token" in form:
             raise InvalidRequest("login_hint_token is not supported")
         fields: dict[str, Any] = {}
-        for check in (check_scope, check_resource, read_wishes):
+        for check in (check_scope, check_resource, read_wishes, read_action):
             fields.update(check(form, client))
         if "openid" not in fields["scopes"]:
             raise InvalidScope("scope must hold openid")

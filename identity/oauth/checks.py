@@ -1,8 +1,9 @@
 """The checks of an authorization request, in the order they are made.
 
 RFC 6749 section 4.1.1 and 4.1.2.1, OpenID Connect Core section 3.1.2.1, 3.1.2.2 and 5.5, RFC 7636, RFC 8707, RFC 9126,
-RFC 9396, RFC 9449 section 10. Pure: each check reads the parameters and the client, raises an OAuthError or returns the
-fields of the request it has proved. The same list serves /oauth/authorize and /oauth/par.
+RFC 9396, RFC 9449 section 10, Grant Management for OAuth 2.0. Pure: each check reads the parameters and the client,
+raises an OAuthError or returns the fields of the request it has proved. The same list serves /oauth/authorize and
+/oauth/par.
 """
 
 import re
@@ -20,6 +21,7 @@ from identity.oauth.errors import (
     UnauthorizedClient,
     UnsupportedResponseType,
 )
+from identity.oauth.grant_actions import QUERY, REVOKE, read_action
 from identity.oauth.parameters import Parameters, read_scopes, read_seconds, require
 from identity.oauth.request import MODES, AuthorizationRequest
 from identity.oidc import claims
@@ -27,6 +29,7 @@ from identity.registration import STANDARD_SCOPES
 
 PROMPTS = frozenset({"none", "login", "consent", "select_account"})
 _STANDARD = frozenset(STANDARD_SCOPES)
+_NO_RESIDENTS = frozenset({QUERY, REVOKE})  # the client's own business
 _THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 
 Fields = dict[str, Any]
@@ -93,7 +96,7 @@ def check_scope(parameters: Parameters, client: Client) -> Fields:
     """Standard scopes for everybody; others only for an approved member's client that registered them."""
     scopes = read_scopes(parameters.get("scope"))
     for scope in scopes:
-        if scope not in client.scopes or (scope not in _STANDARD and not client.may_use_data):
+        if scope in _NO_RESIDENTS or scope not in client.scopes or (scope not in _STANDARD and not client.may_use_data):
             raise InvalidScope(f"scope {scope[:60]} is not allowed to this client")
     if not scopes and "authorization_details" not in parameters:
         raise InvalidScope("scope is required")
@@ -173,6 +176,7 @@ CHECKS: tuple[Check, ...] = (
     read_wishes,
     check_resource,
     check_dpop_jkt,
+    read_action,
 )
 
 

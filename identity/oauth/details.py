@@ -4,6 +4,7 @@ RFC 9396 sections 2, 5 and 6. A type is known because a package registered a che
 member or a value of the wrong shape is refused by name. What an element means is the checker's business alone.
 """
 
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 import orjson
@@ -12,7 +13,9 @@ from identity.clients import Client
 from identity.oauth.errors import InvalidAuthorizationDetails
 from identity.oauth.parameters import Parameters
 from identity.oauth.request import AuthorizationRequest, narrowed
+from kit.clock import Millis
 from kit.db import Database, Session
+from kit.host import Actor
 
 MAX_ELEMENTS = 20
 MAX_BYTES = 16_384
@@ -25,6 +28,10 @@ class DetailChecker(Protocol):
 
     def check(self, session: Session, client: Client, detail: Detail) -> Detail:
         """The normalised element, or raise InvalidAuthorizationDetails with a text that names the member."""
+        ...
+
+    def end(self, session: Session, client: Client, detail: Detail, *, actor: Actor, now: Millis) -> None:
+        """The client gives back what was granted with this element; what is over already is left alone."""
         ...
 
 
@@ -48,6 +55,12 @@ class DetailTypes:
     def check(self, session: Session, client: Client, details: list[Detail]) -> list[Detail]:
         """Every element normalised by its own checker (section 5)."""
         return [self._checkers[detail["type"]].check(session, client, detail) for detail in details]
+
+    def end(self, session: Session, client: Client, details: Iterable[Detail], *, actor: Actor, now: Millis) -> None:
+        """What rests on these elements ends too, in the running write (Grant Management for OAuth 2.0 section 6.5)."""
+        for detail in details:
+            if detail.get("type") in self._checkers:
+                self._checkers[detail["type"]].end(session, client, detail, actor=actor, now=now)
 
     async def narrow(
         self, database: Database, client: Client, form: Parameters, request: AuthorizationRequest

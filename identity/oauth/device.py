@@ -22,6 +22,7 @@ from identity.oauth.client_auth import ClientAuth
 from identity.oauth.details import DetailTypes
 from identity.oauth.dpop import Dpop
 from identity.oauth.errors import InvalidRequest, TemporarilyUnavailable, UnauthorizedClient
+from identity.oauth.grant_actions import check_grant, read_action
 from identity.oauth.grants.shared import note_issued
 from identity.oauth.parameters import Parameters, read_form, read_query
 from identity.oauth.request import AuthorizationRequest, bound, unpack
@@ -93,6 +94,7 @@ class DeviceAuthorization:
         if proved is not None:
             request = bound(request, proved.jkt)
         request = await self._types.narrow(self._database, client, form, request)
+        request = await check_grant(self._database, client, request)
         device_code = secret("dvc")
         user_code = await self._database.write_core(self._add, self._hash(device_code), request)
         page = f"{self._issuer}{PAGE}"
@@ -174,7 +176,7 @@ class DeviceAuthorization:
 
     def _read(self, form: Parameters, client: Client) -> AuthorizationRequest:
         fields: dict[str, Any] = {}
-        for check in (check_scope, check_resource, read_wishes):
+        for check in (check_scope, check_resource, read_wishes, read_action):
             fields.update(check(form, client))
         # Asked by nobody we see: the resident always sees the page (section 5.4), whatever is remembered.
         fields |= {"prompt": ("consent",), "login_hint": None, "hinted_subject": None}

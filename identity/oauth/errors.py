@@ -64,6 +64,12 @@ class InvalidGrant(OAuthError):
     code, status, spec = "invalid_grant", 400, "RFC 6749 s.5.2"
 
 
+class InvalidGrantId(OAuthError):
+    """No grant of this client and this resident has the `grant_id`; never said which of the two it is."""
+
+    code, status, spec = "invalid_grant_id", 400, "Grant Management for OAuth 2.0 (draft 03) s.5.4"
+
+
 class UnauthorizedClient(OAuthError):
     """This client may not use this grant type or this endpoint."""
 
@@ -224,6 +230,7 @@ ROWS: tuple[type[OAuthError], ...] = (
     InvalidRequest,
     InvalidClient,
     InvalidGrant,
+    InvalidGrantId,
     UnauthorizedClient,
     UnsupportedGrantType,
     UnsupportedResponseType,

@@ -3,7 +3,8 @@
 OpenID Connect Discovery 1.0 section 3, RFC 8414 section 2, RFC 8628 section 4, RFC 9101 section 10.5, JARM section 4,
 RFC 9126 section 5, RFC 8705 section 5, RFC 9207 section 3, RFC 9396 section 10, RFC 9449 section 5.1, RFC 9701 section
 7, RFC 9728 section 4; section 2.1 of RP-Initiated and Back-Channel Logout 1.0, section 3 of Front-Channel Logout 1.0.
-CIBA Core 1.0 section 4. Built once, served as bytes; the tests judge it with Authlib's `OpenIDProviderMetadata`.
+CIBA Core 1.0 section 4, Grant Management for OAuth 2.0 section 7.1. Built once, served as bytes; the tests judge it
+with Authlib's `OpenIDProviderMetadata`.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -13,6 +14,8 @@ import orjson
 
 from identity.levels import ORDER
 from identity.oauth.dpop import ALGS as DPOP_ALGS
+from identity.oauth.grant_actions import ACTIONS, QUERY, REVOKE
+from identity.oauth.grant_management import PATH as GRANTS_PATH
 from identity.oauth.mtls import METHODS as TLS_METHODS
 from identity.oauth.request import MODES
 from identity.registration import ASSERTION_ALGS, STANDARD_SCOPES, GrantType
@@ -54,7 +57,10 @@ def build(
         "backchannel_logout_session_supported": True,
         "frontchannel_logout_supported": True,
         "frontchannel_logout_session_supported": True,
-        "scopes_supported": list(STANDARD_SCOPES),
+        "grant_management_endpoint": f"{issuer}{GRANTS_PATH}",
+        "grant_management_actions_supported": ["query", "revoke", *ACTIONS],
+        "grant_management_action_required": False,
+        "scopes_supported": [*STANDARD_SCOPES, QUERY, REVOKE],
         "response_types_supported": ["code"],
         "response_modes_supported": list(MODES),
         "grant_types_supported": list(get_args(GrantType)),
@@ -100,7 +106,7 @@ def _aliases(mtls_url: str) -> dict[str, Any]:
         "token_endpoint": "token", "userinfo_endpoint": "userinfo", "introspection_endpoint": "introspect",
         "revocation_endpoint": "revoke", "pushed_authorization_request_endpoint": "par",
         "device_authorization_endpoint": "device_authorization",
-        "backchannel_authentication_endpoint": "backchannel-authentication",
+        "backchannel_authentication_endpoint": "backchannel-authentication", "grant_management_endpoint": "grants",
     }  # fmt: skip
     aliases = {name: f"{mtls_url}/oauth/{path}" for name, path in paths.items()}
     return {"tls_client_certificate_bound_access_tokens": True, "mtls_endpoint_aliases": aliases}

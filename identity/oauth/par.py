@@ -14,6 +14,7 @@ from identity.oauth.client_auth import ClientAuth
 from identity.oauth.details import DetailTypes
 from identity.oauth.dpop import Dpop
 from identity.oauth.errors import InvalidRequest, InvalidRequestUri, TemporarilyUnavailable
+from identity.oauth.grant_actions import check_grant
 from identity.oauth.grants.shared import note_issued
 from identity.oauth.hints import opened, sealed
 from identity.oauth.parameters import read_form
@@ -89,6 +90,7 @@ class PushedRequests:
         request = check_request(form, client, check_redirect_uri(form, client))
         request = await self._bind(call, client, self._hints.read(form, request))
         request = await self._types.narrow(self._database, client, form, request)
+        request = await check_grant(self._database, client, request)
         now = self._clock.ms()
         handle = secret("par")
         await self._database.write_core(self._add, self._hasher.digest("par", handle), client, request, now)

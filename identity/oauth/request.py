@@ -42,6 +42,8 @@ class AuthorizationRequest:
     essential_acr: tuple[str, ...] = ()
     decoupled: str | None = None  # asked on another device: which `identity_decoupled` row waits for the answer
     binding_message: str | None = None  # what the service shows there, to be compared (CIBA Core section 7.1)
+    grant_action: str | None = None  # create | merge | replace (Grant Management for OAuth 2.0, section 5.2)
+    grant_id: str | None = None  # which grant is merged into or replaced
     user_code: str | None = None  # as that device shows it; taken up by this account, so worth nothing any more
 
     @property

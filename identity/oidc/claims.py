@@ -18,6 +18,8 @@ OF_SCOPE: dict[str, tuple[str, ...]] = {
     "email": ("email", "email_verified"),
     "address": ("address",),
 }
+#: How a grant remembers one claim.
+MARK = "claim:"
 KNOWN = frozenset(name for names in OF_SCOPE.values() for name in names)
 
 
@@ -62,7 +64,7 @@ def names_of(scopes: frozenset[str]) -> frozenset[str]:
 
 def marks(scopes: frozenset[str], names: tuple[str, ...]) -> tuple[str, ...]:
     """How a grant remembers claims that no scope of it covers: `claim:<name>`."""
-    return tuple(f"claim:{name}" for name in sorted(set(names) - names_of(scopes)))
+    return tuple(f"{MARK}{name}" for name in sorted(set(names) - names_of(scopes)))
 
 
 def told(profile: Profile, names: frozenset[str]) -> dict[str, Any]:

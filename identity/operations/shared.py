@@ -38,6 +38,8 @@ ASKED = {
     "ui_locales": {"type": "string"},
     "acr_values": {"type": "string"},
     "claims": {"type": "string", "description": "JSON object (OpenID Connect Core section 5.5)"},
+    "grant_management_action": {"type": "string", "enum": ["create", "merge", "replace"]},
+    "grant_id": {"type": "string", "description": "Of the grant to merge into or to replace"},
     "request": {"type": "string", "description": "The request as a signed JWT (RFC 9101); the rest is then ignored"},
 }
 

@@ -1,8 +1,8 @@
 """Operations that clients call: tokens, and what may be asked before and after (tag `oauth`)."""
 
-from typing import get_args
+from typing import Any, get_args
 
-from identity.operations.shared import ASKED, AUTH, ERROR, Operation, answer, form, problem
+from identity.operations.shared import ANYWHERE, ASKED, AUTH, ERROR, Operation, answer, form, problem
 from identity.registration import GrantType
 
 TOKEN = form(
@@ -43,6 +43,7 @@ TOKEN = form(
                     "issued_token_type": {"type": "string"},
                     "id_token": {"type": "string"},
                     "authorization_details": {"type": "array", "items": {"type": "object"}},
+                    "grant_id": {"type": "string", "description": "Where a grant_management_action was asked for"},
                 },
             },
             {"access_token": "eyJ0eXAiOiJhdCtqd3QifQ.e30.c2ln", "token_type": "Bearer", "expires_in": 300},
@@ -73,12 +74,15 @@ PAR = form(
         ),
     },
 )
+_ELSEWHERE = (
+    "scope", "authorization_details", "resource", "acr_values", "claims", "grant_management_action", "grant_id",
+)  # fmt: skip
 _TOO_OFTEN = answer("Too often from one network; see Retry-After", ERROR, {"error": "temporarily_unavailable"})
 DEVICE = form(
     "device_authorization",
     "Ask for a device that a resident answers for elsewhere (RFC 8628)",
     {
-        **{name: ASKED[name] for name in ("scope", "authorization_details", "resource", "acr_values", "claims")},
+        **{name: ASKED[name] for name in _ELSEWHERE},
         **AUTH,
     },
     [],
@@ -127,7 +131,7 @@ BACKCHANNEL = form(
     "backchannel_authentication",
     "Ask a resident who answers on a page of their own (CIBA Core 1.0, poll and ping)",
     {
-        **{name: ASKED[name] for name in ("scope", "authorization_details", "resource", "acr_values", "claims")},
+        **{name: ASKED[name] for name in _ELSEWHERE},
         "login_hint": {"type": "string"},
         "id_token_hint": {"type": "string"},
         "binding_message": {"type": "string"},
@@ -174,4 +178,42 @@ REVOKE = form(
     {"token": {"type": "string"}, "token_type_hint": {"type": "string"}, **AUTH},
     ["token"],
     {"200": {"description": "The token is not honoured any more, if it ever was"}},
+)
+
+
+def _grant(name: str, summary: str, scope: str, status: str, good: dict[str, Any]) -> Operation:
+    return {
+        "operationId": f"identity_{name}",
+        "tags": ["oauth"],
+        "summary": summary,
+        "description": f"With a token of the client's own that has the scope `{scope}`.",
+        "security": [{"bearer": []}],
+        "parameters": [{"name": "grant_id", "in": "path", "required": True, "schema": {"type": "string"}}],
+        "responses": {
+            status: good,
+            "401": problem("No token, or one that is not honoured"),
+            "403": problem("The token lacks the scope, or is not the client's own"),
+            "404": problem("No grant of this client has this id"),
+            **ANYWHERE,
+        },
+    }
+
+
+GRANT = _grant(
+    "query_grant",
+    "What a grant holds now (Grant Management for OAuth 2.0)",
+    "grant_management_query",
+    "200",
+    answer(
+        "Scopes, claims and details as granted (section 6.4)",
+        {"type": "object", "properties": {"scopes": {"type": "array", "items": {"type": "object"}}}},
+        {"scopes": [{"scope": "openid"}], "claims": [], "created_at": 1795312800, "last_updated_at": 1795312800},
+    ),
+)
+REVOKE_GRANT = _grant(
+    "give_back_grant",
+    "Give a grant back, and every consent it rests on",
+    "grant_management_revoke",
+    "204",
+    {"description": "Nothing under it is honoured any more (section 6.5)"},
 )

@@ -80,6 +80,16 @@ class Elsewhere:
 
 
 @dataclass(frozen=True)
+class Amends:
+    """What the answer does to what was agreed to before: more is added (`merges`), or it takes its place."""
+
+    merges: bool
+    shown: str  # which state of it the page shows: no other is changed
+    others: tuple[str, ...]  # the uses of data that stay, or that end
+    forgets: tuple[str, ...]  # the parts of the profile that are not told any more
+
+
+@dataclass(frozen=True)
 class Consent:
     """interaction/consent.html."""
 
@@ -92,6 +102,7 @@ class Consent:
     later: str  # what happens if it is answered later
     now: int
     elsewhere: Elsewhere | None
+    amends: Amends | None = None
 
 
 @dataclass(frozen=True)
@@ -107,6 +118,7 @@ class Scopes:
     keeps_access: bool
     waits_until: int
     elsewhere: Elsewhere | None
+    amends: Amends | None = None
 
 
 _CHECKUP = CategoryRow(
@@ -211,6 +223,7 @@ def samples() -> list[Sample]:
             replace(_NONE, control="category-2-vaccination", new=True),
         ),
     )
+    before = "みなと診療所が、健康相談のために、あなたの予防接種の記録を2027年3月1日まで見ることができます。"
     learns = (ScopeRow("お名前", "浜田 みどり"), ScopeRow("メールアドレス", "midori@example.jp"))
     return [
         Sample("interaction/consent.html", "one", one, viewer="resident"),
@@ -310,6 +323,18 @@ def samples() -> list[Sample]:
             "interaction/consent.html",
             "device",
             replace(one, client="見守りセンサー", elsewhere=Elsewhere(True, "WDJB-MJHT")),
+            viewer="resident",
+        ),
+        Sample(
+            "interaction/consent.html",
+            "added",
+            replace(one, amends=Amends(True, "0.1", (before,), ())),
+            viewer="resident",
+        ),
+        Sample(
+            "interaction/consent.html",
+            "replaced",
+            replace(one, amends=Amends(False, "0.1", (before, before), ("ご住所", "生年月日"))),
             viewer="resident",
         ),
         Sample(

@@ -25,7 +25,7 @@ from consent.purposes import LAWFUL_BASES, PURPOSES
 from identity import accounts, clients, members
 from identity.clients import Client
 from identity.interaction import Interaction, Interactions
-from identity.oauth.errors import OAuthError
+from identity.oauth.errors import InvalidGrantId, OAuthError
 from identity.oauth.pages import AnswerForm, ErrorPage, FormPost
 from identity.oidc.userinfo import claims_for
 from identity.sessions import BrowserSession
@@ -44,6 +44,7 @@ from portal.contexts.base import ErrorPage as ErrorPageContext
 from portal.contexts.interaction import Ask, CategoryRow, Consent, Earlier, Elsewhere, ScopeRow, Scopes
 from portal.contexts.interaction import FormPost as FormPostContext
 from portal.i18n import N_, _
+from portal.pages.amending import Amending, amending, told, widened
 from portal.pages.mydata import CAREFUL, headline
 from portal.visits import pages, sign_in_address, visit_of
 from portal.web import Form, notice, origin_of, page_headers, read_form, redirect, render
@@ -98,8 +99,10 @@ class Element:
         return min(whole, parse_duration(asked)) if isinstance(asked, str) else whole
 
 
-def elements_of(session: Session, interaction: Interaction, account_id: str, *, now: Millis) -> tuple[Element, ...]:
-    """The data uses of a request, with the agreements as they stand now."""
+def elements_of(
+    session: Session, interaction: Interaction, account_id: str, *, now: Millis, change: Amending | None = None
+) -> tuple[Element, ...]:
+    """The data uses of a request, with the agreements as they stand now; with what a merge keeps under them."""
     standing = {
         record.agreement_id: record for record in records.list_for(session, account_id, now=now) if record.stands
     }
@@ -113,6 +116,8 @@ def elements_of(session: Session, interaction: Interaction, account_id: str, *, 
         if record is not None and record.revision_id != revision.id:
             former = agreements.get_revision(session, record.revision_id)
         field = "category" if not found else f"category-{len(found) + 1}"
+        if change is not None:
+            detail = widened(detail, change.held, revision.all_categories)
         found.append(Element(detail, revision, record, former, field))
     return tuple(found)
 
@@ -308,9 +313,14 @@ def router(host: Host) -> APIRouter:
         client = _client(session, interaction)
         profile = accounts.profile(session, sealer, account_id)
         now = host.clock.ms()
-        learns = learns_of(profile, interaction.learns)
-        keeps = "offline_access" in interaction.scopes
-        elements = elements_of(session, interaction, account_id, now=now)
+        change = amending(session, interactions, interaction, account_id, now=now)
+        scopes = (*interaction.learns, *(change.scopes if change else ()))
+        learns = learns_of(profile, scopes)
+        keeps = "offline_access" in scopes
+        amends = None
+        if change is not None:
+            amends = told(change, others(session, change, lang), learns, learns_of(profile, change.grant.scopes))
+        elements = elements_of(session, interaction, account_id, now=now, change=change)
         if not elements:
             member = members.find(session, client.member_id) if client.member_id else None
             owner = member.name(lang) if member else ""
@@ -325,6 +335,7 @@ def router(host: Host) -> APIRouter:
                 keeps,
                 interaction.expires_at,
                 _elsewhere(interaction),
+                amends,
             )
         cards = {
             card.category.id: card
@@ -342,8 +353,21 @@ def router(host: Host) -> APIRouter:
             _later_words(interaction, now),
             now,
             _elsewhere(interaction),
+            amends,
         )
         return interaction, page
+
+    def others(session: Session, change: Amending, lang: str) -> tuple[str, ...]:
+        return tuple(
+            agreed_sentence(
+                agreements.get_revision(session, record.revision_id),
+                record.categories,
+                catalogue,
+                lang,
+                record.until_at,
+            )
+            for record in change.others
+        )
 
     @routes.get("/interaction/{interaction_id}")
     async def show(request: Request, interaction_id: str) -> Response:
@@ -356,7 +380,10 @@ def router(host: Host) -> APIRouter:
             return _see_other(target)
         _require_resident(interaction, browser)
         lang = i18n.current().code
-        interaction, page = await host.db.read(look, interaction_id, browser.account_id, lang, request.url.path)
+        try:
+            interaction, page = await host.db.read(look, interaction_id, browser.account_id, lang, request.url.path)
+        except InvalidGrantId as error:
+            return _see_other(await host.db.write(give_up, interaction_id, browser, error))
         template = "interaction/consent.html" if isinstance(page, Consent) else "interaction/scopes.html"
         return render(request, template, page, form_action=(origin_of(interaction.redirect_uri),))
 
@@ -384,9 +411,15 @@ def router(host: Host) -> APIRouter:
         """The resident agreed: every consent and the authorization, in this one write."""
         now = host.clock.ms()
         interaction = interactions.get(session, interaction_id)
+        try:
+            change = amending(session, interactions, interaction, browser.account_id, now=now)
+        except InvalidGrantId as error:
+            return give_up(session, interaction_id, browser, error)
+        if change is not None:
+            change.check_shown(form)
         granted: list[dict[str, Any]] = []
         consents: list[str] = []
-        for element in elements_of(session, interaction, browser.account_id, now=now):
+        for element in elements_of(session, interaction, browser.account_id, now=now, change=change):
             check_shown(element, form)
             chosen = chosen_categories(element, form)
             given = records.give(
@@ -403,7 +436,7 @@ def router(host: Host) -> APIRouter:
             consents.append(given.consent_id)
             granted.append({**element.detail, "datatypes": sorted(chosen), "consent": given.consent_id})
         others = [detail for detail in interaction.details if detail.get("type") != "data_use"]
-        return interactions.approve(
+        target = interactions.approve(
             session,
             interaction_id,
             account_id=browser.account_id,
@@ -414,6 +447,19 @@ def router(host: Host) -> APIRouter:
             scopes=interaction.scopes,
             details=[*granted, *others],
             consent_ids=consents,
+        )
+        if change is not None:
+            change.end_others(session, sealer, browser=browser, now=now)
+        return target
+
+    def give_up(session: Session, interaction_id: str, browser: BrowserSession, error: InvalidGrantId) -> str:
+        """The grant to be changed is over, or somebody else's: the service is told, nothing else happens."""
+        return interactions.refuse(
+            session,
+            interaction_id,
+            account_id=browser.account_id,
+            error=InvalidGrantId,
+            description=error.description,
         )
 
     def refuse(session: Session, interaction_id: str, browser: BrowserSession, _form: Form, lang: str) -> str:

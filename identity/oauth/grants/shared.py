@@ -70,6 +70,14 @@ def note_issued(
     )  # fmt: skip
 
 
+def _came_from(exchanged: Exchanged) -> dict[str, Any]:
+    """What an ID token says that may come back to be exchanged."""
+    said: dict[str, Any] = {"jti": exchanged.jti, "grant_id": exchanged.grant_id}
+    if exchanged.authorized.generation:
+        said["grant_generation"] = exchanged.authorized.generation
+    return said
+
+
 def answer(
     tokens: Tokens,
     settings: IdentitySettings,
@@ -111,8 +119,10 @@ def answer(
             now=now,
             with_nonce=first,
             told=told,
-            more={"jti": exchanged.jti, "grant_id": exchanged.grant_id} if client.names_grants else NOTHING,
+            more=_came_from(exchanged) if client.names_grants else NOTHING,
         )
     if authorized.details:
         body["authorization_details"] = authorized.details
+    if authorized.managed:
+        body["grant_id"] = exchanged.grant_id
     return body

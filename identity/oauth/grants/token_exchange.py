@@ -138,7 +138,9 @@ class TokenExchange:
             raise InvalidRequest("subject_token is not an ID token that can be exchanged")
         if claims["exp"] * SECOND <= self._clock.ms():
             raise InvalidRequest("subject_token has expired")
-        honoured, account_id = await self._database.peek(alive, claims["jti"], claims["grant_id"])
+        honoured, account_id = await self._database.peek(
+            alive, claims["jti"], claims["grant_id"], claims.get("grant_generation", 0)
+        )
         if not honoured:
             raise InvalidRequest("subject_token was revoked")
         return Proved(
@@ -163,7 +165,7 @@ class TokenExchange:
         seconds: int,
         now: Millis,
     ) -> None:
-        honoured, _ = alive(connection, subject.jti, subject.grant_id)
+        honoured, _ = alive(connection, subject.jti, subject.grant_id, subject.claims.get("grant_generation", 0))
         if not honoured:
             raise InvalidRequest("subject_token was revoked")
         note_issued(connection, jti, "access", client_id=client.id, grant_id=subject.grant_id, now=now, seconds=seconds)
@@ -198,4 +200,5 @@ def _authorized(subject: Proved, decided: Decided) -> Authorized:
         acr=claims["acr"],
         amr=tuple(claims["amr"]),
         dpop_jkt=None,
+        generation=claims.get("grant_generation", 0),
     )

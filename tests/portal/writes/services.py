@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from identity import grants
 from identity.oauth.holder import Holder
 from identity.tokens import Tokens, new_jti
 from tests.portal.writes.base import World, case
@@ -118,3 +119,12 @@ async def post_consents_consent_id_renew(w: World) -> Any:
     home = await w.home()
     path = f"/consents/{await home.give()}/renew"
     return await home.answer(path, {"answer": "agree"})
+
+
+@case("DELETE /oauth/grants/")
+async def delete_oauth_grants(w: World) -> Any:
+    home = await w.home()
+    await home.give()
+    (grant,) = await w.app.host.db.read(grants.list_for, home.party.account_id)
+    token = own_token(w, home.party, "grant_management_revoke")
+    return await w.http.delete(f"/oauth/grants/{grant.id}", headers=token)
