@@ -1,5 +1,8 @@
 """Clock, ids and encodings."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,6 +28,22 @@ def test_ids_sort_by_birth_and_never_repeat() -> None:
     assert born == sorted(born)
     assert len(set(born)) == 5000
     assert len(born[0]) == 4 + 26
+
+
+def test_ids_of_many_threads_and_of_a_forked_child_never_repeat() -> None:
+    with ThreadPoolExecutor(4) as pool:
+        made = [one for some in pool.map(lambda _: [new_id("con") for _ in range(500)], range(8)) for one in some]
+    reading, writing = os.pipe()
+    if (child := os.fork()) == 0:
+        os.write(writing, " ".join(new_id("con") for _ in range(100)).encode())
+        os._exit(0)
+    here = [new_id("con") for _ in range(100)]
+    os.waitpid(child, 0)
+    there = os.read(reading, 65_536).decode().split()
+    os.close(reading)
+    os.close(writing)
+    assert len(there) == 100
+    assert len({*made, *here, *there}) == 4000 + 200
 
 
 @given(st.integers(min_value=0, max_value=4_000_000_000_000))
