@@ -1,7 +1,8 @@
 """Identifiers and secrets.
 
 Ids are opaque, sortable by birth (48 bits of milliseconds, 80 random bits, as in ULID; inside a millisecond the upper
-40 of them count on) and carry a prefix that says what they name. Secrets are 256 random bits; the prefix lets scanners recognise a leaked one.
+40 of them count on) and carry a prefix that says what they name. Secrets are 256 random bits; the prefix lets scanners
+recognise a leaked one.
 """
 
 import os
