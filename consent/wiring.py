@@ -119,7 +119,8 @@ def _ledger(host: Host, logs: Logs, witnesses: Witnesses) -> None:
             logs.add(TEST_LOG, f"{origin}/test", ring.log_signer(f"{origin}/test"))
         await logs.start()
         if database.trail is not None:
-            database.trail.echoes = public_entries.ECHOES
+            for action, echo in public_entries.ECHOES.items():
+                database.trail.echo(action, echo)
 
     host.on_start(open_logs)
     if not database.single_writer:

@@ -18,6 +18,8 @@ from identity.errors_account import AccountClosed, LoginTaken
 from identity.models_account import (
     Account,
     Attempt,
+    EmailChange,
+    KnownBrowser,
     Passkey,
     PasskeyChallenge,
     RecoveryCode,
@@ -27,7 +29,7 @@ from identity.models_account import (
 )
 from keys.envelope import Sealer
 from keys.hashing import TokenHasher
-from kit import audit
+from kit import audit, outbox
 from kit.clock import Millis
 from kit.db import Session, tx_of
 from kit.host import SYSTEM, Actor
@@ -35,6 +37,8 @@ from kit.ids import new_id
 from kit.problems import Invalid, NotFound
 
 Kind = Literal["resident", "staff"]
+#: Letters about an account in the outbox (identity.mail), one lane for each account.
+MAIL_TOPIC = "identity.mail"
 
 _LOGIN = re.compile(r"[a-z0-9][a-z0-9._@+-]{2,63}")
 
@@ -48,6 +52,7 @@ class Profile:
     birthdate: str = ""  # ISO 8601 calendar date
     login: str = ""
     email: str | None = None
+    email_verified: bool = False  # whoever has the account has shown to read what is sent there
     address: str | None = None
     gender: str | None = None
     locale: str = "ja"
@@ -159,11 +164,18 @@ def profile(session: Session, sealer: Sealer, account_id: str) -> Profile:
     return _unpack(opened)
 
 
-def change_profile(session: Session, sealer: Sealer, account_id: str, changed: Profile, *, actor: Actor) -> None:
-    """Replace the profile; the login name stays what it is. Audited by field name, never by value."""
+def change_profile(
+    session: Session, sealer: Sealer, account_id: str, changed: Profile, *, actor: Actor, proved: bool = False
+) -> None:
+    """Replace the profile; the login name stays what it is. Audited by field name, never by value.
+
+    Another e-mail address is not verified, unless it was `proved` (identity.emails).
+    """
     row = _row(session, account_id)
     before = profile(session, sealer, account_id)
     after = replace(changed, login=before.login)
+    if after.email != before.email and not proved:
+        after = replace(after, email_verified=False)
     names = [field.name for field in fields(Profile) if getattr(before, field.name) != getattr(after, field.name)]
     if not names:
         return
@@ -210,9 +222,11 @@ def close_account(session: Session, sealer: Sealer, account_id: str, *, now: Mil
     The bare row stays, so that ids in the audit trail keep meaning "somebody who has left".
     """
     row = _row(session, account_id)
-    for table in (Passkey, Totp, RecoveryCode, Attempt, SessionRow, Reset, VisitCode, Verification):
+    rows = (Passkey, Totp, RecoveryCode, Attempt, SessionRow, Reset, VisitCode, Verification, EmailChange, KnownBrowser)
+    for table in rows:
         session.exec(delete(table).where(col(table.account_id) == account_id))
     session.exec(delete(PasskeyChallenge).where(col(PasskeyChallenge.holder) == account_id))
+    outbox.clear(session.connection(), MAIL_TOPIC, account_id)
     row.status, row.closed_at = "closed", now
     row.login_hash, row.password, row.password_at = None, None, None
     row.profile = b""

@@ -2,12 +2,16 @@
 
 from dataclasses import replace
 
+from identity import browsers
 from identity import errors_account as errors
 from identity.assurance.verifications import Verifications
+from identity.alarm import Alarm
 from identity.attempts import Attempts
 from identity.breached import Breached
 from identity.credentials import Credentials
 from identity.crowd import Crowd
+from identity.emails import Emails
+from identity.mail import Mail
 from identity.passkeys import Passkeys
 from identity.resets import Resets
 from identity.sessions import Sessions
@@ -19,12 +23,15 @@ from keys.hashing import Passwords, TokenHasher
 from kit.clock import SECOND
 from kit.db import Session
 from kit.host import Host
+from kit.mail import Mailbox
 
 SWEEP_SECONDS = 300
+MAIL_SECONDS = 2
+APPLY_SECONDS = 30
 
 
 def include(host: Host) -> None:
-    """Provide Sessions, Attempts, Throttles, Credentials, Passkeys, Resets, Verifications, Support; sweep the old."""
+    """Provide what accounts, their doors and their letters are made of; send, apply and sweep."""
     sealer, hasher = host.get(Sealer), host.get(TokenHasher)
     settings: IdentitySettings = host.settings.identity
     sessions = Sessions(
@@ -87,6 +94,16 @@ def include(host: Host) -> None:
         token_life=settings.access_token_seconds * SECOND,
     )
     support = Support(sealer, hasher, host.clock, sessions=sessions, resets=resets, throttles=throttles)
+    mail = Mail(host.db, host.clock, sealer, host.get(Mailbox))
+    if host.db.trail is not None:
+        mail.follow(host.db.trail)
+    emails = Emails(
+        sealer, hasher, host.clock, throttles=throttles, mail=mail, wait=settings.change_wait_seconds * SECOND
+    )
+    host.provide(Mail, mail)
+    host.provide(Emails, emails)
+    host.provide(Alarm, Alarm(sealer, host.clock, sessions=sessions, emails=emails, resets=resets))
+    host.job("identity.mail.deliver", MAIL_SECONDS, mail.deliver)
     host.provide(Breached, Breached(settings.password_list))
     host.provide(Resets, resets)
     host.provide(Verifications, verifications)
@@ -107,11 +124,17 @@ def include(host: Host) -> None:
             + resets.sweep(session)
             + verifications.sweep(session)
             + throttles.sweep(session, now=now)
+            + browsers.sweep(session, now=now)
         )
 
     async def tidy() -> None:
         while await host.db.bulk(sweep) >= 1_000:
             pass
 
+    async def apply() -> None:
+        while await host.db.bulk(emails.apply_due) >= 100:
+            pass
+
+    host.job("identity.emails.apply", APPLY_SECONDS, apply)
     host.job("identity.accounts.sweep", SWEEP_SECONDS, tidy)
     host.problems(*errors.ALL)

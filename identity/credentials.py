@@ -14,7 +14,7 @@ from typing import Literal
 
 from sqlmodel import select
 
-from identity import levels, recovery, totp
+from identity import browsers, levels, recovery, totp
 from identity.accounts import AccountView, find_account, login_digest, normal_login
 from identity.attempts import Attempts
 from identity.crowd import Crowd
@@ -38,6 +38,7 @@ class Browser:
     source: str
     user_agent: str = ""
     session_id: str | None = None
+    known: str = ""  # its own random number, by which it is recognised (identity.browsers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +272,10 @@ class Credentials:
             user_agent=browser.user_agent,
             replaces=browser.session_id,
         )
+        browsers.recognise(
+            session, self._hasher, account_id, browser.known,
+            session_id=begun.id, now=self._clock.ms(), actor=begun.actor(),
+        )  # fmt: skip
         audit.record(
             session,
             "identity.signin.succeeded",

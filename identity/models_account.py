@@ -128,6 +128,30 @@ class Throttle(SQLModel, table=True):
     failures: int = 0
 
 
+class EmailChange(SQLModel, table=True):
+    """An e-mail address on its way: proved by the code sent to it, then waiting if another is proved already."""
+
+    __tablename__ = "identity_email_change"
+
+    account_id: str = Field(primary_key=True, foreign_key="identity_account.id")
+    address: bytes = Field(sa_column=Column(LargeBinary, nullable=False))  # sealed; "" takes the address away
+    code_hash: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
+    tries: int = 0
+    asked_at: int = Field(sa_type=BigInteger)
+    ready_at: int | None = Field(default=None, sa_type=BigInteger, index=True)
+    expires_at: int = Field(sa_type=BigInteger, index=True)
+
+
+class KnownBrowser(SQLModel, table=True):
+    """A browser that somebody signed in with before: keyed hash of its own random number and the account."""
+
+    __tablename__ = "identity_browser"
+
+    digest: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    account_id: str = Field(foreign_key="identity_account.id", index=True)
+    seen_at: int = Field(sa_type=BigInteger, index=True)
+
+
 class Reset(SQLModel, table=True):
     """A new way in for a resident who lost all: opened by one operator, approved by another, used once."""
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from sqlmodel import col, delete, select, update
 
-from identity import levels, totp
+from identity import browsers, levels, totp
 from identity.accounts import Profile, create_account, profile
 from identity.credentials import Browser, SignedIn, Throttled
 from identity.crowd import Crowd
@@ -235,7 +235,13 @@ class Passkeys:
             raise LastWayIn("Add another passkey, or a password with an authenticator app, before removing this one.")
         session.delete(row)
         session.flush()
-        audit.record(session, "identity.passkey.removed", actor=actor, object=("passkey", passkey_id))
+        audit.record(
+            session,
+            "identity.passkey.removed",
+            actor=actor,
+            object=("account", account_id),
+            detail={"passkey": passkey_id},
+        )
 
     def may_remove(self, session: Session, account_id: str, passkey_id: str) -> bool:
         """Whether something complete would be left: another passkey, or a password with an app."""
@@ -322,8 +328,8 @@ class Passkeys:
                 session,
                 "identity.passkey.suspended",
                 actor=ANONYMOUS,
-                object=("passkey", row.id),
-                detail={"reason": "counter", "account": row.account_id},
+                object=("account", row.account_id),
+                detail={"reason": "counter", "passkey": row.id},
             )
         if reason or found is None or row is None or account is None:
             audit.record(
@@ -362,6 +368,10 @@ class Passkeys:
             user_agent=browser.user_agent,
             replaces=browser.session_id,
         )
+        browsers.recognise(
+            session, self._hasher, account_id, browser.known,
+            session_id=begun.id, now=self._clock.ms(), actor=begun.actor(),
+        )  # fmt: skip
         audit.record(
             session,
             "identity.signin.succeeded",
@@ -397,8 +407,8 @@ class Passkeys:
             session,
             "identity.passkey.added",
             actor=actor,
-            object=("passkey", passkey_id),
-            detail={"account": account_id, "synced": new.synced},
+            object=("account", account_id),
+            detail={"passkey": passkey_id, "synced": new.synced},
         )
         return passkey_id
 

@@ -22,7 +22,17 @@ from identity.credentials import Browser, Credentials, Refused, SignedIn, Thrott
 from identity.crowd import Crowd
 from identity.errors_account import ResetClosed, ResetWaits, SecondPersonNeeded
 from identity.models import GrantRow, RefreshFamily
-from identity.models_account import Account, Attempt, Passkey, PasskeyChallenge, RecoveryCode, Reset, Totp
+from identity.models_account import (
+    Account,
+    Attempt,
+    EmailChange,
+    KnownBrowser,
+    Passkey,
+    PasskeyChallenge,
+    RecoveryCode,
+    Reset,
+    Totp,
+)
 from identity.sessions import Sessions
 from identity.throttle import Throttles
 from keys.hashing import TokenHasher
@@ -337,7 +347,7 @@ class Resets:
             return False
         if not self._end(session, [begun.reset_id], "used", account_id, only="approved"):
             return False
-        for table in (Passkey, Totp, RecoveryCode, Attempt):
+        for table in (Passkey, Totp, RecoveryCode, Attempt, EmailChange, KnownBrowser):
             session.exec(delete(table).where(col(table.account_id) == account_id))
         session.exec(delete(PasskeyChallenge).where(col(PasskeyChallenge.holder) == account_id))
         row.password, row.password_at = None, None

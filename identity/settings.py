@@ -69,6 +69,12 @@ class IdentitySettings(BaseModel):
     reset_code_seconds: int = Field(
         86_400, ge=600, le=604_800, description="How long the city office's reset, and then its code, is good"
     )
+    change_wait_seconds: int = Field(
+        3 * 86_400,
+        ge=0,
+        le=14 * 86_400,
+        description="How long another e-mail address waits before it takes the place of a verified one",
+    )
     password_list: Path | None = Field(
         None,
         description="List of breached passwords as Have I Been Pwned's downloader writes it: one sorted file, or a"

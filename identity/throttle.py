@@ -18,7 +18,7 @@ from sqlmodel import col, delete, select
 
 from identity.models_account import Throttle
 from keys.hashing import TokenHasher
-from kit.clock import DAY, HOUR, SECOND, Millis
+from kit.clock import DAY, HOUR, MINUTE, SECOND, Millis
 from kit.db import Session
 
 HARD_LIMIT = 100
@@ -50,6 +50,8 @@ class Policy:
     sign_up: Limit = Limit(burst=10, refill=60 * SECOND)
     user_code: Limit = Limit(burst=5, refill=60 * SECOND)
     look_up: Limit = Limit(burst=30, refill=30 * SECOND)
+    letters: Limit = Limit(burst=5, refill=12 * MINUTE)
+    address: Limit = Limit(burst=3, refill=HOUR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,23 @@ class Throttles:
         if isinstance(after, int):
             return Wait(seconds=-(-after // SECOND), scope="account")
         self._keep(session, key, after)
+        return None
+
+    def charge_letter(self, session: Session, *, account_id: str, address: str, now: Millis) -> Wait | None:
+        """Pay for a letter with a code to an address somebody typed: by account, and by address whoever asks, so that
+        nobody's mailbox is filled from here. Nothing is given back."""
+        paid: list[tuple[bytes, State]] = []
+        for scope, name, limit in (
+            ("letters", account_id, self.policy.letters),
+            ("address", address.casefold(), self.policy.address),
+        ):
+            key = self._key(scope, name)
+            after = charge(self._state(session, key), limit, now)
+            if isinstance(after, int):
+                return Wait(seconds=-(-after // SECOND), scope="account")
+            paid.append((key, after))
+        for key, after in paid:
+            self._keep(session, key, after)
         return None
 
     def charge_user_code(self, session: Session, *, account_id: str, source: str, now: Millis) -> Wait | None:

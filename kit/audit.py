@@ -119,6 +119,10 @@ def chain_hash(previous: bytes, row: Mapping[str, Any]) -> bytes:
     return hashlib.sha256(previous + material.encode()).digest()
 
 
+#: What else an entry causes in its own transaction.
+Echo = Callable[[Tx, Mapping[str, Any]], object]
+
+
 class AuditTrail:
     """The writer's end of the trail, one for each database. `listener` hears committed facts."""
 
@@ -127,11 +131,21 @@ class AuditTrail:
         self._clock = clock
         self.seal = seal
         self.listener: Callable[[AuditFact], None] | None = None
-        # By action: what else an entry causes in its own transaction (the ledger's public entries).
-        self.echoes: Mapping[str, Callable[[Tx, Mapping[str, Any]], object]] = {}
+        self._echoes: dict[str, list[Echo]] = {}
         self._head: tuple[int, bytes] | None = None
         database.trail = self
         database.at_flush(audit_table, self._lay)
+
+    def echo(self, action: str, echo: Echo) -> None:
+        """Let an entry with this action cause something else in its own transaction (a public entry of the ledger)."""
+        echoes = self._echoes.setdefault(action, [])
+        if echo not in echoes:
+            echoes.append(echo)
+
+    def echoed(self, tx: Tx, row: Mapping[str, Any]) -> None:
+        """Run the echoes of an entry."""
+        for echo in self._echoes.get(row["action"], ()):
+            echo(tx, row)
 
     def row(
         self,
@@ -220,9 +234,7 @@ def record(
         raise RuntimeError("this database has no audit trail; make an AuditTrail for it at the roof")
     row = trail.row(action, actor, object, detail=detail, personal=personal, outcome=outcome)
     tx.append(audit_table, row)
-    echo = trail.echoes.get(action)
-    if echo is not None:
-        echo(tx, row)
+    trail.echoed(tx, row)
 
 
 def read_head(connection: Connection) -> tuple[int, bytes]:

@@ -27,19 +27,22 @@ from kit.db import open_database
 from kit.fetch import Fetcher
 from kit.front import FORM_LIMIT, ASGIApp, FrontTable, Receive, Scope, Send, problem_reply
 from kit.host import Host
+from kit.mail import Mailbox, mailbox
 from kit.problems import Problem
 from kit.web import add_routes, install_errors, require_json
-from portal import containment, static_files
+from portal import containment, letters, static_files
 from portal.csrf import CsrfGuard
 from portal.door import BODY_LIMIT, Door, security_headers, seen_through
 from portal.guards import guard
 from portal.jobs import JobRunner
 from portal.pages import (
+    alarm,
     console,
     counter,
     desk,
     device,
     docs,
+    email,
     interaction,
     landing,
     ledger,
@@ -63,6 +66,8 @@ PAGES = (
     reset,
     safety,
     verified,
+    email,
+    alarm,
     interaction,
     device,
     resident,
@@ -131,11 +136,13 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Building:
     AuditTrail(database, clock)
     host = Host(db=database, clock=clock, settings=_parts(settings), issuer=settings.issuer)
     host.provide(Fetcher, Fetcher(settings.outgoing))
+    host.provide(Mailbox, mailbox(settings.mail, settings.data / "mail"))
     for package in PACKAGES:
         host.package = package.__name__
         package.wiring.include(host)
     host.package = "portal"
     containment.include(host)
+    letters.include(host)
 
     app = FastAPI(
         title="Sekisho", description=DESCRIPTION, openapi_url=None, docs_url=None, redoc_url=None,

@@ -15,6 +15,7 @@ from identity.settings import IdentitySettings
 from infobank.settings import InfobankSettings
 from keys.settings import KeysSettings
 from kit.fetch import OutgoingSettings
+from kit.mail import MailSettings
 
 
 class Settings(BaseSettings):
@@ -62,6 +63,7 @@ class Settings(BaseSettings):
     outgoing: OutgoingSettings = Field(
         default_factory=OutgoingSettings, description="Requests to addresses that others gave us"
     )
+    mail: MailSettings = Field(default_factory=MailSettings, description="Letters by e-mail")
     infobank: InfobankSettings = Field(default_factory=InfobankSettings, description="The information bank")
 
     @model_validator(mode="after")

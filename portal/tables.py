@@ -9,6 +9,7 @@ import infobank.models
 import keys.models
 import kit.audit
 import kit.db.tables
+import kit.outbox
 import kit.tlog.log
 import portal.jobs
 

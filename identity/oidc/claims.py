@@ -76,7 +76,7 @@ def told(profile: Profile, names: frozenset[str]) -> dict[str, Any]:
         "birthdate": profile.birthdate,
         "locale": profile.locale,
         "email": profile.email,
-        "email_verified": False if profile.email else None,
+        "email_verified": profile.email_verified if profile.email else None,
         "address": {"formatted": profile.address} if profile.address else None,
     }
     return {name: value for name, value in said.items() if name in names and value is not None and value != ""}

@@ -56,6 +56,39 @@ class Safety:
     events: tuple[EventRow, ...]
     now: int
     office: tuple[EventRow, ...] = ()
+    email: str = ""
+    email_verified: bool = False
+
+
+@dataclass(frozen=True)
+class Email:
+    """safety/email.html: the address, and one on its way (`waiting`: "" is none to come, None is nothing waiting)."""
+
+    address: str
+    verified: bool
+    waiting: str | None
+    ready_at: int | None
+    typed: str
+    code: str
+    problem: str  # "" | address | throttled | refused | expired
+    seconds: int
+    tries_left: int
+
+
+@dataclass(frozen=True)
+class NotMe:
+    """safety/not_me.html: the button; with a letter's ticket, or "" for somebody signed in."""
+
+    ticket: str
+
+
+@dataclass(frozen=True)
+class NotMeDone:
+    """safety/not_me_done.html: what ended."""
+
+    sessions: int
+    families: int
+    still_in: bool
 
 
 @dataclass(frozen=True)
@@ -135,8 +168,10 @@ def samples() -> list[Sample]:
         EventRow(NOW - DAY - HOUR, "The city office looked up your account: how you sign in, not your data", False),
     )
     whole = Safety(
-        "hana", (phone, tablet, stopped), True, True, True, 8, (here, there), events, NOW
+        "hana", (phone, tablet, stopped), True, True, True, 8, (here, there), events, NOW,
+        email="hana@mail.example", email_verified=True,
     )  # fmt: skip
+    plain = Email("hana@mail.example", True, None, None, "", "", "", 0, 0)
     app = App(_qr(), "JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP", "otpauth://totp/x", False, False, "/safety", "")
     codes: tuple[str, ...] = ("7K2QM-9XW4T", "0H3ZR-51BNC", "QY8VD-2GJTE", "M4SPA-7F6KX", "9ZC1W-RB30H")
     codes = (*codes, "TN5EJ-X82QV", "3GDMK-PY6S4", "F1A7B-C9H0Z", "W2R8N-KJ5TQ", "V6XE3-1MD9P")
@@ -179,6 +214,30 @@ def samples() -> list[Sample]:
         Sample("safety/codes.html", "before", Codes((), 0, True, "/home", "hana"), viewer="resident"),
         Sample("safety/codes.html", "again", Codes((), 3, False, "/safety", "hana"), viewer="resident"),
         Sample("safety/codes.html", "shown", Codes(codes, 10, False, "/safety", "hana"), viewer="resident"),
+        Sample("safety/email.html", "verified", plain, viewer="resident", path="/safety/email"),
+        Sample("safety/email.html", "none", replace(plain, address="", verified=False), viewer="resident"),
+        Sample("safety/email.html", "wrong", replace(plain, typed="hana@", problem="address"), viewer="resident"),
+        Sample("safety/email.html", "unproved", replace(plain, verified=False), viewer="resident"),
+        Sample(
+            "safety/email.html", "code", replace(plain, waiting="a.much.longer.address.than.usual@mail.example"),
+            viewer="resident",
+        ),
+        Sample(
+            "safety/email.html",
+            "refused",
+            replace(plain, waiting="hanako@mail.example", problem="refused", tries_left=2),
+            viewer="resident",
+        ),
+        Sample(
+            "safety/email.html", "waits", replace(plain, waiting="hanako@mail.example", ready_at=NOW + 3 * DAY),
+            viewer="resident",
+        ),
+        Sample("safety/email.html", "leaves", replace(plain, waiting="", ready_at=NOW + 3 * DAY), viewer="resident"),
+        Sample("safety/email.html", "throttled", replace(plain, problem="throttled", seconds=600), viewer="resident"),
+        Sample("safety/not_me.html", "letter", NotMe("t"), path="/not-me"),
+        Sample("safety/not_me.html", "page", NotMe(""), viewer="resident", path="/not-me"),
+        Sample("safety/not_me_done.html", "letter", NotMeDone(2, 1, False), path="/not-me"),
+        Sample("safety/not_me_done.html", "page", NotMeDone(1, 0, True), viewer="resident", path="/not-me"),
         Sample("safety/password.html", "plain", Password("hana", True, "", 2), viewer="resident"),
         Sample("safety/password.html", "first", Password("hana", False, "", 0), viewer="resident"),
         Sample("safety/password.html", "common", Password("hana", True, "common", 0), viewer="resident"),

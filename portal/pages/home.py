@@ -24,6 +24,7 @@ from portal import i18n
 from portal.contexts.resident import Door, Home, Sentence
 from portal.i18n import _, ngettext
 from portal.pages.interaction import waiting_ids
+from portal.pages.safety import sensitive
 from portal.visits import pages, require_session, visit_of
 from portal.web import render
 
@@ -77,6 +78,7 @@ class Facts:
     reset_opened_at: Millis | None = None
     reset_at: Millis | None = None
     verified_at: Millis | None = None
+    sensitive: tuple[tuple[Millis, str], ...] = ()
 
 
 def gather(
@@ -236,6 +238,8 @@ def _resets(facts: Facts, language: i18n.Language) -> tuple[Sentence, ...]:
             day=language.day(facts.verified_at),
         )
         told.append(Sentence(words, "/safety/verified", _("See who and how")))
+    for at, words in facts.sensitive:
+        told.append(Sentence(_(words, when=language.moment(at)), "/not-me", _("That was not me")))
     return tuple(told)
 
 
@@ -275,7 +279,8 @@ def router(host: Host) -> APIRouter:
         browser = visit_of(request).browser
         if browser is not None and browser.kind == "staff":
             return RedirectResponse("/desk", status_code=303, headers={"cache-control": "no-store"})
-        account = require_session(request).account_id
+        current = require_session(request)
+        account = current.account_id
         lang, now = i18n.current().code, host.clock.ms()
 
         def read(session: Session) -> Facts:
@@ -290,6 +295,7 @@ def router(host: Host) -> APIRouter:
                 reset_opened_at=live.opened_at if live else None,
                 reset_at=resets.used_at(session, account),
                 verified_at=visits.verified_lately(session, account),
+                sensitive=sensitive(session, current, now=now),
             )
 
         facts = await host.db.read(read)

@@ -97,7 +97,7 @@ def router(host: Host) -> Any:
             return again(request)
         # A password alone is level 1: the app and its recovery codes come next, as after a sign-up.
         follow = redirect(request, "/safety/app?first=1&next=/home", notice=DONE)
-        return await doors.keep_session(follow, made.token)
+        return await doors.keep_session(request, follow, made.token)
 
     async def passkey_begin(request: Request) -> Response:
         found = await begun(request)
@@ -123,7 +123,7 @@ def router(host: Host) -> Any:
         if made is None:
             return json_body({"go": f"{PLACE}?expired=1"}, 409)
         response = doors.keep_notice(json_body({"next": "/home"}), DONE)
-        return await doors.keep_session(response, made.token)
+        return await doors.keep_session(request, response, made.token)
 
     routes.add_api_route("/sign-in/reset/passkey/begin", json_answer(passkey_begin), methods=["POST"])
     routes.add_api_route("/sign-in/reset/passkey/finish", json_answer(passkey_finish), methods=["POST"])

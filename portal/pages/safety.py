@@ -18,6 +18,7 @@ from identity.sessions import BrowserSession, SessionView, require_recent
 from keys.envelope import Sealer
 from keys.hashing import TokenHasher
 from kit import audit
+from kit.clock import DAY
 from kit.db import Session
 from kit.host import Host
 from kit.problems import NotFound
@@ -53,7 +54,31 @@ _HAPPENED = {
     ("identity.totp.confirmed", ""): N_("The authenticator app was set up"),
     ("identity.recovery.issued", ""): N_("New recovery codes were made"),
     ("identity.verification.code-made", ""): N_("A code for the counter was made"),
+    ("identity.recovery.used", ""): N_("A recovery code was used"),
+    ("identity.passkey.added", ""): N_("A passkey was added"),
+    ("identity.passkey.removed", ""): N_("A passkey was removed"),
+    ("identity.passkey.suspended", ""): N_("A passkey was stopped, as if it had been copied"),
+    ("identity.browser.new", ""): N_("You signed in with a browser that was not seen before"),
+    ("identity.email.asked", ""): N_("A code was sent to an e-mail address"),
+    ("identity.email.verified", ""): N_("The e-mail address was confirmed"),
+    ("identity.email.waiting", ""): N_("A change of the e-mail address began"),
+    ("identity.email.stopped", ""): N_("A change of the e-mail address was stopped"),
+    ("identity.email.removed", ""): N_("The e-mail address was taken away"),
+    ("identity.alarm.raised", ""): N_("“This wasn't me” was pressed: everybody was signed out"),
 }
+#: What somebody else might have done to get in or stay in; the first page asks whether it was you.
+_SENSITIVE = {
+    "identity.browser.new": N_("On %(when)s somebody signed in with a browser that was not seen before."),
+    "identity.password.changed": N_("On %(when)s your password was changed."),
+    "identity.passkey.added": N_("On %(when)s a passkey was added."),
+    "identity.passkey.removed": N_("On %(when)s a passkey was removed."),
+    "identity.totp.confirmed": N_("On %(when)s an authenticator app was set up."),
+    "identity.recovery.issued": N_("On %(when)s new recovery codes were made."),
+    "identity.recovery.used": N_("On %(when)s a recovery code was used."),
+    "identity.email.waiting": N_("On %(when)s somebody asked for another e-mail address."),
+    "identity.email.verified": N_("On %(when)s your e-mail address was confirmed."),
+}
+_LATELY = 3 * DAY
 _WARNS = ("identity.account.suspended", "identity.reset")
 #: What the city office did, which sign-ins must not push out of sight.
 _OFFICE = {
@@ -77,29 +102,37 @@ _OFFICE = {
 }
 
 
+def who(request: Request) -> BrowserSession:
+    """Whoever is signed in, residents and staff alike."""
+    found = visit_of(request).browser
+    if not isinstance(found, BrowserSession):
+        raise SignInNeeded
+    return found
+
+
+def recent(host: Host, request: Request, back: str | None = None) -> BrowserSession | Response:
+    """The same, proved a moment ago; or the way to the sign-in page and back."""
+    found = who(request)
+    try:
+        require_recent(found, now=host.clock.ms())
+    except RecentSignInNeeded:
+        query = request.url.query if request.method == "GET" else ""
+        place = back or (request.url.path + (f"?{query}" if query else ""))
+        return redirect(request, "/sign-in?" + urlencode({"next": place, "again": "1"}))
+    return found
+
+
+_recent = recent
+
+
 def router(host: Host) -> Any:
     """The pages below /safety."""
     routes = pages(host)
     doors = Doors(host)
     sealer, hasher = host.get(Sealer), host.get(TokenHasher)
 
-    def who(request: Request) -> BrowserSession:
-        """Whoever is signed in."""
-        found = visit_of(request).browser
-        if not isinstance(found, BrowserSession):
-            raise SignInNeeded
-        return found
-
     def recent(request: Request, back: str | None = None) -> BrowserSession | Response:
-        """The same, proved a moment ago; or the way to the sign-in page and back."""
-        found = who(request)
-        try:
-            require_recent(found, now=host.clock.ms())
-        except RecentSignInNeeded:
-            query = request.url.query if request.method == "GET" else ""
-            place = back or (request.url.path + (f"?{query}" if query else ""))
-            return redirect(request, "/sign-in?" + urlencode({"next": place, "again": "1"}))
-        return found
+        return _recent(host, request, back)
 
     # -- at a glance
 
@@ -122,6 +155,8 @@ def router(host: Host) -> Any:
                 events=_events(session, current.account_id),
                 office=_office(session, current.account_id),
                 now=host.clock.ms(),
+                email=person.email or "",
+                email_verified=person.email_verified,
             )
 
         return render(request, "safety/safety.html", await host.db.read(read))
@@ -278,7 +313,7 @@ def router(host: Host) -> Any:
             return await app_page(request, current, first=first, next_path=next_path, problem="refused", status=422)
         codes = "/safety/codes?" + urlencode({"first": "1" if first else "0", "next": next_path})
         response = redirect(request, codes, notice=APP_ON)
-        return response if token is None else await doors.keep_session(response, token)
+        return response if token is None else await doors.keep_session(request, response, token)
 
     # -- recovery codes
 
@@ -371,6 +406,21 @@ def device_words(user_agent: str) -> str:
     if browser and system:
         return f"{browser}（{system}）" if language.code == "ja" else f"{browser} ({system})"
     return browser or system or language.gettext(N_("A browser or program we don't know"))
+
+
+def sensitive(session: Session, current: BrowserSession, *, now: int) -> tuple[tuple[int, str], ...]:
+    """What was changed lately in another window than this one, newest first: when, and in which words."""
+    found = audit.entries(
+        session,
+        object_id=current.account_id,
+        action=tuple(_SENSITIVE),
+        since=now - _LATELY,
+        newest_first=True,
+        limit=20,
+    )
+    # Without a session it was a sign-up or a reset, of which the first page tells in its own words.
+    others = [each for each in found if each.authority and each.authority != current.id]
+    return tuple((each.at, _SENSITIVE[each.action]) for each in others[:3])
 
 
 def _office(session: Session, account_id: str) -> tuple[pages_of.EventRow, ...]:

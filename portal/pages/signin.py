@@ -20,6 +20,7 @@ from identity import credentials as outcome
 from identity.accounts import Profile, create_account, find_account, read_login
 from identity.attempts import LIFETIME, Attempts, Purpose, Waiting
 from identity.breached import Breached
+from identity.browsers import KEPT
 from identity.clients import Clients
 from identity.credentials import Browser, CodeKind, Credentials, SignedIn
 from identity.errors import UnknownInteraction
@@ -39,7 +40,7 @@ from kit.clock import to_datetime
 from kit.db import Session
 from kit.front import Call, Reply, ascii_query, problem_reply
 from kit.host import ANONYMOUS, Actor, Host
-from kit.ids import new_id
+from kit.ids import new_id, secret
 from kit.problems import Invalid, Problem, TooMany, UnsupportedType
 from portal import i18n
 from portal.contexts import signin as pages_of
@@ -58,6 +59,7 @@ PASSWORD_ONLY = notice(
 )
 
 _INTERACTION = re.compile(r"/interaction/(int_[0-9a-z]{26})(?:\?.*)?")
+_BROWSER = re.compile(r"skb_[A-Za-z0-9_-]{43}")
 _NO_STORE = {"cache-control": "no-store"}
 _JSON_LIMIT = 32_768
 
@@ -105,22 +107,36 @@ class Doors:
         self.state = host.get(BrowserState)
         self.secure = host.issuer.startswith("https://")
         self.session_cookie = session_cookie(host.issuer)
+        self.browser_cookie = "__Host-sekisho-browser" if self.secure else "sekisho-local-browser"
         self.attempt_cookie = "__Host-sekisho-attempt" if self.secure else "sekisho-local-attempt"
 
     # -- the browser
 
     def browser(self, request: Request) -> Browser:
-        """What throttling, the session list and the trail need to know."""
+        """What throttling, the session list, recognition and the trail need to know."""
         current = visit_of(request).browser
         return Browser(
             source=request.client.host if request.client else "",
             user_agent=request.headers.get("user-agent", ""),
             session_id=current.id if current is not None else None,
+            known=self.known(request),
         )
 
-    async def keep_session(self, response: Response, token: str) -> Response:
+    def known(self, request: Request) -> str:
+        """The browser's own random number; a new one for a browser that has none, kept when somebody signs in."""
+        given = request.cookies.get(self.browser_cookie, "")
+        if not _BROWSER.fullmatch(given):
+            given = getattr(request.state, "known", "") or secret("skb")
+            request.state.known = given
+        return given
+
+    async def keep_session(self, request: Request, response: Response, token: str) -> Response:
         """Put the session into the browser and take the attempt out of it."""
         response.set_cookie(self.session_cookie, token, secure=self.secure, httponly=True, samesite="lax", path="/")
+        response.set_cookie(
+            self.browser_cookie, self.known(request), max_age=KEPT // 1000, secure=self.secure, httponly=True,
+            samesite="lax", path="/",
+        )  # fmt: skip
         if self.state.on and (begun := await self.sessions.find(token)) is not None:
             self.tell_frames(response, begun.id)
         return self.drop_attempt(response)
@@ -275,7 +291,7 @@ def router(host: Host) -> Any:
         """Signed in: on to where the person wanted to go."""
         place = local_path(done.next, "/desk" if done.session.kind == "staff" else "/home")
         weak = PASSWORD_ONLY if done.session.amr == ("pwd",) else None
-        return await doors.keep_session(redirect(request, place, notice=weak), done.token)
+        return await doors.keep_session(request, redirect(request, place, notice=weak), done.token)
 
     # -- sign-in: password
 
@@ -390,7 +406,7 @@ def router(host: Host) -> Any:
         if isinstance(found, outcome.Throttled):
             raise TooMany("Too many tries from here.", retry_after=found.seconds)
         home = "/desk" if found.session.kind == "staff" else "/home"
-        return await doors.keep_session(json_body({"next": local_path(found.next, home)}), found.token)
+        return await doors.keep_session(request, json_body({"next": local_path(found.next, home)}), found.token)
 
     routes.add_api_route("/sign-in/passkey/begin", json_answer(passkey_begin), methods=["POST"])
     routes.add_api_route("/sign-in/passkey/finish", json_answer(passkey_finish), methods=["POST"])
@@ -497,7 +513,7 @@ def router(host: Host) -> Any:
         if made is None:
             return redirect(request, "/sign-in")
         follow = redirect(request, "/safety/app?" + urlencode({"first": "1", "next": started.next}))
-        return await doors.keep_session(follow, made.token)
+        return await doors.keep_session(request, follow, made.token)
 
     async def sign_up_passkey_begin(request: Request) -> Response:
         begun = await doors.started(request)
@@ -520,7 +536,7 @@ def router(host: Host) -> Any:
         )
         await host.db.write(doors.attempts.use_up, waiting)
         response = doors.keep_notice(json_body({"next": local_path(made.next)}), WELCOME)
-        return await doors.keep_session(response, made.token)
+        return await doors.keep_session(request, response, made.token)
 
     routes.add_api_route("/sign-up/passkey/begin", json_answer(sign_up_passkey_begin), methods=["POST"])
     routes.add_api_route("/sign-up/passkey/finish", json_answer(sign_up_passkey_finish), methods=["POST"])

@@ -24,6 +24,8 @@ from kit.audit import AuditEntry, AuditTrail, entries, seal_pending
 from kit.clock import FrozenClock
 from kit.db import Database, Session
 from kit.host import ANONYMOUS, Actor, Host
+from kit.mail import Mailbox
+from tests.support.letterbox import Letterbox
 
 PASSWORD = "correct horse battery staple"
 ISSUER = "http://localhost:8080"
@@ -139,6 +141,7 @@ async def open_office(db: Database, clock: FrozenClock, *, issuer: str = ISSUER)
     settings = SimpleNamespace(keys=KeysSettings(root_key=SecretStr(new_text())), identity=IdentitySettings())
     host = Host(db, clock, settings, issuer)
     trail = AuditTrail(db, clock)
+    host.provide(Mailbox, Letterbox())
     for package, include in (("keys", keys_wiring.include), ("identity", accounts_wiring.include)):
         host.package = package
         include(host)

@@ -1,0 +1,49 @@
+"""“This wasn't me”: one button that signs everybody out and stops what waits to change the account.
+
+Reached from a letter, with its ticket and without a sign-in, or from Safety, where this browser stays signed in. The
+page itself changes nothing: mail scanners open links.
+"""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from identity.alarm import Alarm
+from identity.sessions import BrowserSession
+from kit.host import ANONYMOUS, Host
+from portal.contexts import safety as pages_of
+from portal.pages.safety import who
+from portal.visits import pages, visit_of
+from portal.web import read_form, render
+
+
+def router(host: Host) -> Any:
+    """/not-me."""
+    routes = pages(host)
+    alarm = host.get(Alarm)
+
+    @routes.get("/not-me")
+    async def ask(request: Request) -> Response:
+        ticket = request.query_params.get("ticket", "")
+        if ticket:
+            alarm.opened(ticket)  # an old link says so before anybody presses
+        else:
+            who(request)
+        return render(request, "safety/not_me.html", pages_of.NotMe(ticket))
+
+    @routes.post("/not-me")
+    async def sound(request: Request) -> Response:
+        ticket = (await read_form(request)).one("ticket")
+        here = visit_of(request).browser
+        account_id, actor, keep = (alarm.opened(ticket), ANONYMOUS, None) if ticket else _own(request)
+        done = await host.db.write(alarm.sound, account_id, actor=actor, keep=keep)
+        still_in = keep is not None and isinstance(here, BrowserSession)
+        page = pages_of.NotMeDone(done.sessions, done.families, still_in)
+        return render(request, "safety/not_me_done.html", page)
+
+    def _own(request: Request) -> tuple[str, Any, str | None]:
+        current = who(request)
+        return current.account_id, current.actor(), current.id
+
+    return routes
