@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from identity import browsers
 from identity import errors_account as errors
-from identity.assurance.verifications import Verifications
 from identity.alarm import Alarm
+from identity.assurance.verifications import Verifications
 from identity.attempts import Attempts
 from identity.breached import Breached
 from identity.credentials import Credentials

@@ -167,7 +167,7 @@ async def test_a_counter_that_goes_back_stops_the_passkey_and_tells_the_desk(off
     with pytest.raises(PasskeySuspended):
         await sign_in(office, thief)
     (entry,) = await office.audit("identity.passkey.suspended")
-    assert entry.object_id == passkey_id
+    assert (entry.object_id, entry.detail["passkey"]) == (account_id, passkey_id)
     with pytest.raises(PasskeySuspended):  # we can't tell who is the thief: nobody uses it now
         await sign_in(office, device)
     (view,) = await office.db.read(office.passkeys.list_for, account_id)

@@ -52,6 +52,7 @@ BOOKKEEPING = {
 SWEPT = {
     "identity_session", "identity_code", "identity_refresh", "identity_issued", "identity_revoked",
     "identity_initial_token", "identity_visit_code", "identity_verification", "consent_showing",
+    "identity_email_change", "identity_browser",
 }  # fmt: skip
 # Compact rows that are the audit of issued tokens (DESIGN, I8), and the tables whose change they tell.
 COMPACT = "identity_issued"

@@ -21,8 +21,8 @@ from tests.support.source import ROOT
 
 # Each is loaded by the first request, command or record that has a use for it.
 HEAVY = {
-    "alembic", "authlib", "babel", "cbor2", "httpx2", "jose", "jsonschema", "jwt", "mako", "psycopg", "pydantic.v1",
-    "pyotp", "referencing", "rich", "segno", "sqlalchemy.dialects.postgresql", "webauthn", "zxcvbn",
+    "aiosmtplib", "alembic", "authlib", "babel", "cbor2", "httpx2", "jose", "jsonschema", "jwt", "mako", "psycopg",
+    "pydantic.v1", "pyotp", "referencing", "rich", "segno", "sqlalchemy.dialects.postgresql", "webauthn", "zxcvbn",
     "portal.city.seed", "portal.migrations.env", "portal.walk.main",
 }  # fmt: skip
 # What checks a receipt has no server in it.

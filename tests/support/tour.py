@@ -190,6 +190,14 @@ def newcomer(tour: Tour, page: Page) -> Iterator[str]:
     codes = page.locator("#codes li").all_text_contents()
     yield from (f"empty-{name}" for name in _show(tour, page, "/home", "/data", "/who", "/consents", "/leave"))
     yield from _show(tour, page, "/safety", "/safety/password", "/safety/app", "/safety/codes", "/sign-in?again=1")
+    yield from _show(tour, page, "/not-me", "/safety/email")
+    page.fill("#email", f"{login}@mail.example")
+    page.click("#send")
+    page.wait_for_selector("#code-form")
+    yield "safety-email-code"
+    page.fill("#code", "00000-00000")
+    page.click("#confirm")
+    yield "safety-email-wrong"
     page.goto(f"{tour.url}/sign-out")
     yield "sign-out"
     page.click("#sign-out-submit")

@@ -4,9 +4,11 @@ import re
 from typing import Any
 
 from identity import totp
+from identity.mail import Mail
 from tests.portal.test_signin import ATTEMPT, PASSWORD, PERSON, add, half_in, json_post, post
 from tests.portal.writes.base import World, case
 from tests.support.authenticator import Authenticator
+from tests.support.letterbox import Letterbox, code_in
 
 
 @case("POST /sign-in")
@@ -152,3 +154,49 @@ async def post_safety_password(w: World) -> Any:
     return await post(
         w.http, "/safety/password", password="another fine long password", repeat="another fine long password"
     )
+
+
+async def a_code(w: World) -> str:
+    """Somebody gave an address; the code that came there."""
+    await w.inside()
+    box = Letterbox()
+    mail = w.app.host.get(Mail)
+    mail.mailbox = box
+    await post(w.http, "/safety/email", email="hana@mail.example")
+    await mail.deliver()
+    return code_in(box.letters[-1])
+
+
+@case("POST /safety/email")
+async def post_safety_email(w: World) -> Any:
+    await w.inside()
+    return await post(w.http, "/safety/email", email="hana@mail.example")
+
+
+@case("POST /safety/email/confirm")
+async def post_safety_email_confirm(w: World) -> Any:
+    """Wrong, then right."""
+    code = await a_code(w)
+    await post(w.http, "/safety/email/confirm", code="00000-00000")
+    return await post(w.http, "/safety/email/confirm", code=code)
+
+
+@case("POST /safety/email/remove")
+async def post_safety_email_remove(w: World) -> Any:
+    await post(w.http, "/safety/email/confirm", code=await a_code(w))
+    return await post(w.http, "/safety/email/remove")
+
+
+@case("POST /safety/email/stop")
+async def post_safety_email_stop(w: World) -> Any:
+    await a_code(w)
+    return await post(w.http, "/safety/email/stop")
+
+
+@case("POST /not-me")
+async def post_not_me(w: World) -> Any:
+    """From one window; another one ends."""
+    await w.inside()
+    w.http.cookies.clear()
+    await post(w.http, "/sign-in", login="hana", password=PASSWORD)
+    return await post(w.http, "/not-me", ticket="")
