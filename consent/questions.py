@@ -75,12 +75,19 @@ def put_off(session: Session, sealer: Sealer, *, consent_id: str, account_id: st
 
 
 def take_back(
-    session: Session, sealer: Sealer, *, account_id: str, member_id: str, actor: Actor, now: Millis
+    session: Session,
+    sealer: Sealer,
+    *,
+    account_id: str,
+    member_id: str,
+    actor: Actor,
+    now: Millis,
+    only: str | None = None,
 ) -> list[ConsentRef]:
-    """The recipient does not ask this resident any more: its questions that wait are over."""
+    """The recipient does not ask this resident any more: its questions that wait are over (or the `only` one)."""
     done = []
     for row in store.records_of(session, account_id):
-        if row.member_id == member_id and row.state == OPEN:
+        if row.member_id == member_id and row.state == OPEN and only in (None, row.id):
             done.append(
                 append_event(
                     session,

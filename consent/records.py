@@ -301,12 +301,12 @@ def forget(session: Session, sealer: Sealer, *, account_id: str, actor: Actor, n
 
 def list_for(session: Session, account_id: str, *, now: Millis) -> tuple[RecordView, ...]:
     """A resident's records, newest first."""
-    return tuple(_view(row, now) for row in store.records_of(session, account_id))
+    return tuple(view_of(row, now) for row in store.records_of(session, account_id))
 
 
 def get(session: Session, consent_id: str, *, account_id: str | None, now: Millis) -> RecordView:
     """A record of this resident (or anybody's, for None); raises UnknownConsent."""
-    return _view(_record(session, consent_id, account_id), now)
+    return view_of(_record(session, consent_id, account_id), now)
 
 
 def history(session: Session, sealer: Sealer, consent_id: str, *, account_id: str) -> tuple[StoredEvent, ...]:
@@ -564,7 +564,8 @@ def _standing(session: Session, consent_id: str, account_id: str | None, now: Mi
     return row
 
 
-def _view(row: RecordRow, now: Millis) -> RecordView:
+def view_of(row: RecordRow, now: Millis) -> RecordView:
+    """A row as it stands at a moment."""
     state = cast(State, row.state)
     if state in (STANDING, OPEN) and row.until_at <= now:  # the clock decides, not the sweeper
         state = after(state, "expired")

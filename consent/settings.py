@@ -19,6 +19,11 @@ class ConsentSettings(BaseModel):
         default=False,
         description="Open POST /ledger/add for load tests; it writes to a log of its own under /ledger/test/",
     )
+    govstack_open_for_tests: bool = Field(
+        default=False,
+        description="For the official GovStack harness, which sends no token: agreements under /govstack/ are readable "
+        "by anybody on this machine; refused for an issuer that is not localhost",
+    )
     expiry_every: timedelta = Field(
         default=timedelta(seconds=15),
         description="How often consents that ran out get their event (expiry itself acts by the clock)",

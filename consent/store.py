@@ -129,6 +129,47 @@ def open_question(session: Session, account_id: str, agreement_id: str) -> Recor
     return found[0] if found else None
 
 
+def knows(session: Session, member_id: str, account_id: str) -> bool:
+    """Whether a member ever asked a resident."""
+    query = select(_R.c.id).where(_R.c.account_id == account_id, _R.c.member_id == member_id).limit(1)
+    return session.connection().execute(query).first() is not None
+
+
+def people_of_member(session: Session, member_id: str, *, account_id: str | None, offset: int, limit: int) -> list[str]:
+    """The residents a member ever asked; or the one, if they are among them."""
+    query = select(_R.c.account_id).where(_R.c.agreement_id.in_(_agreements_of(member_id))).distinct()
+    if account_id is not None:
+        query = query.where(_R.c.account_id == account_id)
+    found = session.connection().execute(query.order_by(_R.c.account_id).offset(offset).limit(limit))
+    return list(found.scalars())
+
+
+def page_of_records(
+    session: Session,
+    *,
+    member_id: str | None = None,
+    account_id: str | None = None,
+    agreement_id: str | None = None,
+    offset: int,
+    limit: int,
+    newest: bool = False,
+) -> list[RecordRow]:
+    """Records in order of their beginning (or the newest first)."""
+    query = _ALL
+    if member_id is not None:  # by the index on agreements: records have none on members alone
+        query = query.where(_R.c.agreement_id.in_(_agreements_of(member_id)))
+    if account_id is not None:
+        query = query.where(_R.c.account_id == account_id)
+    if agreement_id is not None:
+        query = query.where(_R.c.agreement_id == agreement_id)
+    order = _R.c.id.desc() if newest else _R.c.id
+    return _records(session, query.order_by(order).offset(offset).limit(limit))
+
+
+def _agreements_of(member_id: str) -> Select[Any]:
+    return select(col(Agreement.id)).where(col(Agreement.member_id) == member_id)
+
+
 def said_no(session: Session, account_id: str, revision_id: str) -> bool:
     """Whether the resident refused this very text."""
     query = select(_R.c.id).where(

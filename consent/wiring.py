@@ -8,6 +8,8 @@ from consent.acknowledgements import ACKNOWLEDGE_OPERATION, acknowledge_handler
 from consent.decision_routes import DECISION_OPERATION, DECISIONS_OPERATION, decision_handler, decisions_handler
 from consent.details import TYPE, DataUseChecker
 from consent.gate import Decisions
+from consent.govstack import errors as govstack_errors
+from consent.govstack import plug as govstack
 from consent.ledger_routes import (
     ADD_OPERATION,
     CHECKPOINT_OPERATION,
@@ -84,11 +86,12 @@ def include(host: Host) -> None:
     _decisions(host)
     _streams(host)
     _api(host, receipts)
+    govstack.include(host)
     _jobs(host)
     _anchors(host)
     host.get(DetailTypes).register(TYPE, DataUseChecker(host.get(Sealer)))
     host.get(ProtectedResource).asks_for(SCOPE_OF_OTHERS)
-    host.problems(*errors.ALL)
+    host.problems(*errors.ALL, govstack_errors.BadInput)
 
 
 def _witnesses(host: Host, logs: Logs) -> Witnesses:

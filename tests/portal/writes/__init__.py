@@ -3,6 +3,20 @@
 To import any is to import all, so that none is forgotten.
 """
 
-from tests.portal.writes import console, counter, desk, neighbours, oauth, operators, residents, services, signing_in
+from tests.portal.writes import (
+    console,
+    counter,
+    desk,
+    govstack,
+    neighbours,
+    oauth,
+    operators,
+    residents,
+    services,
+    signing_in,
+)
 
-__all__ = ["console", "counter", "desk", "neighbours", "oauth", "operators", "residents", "services", "signing_in"]
+__all__ = [
+    "console", "counter", "desk", "govstack", "neighbours", "oauth", "operators", "residents", "services",
+    "signing_in",
+]  # fmt: skip
