@@ -39,6 +39,7 @@ from kit.db import Database, Session
 from kit.fetch import Fetcher, OutgoingSettings
 from kit.front import FrontTable
 from kit.host import ANONYMOUS, Actor, Host
+from kit.mail import Mailbox
 from kit.tlog import reading
 from kit.tlog.client import Audit, audit
 from kit.tlog.log import Logs
@@ -260,6 +261,7 @@ async def open_bureau(
     )
     host = Host(db, clock, settings, ISSUER)
     host.provide(Fetcher, Fetcher(OutgoingSettings(allow=("127.0.0.1",))))
+    host.provide(Mailbox, Mailbox())  # nobody here writes a letter
     trail = AuditTrail(db, clock)
     parts = (("keys", keys_wiring.include), ("identity", identity_wiring.include), ("consent", consent_wiring.include))
     for package, include in parts:
