@@ -14,14 +14,16 @@ from pydantic import ValidationError
 from identity import fapi
 from identity.addresses import bad, split
 from identity.oauth.mtls import NAMES
-from identity.registration import STANDARD_SCOPES, Registration
+from identity.registration import ENCRYPTED, STANDARD_SCOPES, Registration
+from keys.jwe import DEFAULT_ENC
 
 # What a client may say of itself, in the words we keep it in.
 _SAME = (
     "application_type", "redirect_uris", "post_logout_redirect_uris", "token_endpoint_auth_signing_alg", "jwks",
     "jwks_uri", "subject_type", "sector_identifier_uri", "id_token_signed_response_alg",
     "userinfo_signed_response_alg", "authorization_signed_response_alg", "request_object_signing_alg",
-    "introspection_signed_response_alg", "backchannel_token_delivery_mode",
+    "introspection_signed_response_alg", *(f"{kind}_encrypted_response_{half}" for kind in ENCRYPTED for half in
+    ("alg", "enc")), "backchannel_token_delivery_mode",
     "backchannel_client_notification_endpoint",
     "backchannel_authentication_request_signing_alg",
     "require_signed_request_object", "request_uris", "response_modes", "profile", "dpop_bound_access_tokens",
@@ -32,10 +34,6 @@ _SAME = (
     "software_id", "software_version",
 )  # fmt: skip
 _TAGGED = ("client_name#", "client_uri#", "logo_uri#", "policy_uri#", "tos_uri#")
-#: Who asks for these must not be answered in clear: refused by name instead of ignored.
-_ENCRYPTION = ("id_token_encrypted_response_alg", "userinfo_encrypted_response_alg",
-               "authorization_encrypted_response_alg", "request_object_encryption_alg",
-               "introspection_encrypted_response_alg")  # fmt: skip
 
 
 def from_wire(document: Mapping[str, Any], *, kept: Mapping[str, Any], scopes: frozenset[str]) -> Registration:
@@ -43,9 +41,8 @@ def from_wire(document: Mapping[str, Any], *, kept: Mapping[str, Any], scopes: f
 
     Scopes beyond `scopes` are left out, as RFC 7591 section 2 allows; the answer tells.
     """
-    for name in _ENCRYPTION:
-        if document.get(name) is not None:
-            raise bad(f"/{name}", "Encrypted answers are not supported.")
+    if document.get("request_object_encryption_alg") is not None:  # refused by name: we read nothing encrypted
+        raise bad("/request_object_encryption_alg", "Encrypted requests are not supported.")
     if document.get("subject_type") == "public":
         # One number for a resident at all services would let them be linked: an operator's decision.
         raise bad("/subject_type", "Only an operator registers public subjects.")
@@ -81,8 +78,14 @@ def to_wire(registration: Registration) -> dict[str, Any]:
     fields = registration.model_dump(mode="json", exclude_none=True)
     said = {name: fields[name] for name in _SAME if fields.get(name) not in (None, [])}
     uses_redirects = "authorization_code" in registration.grant_types
+    encs = {
+        f"{kind}_encrypted_response_enc": DEFAULT_ENC
+        for kind in ENCRYPTED
+        if f"{kind}_encrypted_response_alg" in said and f"{kind}_encrypted_response_enc" not in said
+    }
     return {
         **said,
+        **encs,
         "client_name": registration.name_en,
         "client_name#ja": registration.name_ja,
         **registration.localized,

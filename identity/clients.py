@@ -17,10 +17,11 @@ from identity.errors import UnknownClient
 from identity.fapi import Profile
 from identity.models import ClientRow
 from identity.oauth.mtls import NAMES
-from identity.registration import ASSERTION_ALGS, CIBA, Registration, check
+from identity.registration import ASSERTION_ALGS, CIBA, ENCRYPTED, Registration, check
 from identity.settings import IdentitySettings
 from identity.subjects import PUBLIC, sector_of
 from keys.hashing import TokenHasher
+from keys.jwe import DEFAULT_ENC
 from kit import audit
 from kit.clock import SECOND, Clock, Millis
 from kit.db import CheckedCache, Database, Session, tx_of
@@ -70,6 +71,7 @@ class Client:
     userinfo_alg: str | None
     introspection_alg: str | None
     authorization_alg: str
+    encryptions: Mapping[str, tuple[str, str]]  # by kind of answer: `alg` and `enc`
     assertion_algs: tuple[str, ...]
     request_algs: tuple[str, ...]
     backchannel_algs: tuple[str, ...]
@@ -410,6 +412,11 @@ def _client(found: Any) -> Client:
         userinfo_alg=settings.get("userinfo_signed_response_alg"),
         introspection_alg=settings.get("introspection_signed_response_alg"),
         authorization_alg=settings.get("authorization_signed_response_alg") or default_alg or "RS256",
+        encryptions={
+            kind: (alg, settings.get(f"{kind}_encrypted_response_enc") or DEFAULT_ENC)
+            for kind in ENCRYPTED
+            if (alg := settings.get(f"{kind}_encrypted_response_alg"))
+        },
         assertion_algs=(assertion_alg,) if assertion_alg else algs,
         request_algs=(request_alg,) if request_alg else algs,
         backchannel_algs=(backchannel_alg,) if backchannel_alg else algs,

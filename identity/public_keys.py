@@ -23,9 +23,9 @@ def check_jwks(jwks: dict[str, Any] | None) -> None:
             raise bad(pointer, "Each key is a JSON object.")
         if any(name in key for name in _PRIVATE):
             raise bad(pointer, "This key is private or symmetric. Register the public half only, and replace it.")
-        if key.get("use") == "enc":
-            continue  # kept for the day we encrypt; verifies nothing
         kty, crv = key.get("kty"), key.get("crv")
+        if key.get("use") == "enc" and kty != "RSA":
+            continue  # verifies nothing; whether it can be encrypted to is judged where that is asked for (`keys.jwe`)
         if (kty, crv) in {("EC", "P-256"), ("OKP", "Ed25519")}:
             continue
         if kty == "RSA" and isinstance(key.get("n"), str) and len(key["n"]) >= 342:  # 2048 bits in base64url

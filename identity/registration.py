@@ -24,6 +24,7 @@ from identity.fapi import check as check_profile
 from identity.oauth.mtls import NAMES, check_name
 from identity.public_keys import check_jwks
 from identity.subjects import sector_of
+from keys.jwe import find_key
 
 STANDARD_SCOPES = ("openid", "profile", "email", "address", "phone", "offline_access")
 #: The device authorization grant (RFC 8628 section 3.4).
@@ -58,8 +59,13 @@ GrantType = Literal[
 TokenAlg = Literal["EdDSA", "ES256"]
 SigningAlg = Literal["EdDSA", "ES256", "PS256", "RS256"]  # never `none`, nothing symmetric
 IdTokenAlg = SigningAlg
+EncryptionAlg = Literal["RSA-OAEP-256", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW"]
+ContentEnc = Literal["A128CBC-HS256", "A256CBC-HS512", "A128GCM", "A256GCM"]
 ClientAlg = Literal["EdDSA", "Ed25519", "ES256", "PS256", "RS256"]  # RFC 9864 gave EdDSA here a second name
 ResponseMode = Literal["query", "form_post", "jwt", "query.jwt", "form_post.jwt"]
+
+#: What may be encrypted to a client, as the members `<kind>_encrypted_response_alg` and `_enc` name it.
+ENCRYPTED = ("id_token", "userinfo", "authorization", "introspection")
 
 #: What a client may sign an assertion or a request with; RS256 because Core sections 6.1 and 9 ask for it.
 ASSERTION_ALGS = ("PS256", "ES256", "EdDSA", "Ed25519", "RS256")
@@ -131,6 +137,16 @@ class Registration(BaseModel):
     introspection_signed_response_alg: SigningAlg | None = Field(
         None, description="Absent: plain JSON, or RS256 where the signed form is asked for (RFC 9701 section 6)"
     )
+    id_token_encrypted_response_alg: EncryptionAlg | None = Field(None, description="Absent: signed only")
+    id_token_encrypted_response_enc: ContentEnc | None = Field(None, description="Absent: A128CBC-HS256")
+    userinfo_encrypted_response_alg: EncryptionAlg | None = Field(None, description="Absent: not encrypted")
+    userinfo_encrypted_response_enc: ContentEnc | None = None
+    authorization_encrypted_response_alg: EncryptionAlg | None = Field(None, description="Of signed answers (JARM)")
+    authorization_encrypted_response_enc: ContentEnc | None = None
+    introspection_encrypted_response_alg: EncryptionAlg | None = Field(
+        None, description="Its answers are then always signed and encrypted (RFC 9701 section 6)"
+    )
+    introspection_encrypted_response_enc: ContentEnc | None = None
     backchannel_token_delivery_mode: Literal["poll", "ping"] | None = Field(None, description="CIBA Core 1.0 section 4")
     backchannel_client_notification_endpoint: Uri | None = Field(None, description="Where `ping` tells of an answer")
     backchannel_authentication_request_signing_alg: ClientAlg | None = Field(
@@ -177,6 +193,7 @@ def check(registration: Registration) -> Registration:
     _check_standard(registration)
     _check_addresses(registration)
     _check_certificate(registration)
+    _check_encryption(registration)
     check_profile(registration)
     method = registration.token_endpoint_auth_method
     uses_redirects = "authorization_code" in registration.grant_types
@@ -234,6 +251,22 @@ def _check_keys(registration: Registration) -> None:
     )
     if registration.jwks is not None or (signs and registration.jwks_uri is None):
         check_jwks(registration.jwks)
+
+
+def _check_encryption(registration: Registration) -> None:
+    """OpenID Connect Registration section 2: `enc` goes with `alg`, and there is a key to encrypt to."""
+    for kind in ENCRYPTED:
+        name = f"{kind}_encrypted_response_alg"
+        alg = getattr(registration, name)
+        if alg is None:
+            if getattr(registration, f"{kind}_encrypted_response_enc") is not None:
+                raise bad(f"/{kind}_encrypted_response_enc", f"This goes with {name}.")
+            continue
+        if kind == "userinfo" and registration.userinfo_signed_response_alg is None:
+            # Encrypted alone, anybody could have made it: everybody has the key.
+            raise bad(f"/{name}", "What is encrypted is signed first: register userinfo_signed_response_alg too.")
+        if registration.jwks_uri is None and find_key(registration.jwks or {}, alg) is None:
+            raise bad("/jwks", f"{name} {alg} needs a public key with use enc that fits it.")
 
 
 def _check_certificate(registration: Registration) -> None:

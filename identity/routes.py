@@ -10,6 +10,7 @@ from pydantic import Field
 
 from identity import clients, grants, members
 from identity.clients import Client, Clients
+from identity.encryption import Envelopes
 from identity.errors import (
     InvalidClientMetadata,
     MemberState,
@@ -132,7 +133,7 @@ class ClientList(Answer):
     items: list[ClientAnswer]
 
 
-def operator_router(db: Database, clock: Clock, registry: Clients, fetcher: Fetcher) -> APIRouter:
+def operator_router(db: Database, clock: Clock, registry: Clients, fetcher: Fetcher, envelopes: Envelopes) -> APIRouter:
     """The routes, bound to this building's services."""
     router = APIRouter(prefix="/api/identity", tags=["operators"], route_class=LaterRoute)
 
@@ -176,6 +177,7 @@ def operator_router(db: Database, clock: Clock, registry: Clients, fetcher: Fetc
         """Register a client. Its secret is in this answer and nowhere else."""
         actor = require_role(request, "operator")
         await check_sector(fetcher, body)
+        await envelopes.check(body)
         client, secret = await db.write(registry.create, body, actor=actor)
         return NewClientAnswer(client=_client(client), client_secret=secret)
 

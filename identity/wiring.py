@@ -9,6 +9,7 @@ from identity.bearer import AccessTokens, Bearer
 from identity.client_keys import ClientKeys
 from identity.clients import Clients
 from identity.crowd import Crowd
+from identity.encryption import Envelopes
 from identity.enrolment_routes import enrolment_router
 from identity.enrolments import Enrolments
 from identity.interaction import Interactions
@@ -86,7 +87,7 @@ def include(host: Host) -> None:
     issuer, db, clock = host.issuer, host.db, host.clock
     settings: IdentitySettings = host.settings.identity
     auth, tokens, ring, clients = host.get(ClientAuth), host.get(Tokens), host.get(KeyRing), host.get(Clients)
-    limit = Crowd(clock, userinfo.LIMIT)
+    limit, envelopes = Crowd(clock, userinfo.LIMIT), host.get(Envelopes)
     endpoints.register(
         host,
         authorize=_authorize(host),
@@ -94,10 +95,10 @@ def include(host: Host) -> None:
         pushed=host.get(PushedRequests),
         device=_device(host),
         backchannel=_backchannel(host),
-        introspection=Introspection(auth, host.get(AccessTokens), tokens, ring, db, clock),
+        introspection=Introspection(auth, host.get(AccessTokens), tokens, ring, db, clock, envelopes),
         revocation=Revocation(settings, auth, tokens, ring, db, clock),
         managing=GrantManagement(host.get(Bearer), clients, host.get(DetailTypes), db, clock),
-        userinfo=UserInfo(host.get(Bearer), clients, tokens, host.get(Sealer), db, ring, limit),
+        userinfo=UserInfo(host.get(Bearer), clients, tokens, host.get(Sealer), db, ring, limit, envelopes),
         registering=_registration(host),
         answers=host.get(Answers),
         end_session=host.get(EndSession),
@@ -108,7 +109,7 @@ def include(host: Host) -> None:
     state = host.get(BrowserState)
     if state.on:
         host.front("GET", CHECK_PATH, "public", state.frame, CHECK_SESSION)
-    host.routes("operator", operator_router(db, clock, clients, host.get(Fetcher)))
+    host.routes("operator", operator_router(db, clock, clients, host.get(Fetcher), envelopes))
     host.routes("operator", enrolment_router(db, host.get(Enrolments)))
     host.problems(*errors.ALL)
     _sweep(host)
@@ -124,6 +125,7 @@ def _clients(host: Host) -> None:
     host.provide(Clients, clients)
     host.provide(RemoteKeys, remote)
     host.provide(ClientKeys, keys)
+    host.provide(Envelopes, Envelopes(remote))
     host.provide(Enrolments, Enrolments(hasher, clock))
     host.provide(Dpop, Dpop(host.issuer, settings, hasher))
     host.provide(ClientAuth, ClientAuth(host.issuer, settings, clients, keys, hasher, host.db, clock))
@@ -153,7 +155,9 @@ def _requests(host: Host) -> None:
     hasher, sealer, crowd = host.get(TokenHasher), host.get(Sealer), host.get(Crowd)
     page, form, types = ErrorPage(), FormPost(), DetailTypes()
     state = BrowserState(issuer, settings, hasher)
-    answers = Answers(issuer, sealer, host.get(KeyRing), host.get(Clients), clock, form, page, state)
+    answers = Answers(
+        issuer, sealer, host.get(KeyRing), host.get(Clients), clock, form, page, state, host.get(Envelopes)
+    )
     objects = RequestObjects(issuer, host.get(ClientKeys), host.get(Fetcher), clock, crowd)
     auth, hints, dpop = host.get(ClientAuth), host.get(IdTokenHints), host.get(Dpop)
     pushed = PushedRequests(settings, db, clock, hasher, sealer, auth, objects, hints, dpop, types, crowd)
@@ -244,6 +248,7 @@ def _token_endpoint(host: Host) -> TokenEndpoint:
         ring,
         db,
         clock,
+        host.get(Envelopes),
     )
 
 
@@ -260,6 +265,7 @@ def _registration(host: Host) -> ClientRegistration:
         SoftwareStatements(settings.software_statement_issuers, host.get(RemoteKeys), host.clock),
         host.get(Fetcher),
         host.get(Crowd),
+        host.get(Envelopes),
     )
 
 

@@ -7,6 +7,7 @@ know nothing of modes. What is on its way there is sealed and good for a minute.
 """
 
 from identity.clients import Client, Clients
+from identity.encryption import Envelopes
 from identity.oauth.errors import InvalidRequest, OAuthError
 from identity.oauth.pages import AnswerForm, ErrorPage, FormPost
 from identity.oauth.request import AuthorizationRequest, with_query
@@ -36,6 +37,7 @@ class Answers:
         form: FormPost,
         page: ErrorPage,
         state: BrowserState,
+        envelopes: Envelopes,
     ) -> None:
         self._issuer = issuer
         self._tickets = Tickets(sealer, clock, context="identity|answer|ticket", life=LIFE)
@@ -45,6 +47,7 @@ class Answers:
         self._form = form
         self._page = page
         self._state = state
+        self._envelopes = envelopes
 
     def url(self, request: AuthorizationRequest, **values: str) -> str:
         """Where the browser goes with the answer to a request."""
@@ -85,8 +88,10 @@ class Answers:
         return Reply(303, b"", [(b"location", location.encode("ascii")), NO_STORE])
 
     async def _signed(self, client: Client, answer: dict[str, str]) -> str:
-        """JARM section 2.1: issuer, audience, a short life, and the answer."""
+        """JARM section 2.1: issuer, audience, a short life, and the answer; section 2.2: encrypted where asked for."""
+        envelope = await self._envelopes.find(client, "authorization") if client.encryptions else None
         await self._ring.refresh()
         expires_at = (self._clock.ms() + LIFE) // SECOND
         claims = {**answer, "iss": self._issuer, "aud": client.id, "exp": expires_at}
-        return self._ring.sign_jwt(claims, typ="JWT", alg=client.authorization_alg)
+        token = self._ring.sign_jwt(claims, typ="JWT", alg=client.authorization_alg)
+        return token if envelope is None else envelope.close(token)

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, text
 from identity import fapi
 from identity.bearer import Access, AccessTokens
 from identity.clients import Client
+from identity.encryption import Envelope, Envelopes
 from identity.oauth.client_auth import ClientAuth
 from identity.oauth.errors import UnauthorizedClient
 from identity.oauth.parameters import read_form, require
@@ -51,6 +52,7 @@ class Introspection:
         ring: KeyRing,
         database: Database,
         clock: Clock,
+        envelopes: Envelopes,
     ) -> None:
         self._auth = auth
         self._access_tokens = access_tokens
@@ -58,6 +60,7 @@ class Introspection:
         self._ring = ring
         self._database = database
         self._clock = clock
+        self._envelopes = envelopes
         self._bodies: dict[str, bytes] = {}  # by jti: what is said of a live token never changes
 
     async def endpoint(self, call: Call) -> Reply:
@@ -66,10 +69,11 @@ class Introspection:
         client = await self._auth.authenticate(call, form)
         if client.public:
             raise UnauthorizedClient("a public client can't introspect tokens")
+        envelope = await self._envelopes.find(client, "introspection") if client.encryptions else None
         body = await self._judge(require(form, "token"), client)
-        if client.introspection_alg is None and not _wants_signed(call):
+        if client.introspection_alg is None and envelope is None and not _wants_signed(call):
             return Reply(200, body, [JSON, NO_STORE])
-        return await self._signed(body, client)
+        return await self._signed(body, client, envelope)
 
     async def _judge(self, token: str, client: Client) -> bytes:
         if token.startswith("skr_"):
@@ -84,7 +88,7 @@ class Introspection:
             body = self._bodies[access.jti] = orjson.dumps(describe(access))
         return body
 
-    async def _signed(self, body: bytes, client: Client) -> Reply:
+    async def _signed(self, body: bytes, client: Client, envelope: Envelope | None) -> Reply:
         """RFC 9701 section 5: for this caller alone, and of a type of its own, so that it passes for no other token;
         no `sub` and no `exp` beside what is said of the token."""
         await self._ring.refresh()
@@ -96,6 +100,8 @@ class Introspection:
         }
         alg = client.introspection_alg or (fapi.DEFAULT_ALG if client.fapi else "RS256")  # section 6
         token = self._ring.sign_jwt(claims, typ=SIGNED, alg=alg)
+        if envelope is not None:
+            token = envelope.close(token)
         return Reply(200, token.encode(), [(b"content-type", _SIGNED_TYPE.encode()), NO_STORE])
 
     async def _of_refresh(self, token: str, client: Client) -> bytes:

@@ -18,7 +18,9 @@ from identity.oauth.grant_actions import ACTIONS, QUERY, REVOKE
 from identity.oauth.grant_management import PATH as GRANTS_PATH
 from identity.oauth.mtls import METHODS as TLS_METHODS
 from identity.oauth.request import MODES
-from identity.registration import ASSERTION_ALGS, STANDARD_SCOPES, GrantType
+from identity.registration import ASSERTION_ALGS, ENCRYPTED, STANDARD_SCOPES, GrantType
+from keys.jwe import ALGS as JWE_ALGS
+from keys.jwe import ENCS as JWE_ENCS
 from kit.front import JSON, Call, Reply
 
 _METHODS = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
@@ -93,6 +95,11 @@ def build(
         "userinfo_signing_alg_values_supported": list(id_token_algs),
         "authorization_signing_alg_values_supported": list(id_token_algs),
         "introspection_signing_alg_values_supported": list(id_token_algs),
+        **{
+            f"{kind}_encryption_{half}_values_supported": list(values)
+            for kind in ENCRYPTED
+            for half, values in (("alg", JWE_ALGS), ("enc", JWE_ENCS))
+        },
         "protected_resources": [issuer],
         **(_aliases(mtls_url) if mtls_url else {}),
         "ui_locales_supported": ["ja", "en"],

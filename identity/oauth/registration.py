@@ -16,6 +16,7 @@ from identity import client_secrets, clients, fapi, grants
 from identity.client_metadata import from_wire, to_wire
 from identity.clients import Client, Clients
 from identity.crowd import Crowd
+from identity.encryption import Envelopes
 from identity.enrolments import OPEN, Enrolments, Leave
 from identity.errors import InvalidClientMetadata
 from identity.oauth.errors import (
@@ -62,6 +63,7 @@ class ClientRegistration:
         software: SoftwareStatements,
         fetcher: Fetcher,
         crowd: Crowd,
+        envelopes: Envelopes,
     ) -> None:
         self._issuer = issuer
         self._settings = settings
@@ -73,6 +75,7 @@ class ClientRegistration:
         self._software = software
         self._fetcher = fetcher
         self._crowd = crowd
+        self._envelopes = envelopes
 
     async def register(self, call: Call) -> Reply:
         """POST /oauth/register (RFC 7591 section 3.1)."""
@@ -147,6 +150,7 @@ class ClientRegistration:
             if leave.kind == "open" and not set(registration.grant_types) <= _OPEN_GRANTS:
                 raise InvalidMetadata("grant_types: this grant type needs an initial access token of the city")
             await check_sector(self._fetcher, registration)
+            await self._envelopes.check(registration)
         except InvalidClientMetadata as error:
             pointer = (error.pointer or "").strip("/")
             kind = InvalidRedirectUri if pointer.startswith("redirect_uris") else InvalidMetadata

@@ -6,6 +6,7 @@ RFC 6749 section 3.2 and 5, RFC 9449 section 5, RFC 8705 section 3. The grant ty
 from typing import Any, Protocol
 
 from identity.clients import Client
+from identity.encryption import Envelopes
 from identity.oauth.client_auth import ClientAuth
 from identity.oauth.dpop import Dpop
 from identity.oauth.errors import UnauthorizedClient, UnsupportedGrantType
@@ -37,6 +38,7 @@ class TokenEndpoint:
         ring: KeyRing,
         database: Database,
         clock: Clock,
+        envelopes: Envelopes,
     ) -> None:
         self._auth = auth
         self._dpop = dpop
@@ -44,6 +46,7 @@ class TokenEndpoint:
         self._ring = ring
         self._database = database
         self._clock = clock
+        self._envelopes = envelopes
 
     async def endpoint(self, call: Call) -> Reply:
         """One request, one grant."""
@@ -59,7 +62,13 @@ class TokenEndpoint:
         if b"dpop" in call.headers or client.certificate_bound:
             holder = await self._holder(call, client)
         await self._ring.refresh()  # a key retired by another process signs nothing more here
-        return reply_json(200, await grant.handle(form, client, holder))
+        if not client.encryptions:
+            return reply_json(200, await grant.handle(form, client, holder))
+        envelope = await self._envelopes.find(client, "id_token")  # before a code is spent
+        body = await grant.handle(form, client, holder)
+        if envelope is not None and "id_token" in body:
+            body["id_token"] = envelope.close(body["id_token"])  # OpenID Connect Core section 10.2
+        return reply_json(200, body)
 
     async def _holder(self, call: Call, client: Client) -> Holder:
         jkt = None

@@ -1,8 +1,8 @@
 """The userinfo endpoint.
 
 OpenID Connect Core section 5.3: claims about the resident, by the scopes of the access token (section 5.4) and those
-asked for one by one (section 5.5); signed where the client registered so. `sub` is the client's own, the same as in its
-ID tokens. Only what the resident has told us is said: an absent claim is left out.
+asked for one by one (section 5.5); signed, and encrypted, where the client registered so. `sub` is the client's own,
+the same as in its ID tokens. Only what the resident has told us is said: an absent claim is left out.
 Which claims were told to whom stands in the audit trail before they are (invariant I4).
 """
 
@@ -13,6 +13,7 @@ from identity.accounts import Profile
 from identity.bearer import Bearer
 from identity.clients import Clients
 from identity.crowd import Crowd
+from identity.encryption import Envelopes
 from identity.errors import AmbiguousToken, TokenRefused
 from identity.oidc import claims, told
 from identity.registration import STANDARD_SCOPES
@@ -41,6 +42,7 @@ class UserInfo:
         database: Database,
         ring: KeyRing,
         crowd: Crowd,
+        envelopes: Envelopes,
     ) -> None:
         self._bearer = bearer
         self._clients = clients
@@ -49,6 +51,7 @@ class UserInfo:
         self._database = database
         self._ring = ring
         self._crowd = crowd
+        self._envelopes = envelopes
 
     async def endpoint(self, call: Call) -> Reply:
         """The claims as JSON; the token by Authorization header, or in the body of a POST (RFC 6750 section 2.2)."""
@@ -57,6 +60,7 @@ class UserInfo:
         client = await self._clients.get(access.client_id)
         if access.account_id is None or client is None:
             raise TokenRefused("This token does not speak for a resident.")
+        envelope = await self._envelopes.find(client, "userinfo") if client.encryptions else None
         said: dict[str, Any] = {"sub": self._tokens.subject(access.account_id, client.sector)}
         names = claims.names_of(access.scopes) | frozenset(access.claims.get("claims", {}).get("userinfo", ()))
         if names:
@@ -76,6 +80,8 @@ class UserInfo:
         token = self._ring.sign_jwt(
             {**said, "iss": self._tokens.issuer, "aud": client.id}, typ="JWT", alg=client.userinfo_alg
         )
+        if envelope is not None:
+            token = envelope.close(token)
         return Reply(200, token.encode(), [(b"content-type", b"application/jwt"), NO_STORE])
 
 
