@@ -10,7 +10,7 @@ can read what residents were asked.
 approved revision never widens a consent given under an older one: the consent stands for the text it was given for.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import lru_cache
@@ -353,6 +353,14 @@ def published(session: Session, agreement_id: str) -> tuple[Revision, ...]:
 def since(session: Session, revision: Revision) -> tuple[Revision, ...]:
     """The revisions that came into force after this one, the one in force last; none if it is in force itself."""
     return tuple(each for each in published(session, revision.agreement_id) if each.number > revision.number)
+
+
+def superseded(session: Session) -> Iterator[tuple[Revision, tuple[Revision, ...]]]:
+    """Every revision that another one replaced, with those that came into force since, the one in force last."""
+    for row in store.superseded(session):
+        given = read_revision(row)
+        if newer := since(session, given):
+            yield given, newer
 
 
 def list_all(

@@ -87,6 +87,24 @@ class SameEyes(Forbidden):
     slug, title = "same-eyes", "Somebody else has to approve this"
 
 
+class UnknownCampaign(NotFound):
+    """Nobody is being asked again about this agreement."""
+
+    slug, title = "unknown-campaign", "There is no such campaign"
+
+
+class CampaignState(Conflict):
+    """Asking again is not in a state that allows the step, or there is nothing to ask."""
+
+    slug, title = "campaign-state", "The campaign's state does not allow this"
+
+
+class BadCampaign(Invalid):
+    """A plan for asking again breaks a rule: too short, too fast, too often."""
+
+    slug, title = "bad-campaign", "The plan needs correction"
+
+
 class BadHolderProof(Invalid):
     """A wallet's proof of its key does not hold."""
 
@@ -108,5 +126,8 @@ ALL: tuple[type[Problem], ...] = (
     StreamIsPushed,
     HistoryNotKept,
     SameEyes,
+    UnknownCampaign,
+    CampaignState,
+    BadCampaign,
     BadHolderProof,
 )

@@ -4,10 +4,12 @@ A resident appears as an opaque account id only. What an event says (type, time,
 its leaf in the ledger are sealed under the resident's data key: with the key destroyed nobody can link a leaf any more.
 """
 
-from sqlalchemy import BigInteger, Column, Index, LargeBinary, Text
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, Text, text
 from sqlmodel import Field, SQLModel
 
 from kit.db import unique_where
+
+_STANDS = "state = 'given'"
 
 
 class Agreement(SQLModel, table=True):
@@ -58,6 +60,14 @@ class Record(SQLModel, table=True):
         unique_where("uq_consent_record_standing", "account_id", "agreement_id", where="state = 'given'"),
         # And one open question: whoever asks twice finds the first one.
         unique_where("uq_consent_record_open", "account_id", "agreement_id", where="state = 'requested'"),
+        # Who stands under an earlier revision and has not been told of the one in force: found without a walk.
+        Index(
+            "ix_consent_record_standing_revision",
+            "revision_id",
+            "seen_id",
+            sqlite_where=text(_STANDS),
+            info={"where": _STANDS},
+        ),
     )
 
     id: str = Field(primary_key=True, max_length=40)
@@ -105,6 +115,53 @@ class Reach(SQLModel, table=True):
     agreed: int
     refused: int
     ended: int
+
+
+class Campaign(SQLModel, table=True):
+    """Asking everybody who agreed to an earlier text whether they agree to a materially changed one.
+
+    One for each revision, ever: to cancel and begin anew would be to ask again.
+    """
+
+    __tablename__ = "consent_campaign"
+
+    id: str = Field(primary_key=True, max_length=40)
+    agreement_id: str = Field(index=True, max_length=40, foreign_key="consent_agreement.id")
+    revision_id: str = Field(unique=True, max_length=40, foreign_key="consent_revision.id")
+    state: str = Field(max_length=16, description="consent.campaign_rules.State")
+    begins_at: int = Field(sa_type=BigInteger)
+    deadline_at: int = Field(sa_type=BigInteger)
+    last_until_at: int = Field(sa_type=BigInteger, description="When the last one asked has had their time")
+    per_hour: int
+    reminders: int
+    next_at: int = Field(sa_type=BigInteger, description="Nobody is asked or reminded before")
+    paused_at: int | None = Field(default=None, sa_type=BigInteger)
+    started_by: str = Field(max_length=40)
+    created_at: int = Field(sa_type=BigInteger)
+    closed_at: int | None = Field(default=None, sa_type=BigInteger)
+    shown_at: int = Field(default=0, sa_type=BigInteger, description="When progress was last published; 0 for never")
+    enough: int = Field(description="How many people must have moved before the next time; nobody's to know")
+    agreed: int = 0
+    partly: int = 0
+    refused: int = 0
+    waiting: int = 0
+    ended: int = 0
+
+
+class Ask(SQLModel, table=True):
+    """Somebody was asked in a campaign: when, how often reminded, until when, and how it came out."""
+
+    __tablename__ = "consent_ask"
+    __table_args__ = (Index("ix_consent_ask_campaign_due", "campaign_id", "due_at"),)
+
+    campaign_id: str = Field(primary_key=True, max_length=40, foreign_key="consent_campaign.id")
+    record_id: str = Field(primary_key=True, index=True, max_length=40)
+    state: str = Field(max_length=16, description="waiting | agreed | partly | refused | ended")
+    asked_at: int = Field(sa_type=BigInteger)
+    until_at: int = Field(sa_type=BigInteger, description="What was agreed to before ends then")
+    reminded: int = 0
+    due_at: int | None = Field(default=None, sa_type=BigInteger, description="When to look again; None when it is over")
+    answered_at: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class StatusPlace(SQLModel, table=True):

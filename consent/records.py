@@ -16,8 +16,9 @@ from typing import Any, Literal, cast
 import orjson
 from sqlalchemy.exc import IntegrityError
 
-from consent import agreements, endings, status, store, streams
+from consent import agreements, asks, endings, status, store, streams
 from consent.agreements import TOPIC, Revision
+from consent.campaign_rules import Outcome
 from consent.errors import AgreementState, BadConsent, ConsentState, UnknownConsent
 from consent.ledger import commit, digest
 from consent.materiality import is_material
@@ -250,20 +251,19 @@ def defer(session: Session, sealer: Sealer, *, consent_id: str, account_id: str,
 
 
 def tell_people(session: Session, sealer: Sealer, *, now: Millis, before: Millis, limit: int = 50) -> int:
-    """Events for what the residents' pages show: an end that comes near, an offer that changed; how many. A chunk.
+    """Events for what the residents' pages show: an end that comes near, an offer in other words; how many. A chunk.
 
-    A material change asks again (`requested`); any other is told (`notified`). Neither changes what is covered.
+    It changes nothing of what is covered. About a material change people are asked, by a campaign (`campaigns`).
     """
     done = 0
     for row in store.ending_soon(session, now, before, limit):
         row.notified_until = row.until_at
         done += _aside(session, sealer, row, "notified", now, reason="ends-soon")
-    for row in store.behind(session, now, limit - done) if done < limit else ():
-        given = agreements.text_of(session, row.revision_id)
-        between = agreements.since(session, given)
-        row.seen_id = between[-1].id
-        kind: EventType = "requested" if is_material(given, between) else "notified"
-        done += _aside(session, sealer, row, kind, now, reason="offer-changed", about=between[-1])
+    for given, newer in agreements.superseded(session) if done < limit else ():
+        if not is_material(given, newer):
+            for row in store.behind(session, given.id, newer[-1].id, now, limit - done):
+                row.seen_id = newer[-1].id
+                done += _aside(session, sealer, row, "notified", now, reason="offer-changed", about=newer[-1])
     return done
 
 
@@ -427,10 +427,11 @@ def append_event(
     lang: str | None = None,
     reason: str = "",
     about: Revision | None = None,
+    answer_by: Millis | None = None,
 ) -> ConsentRef:
     """The five parts of a change, word of it to who follows, and the receipts' status: this is the last word now.
 
-    For this module and for `consent.questions`; who else changes a record asks one of these two.
+    For this module, `consent.questions` and `consent.campaigns`; who else changes a record asks one of these.
     """
     stood = row.state == STANDING
     try:
@@ -468,6 +469,8 @@ def append_event(
         document["reason"] = reason
     if about is not None:
         document["about"] = {"revision": about.id, "revision_hash": about.hash}
+    if answer_by is not None:
+        document["answer_by"] = iso(answer_by)
     envelope = commit(document)
     leaf = append(session, envelope.entry)
     connection = session.connection()
@@ -487,6 +490,8 @@ def append_event(
     except IntegrityError:  # two answers to one agreement at once (PostgreSQL): one of them stands
         raise ConsentState("This was answered at the same moment elsewhere. Load the page again.") from None
     store.add_event(session, event_id, row, sealed)
+    if row.seen_id is not None and (outcome := _outcome(row, kind, revision)) is not None:
+        asks.settle(connection, row.id, outcome, now=at)
     ended: Collection[str] = ()
     if stood and row.state != STANDING:
         ended = grants.revoke_for_consent(session, row.id, actor=actor, now=now, reason=f"consent-{kind}")
@@ -531,6 +536,15 @@ def append_event(
         )
     tx_of(session).touch(TOPIC)
     return ConsentRef(row.id, event_id, leaf)
+
+
+def _outcome(row: RecordRow, kind: EventType, revision: Revision) -> Outcome | None:
+    """How a question of a campaign about this consent came out by this event; None if it is still open."""
+    if kind == "renewed":
+        return "agreed" if frozenset(row.categories.split()) == revision.all_categories else "partly"
+    if kind == "withdrawn":
+        return "refused"
+    return None if row.state == STANDING else "ended"
 
 
 def _last(session: Session, sealer: Sealer, row: RecordRow) -> StoredEvent:

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Select, Table, bindparam, or_, select, text
 from sqlmodel import Session, SQLModel, col
 from sqlmodel import select as orm_select
 
+from consent import asks
 from consent.errors import UnknownAgreement
 from consent.models import Agreement, AgreementRevision, ConsentEvent, Hold, Record, Showing
 from consent.states import OPEN, STANDING
@@ -208,17 +209,20 @@ def ending_soon(session: Session, now: Millis, before: Millis, limit: int) -> li
     return _records(session, query.order_by(_R.c.until_at).limit(limit))
 
 
-def behind(session: Session, now: Millis, limit: int) -> list[RecordRow]:
-    """Standing records under an earlier revision than the one in force, which the resident has not been told of."""
-    agreement: Table = SQLModel.metadata.tables[str(Agreement.__tablename__)]
-    query = _ALL.join(agreement, agreement.c.id == _R.c.agreement_id).where(
-        agreement.c.status == "approved",
-        agreement.c.current_id != _R.c.revision_id,
-        or_(_R.c.seen_id.is_(None), _R.c.seen_id != agreement.c.current_id),
-        _R.c.state == STANDING,
-        _R.c.until_at > now,
+def behind(session: Session, revision_id: str, in_force: str, now: Millis, limit: int) -> list[RecordRow]:
+    """Records that stand under an earlier revision and were not told of the one in force."""
+    ids = asks.untold(session.connection(), revision_id, in_force, now=now, limit=limit)
+    return _records(session, _ALL.where(_R.c.id.in_(ids))) if ids else []
+
+
+def superseded(session: Session) -> Sequence[AgreementRevision]:
+    """Revisions that another one has replaced, of agreements that are in force."""
+    query = (
+        orm_select(AgreementRevision)
+        .join(Agreement, col(Agreement.id) == col(AgreementRevision.agreement_id))
+        .where(AgreementRevision.status == "superseded", Agreement.status == "approved")
     )
-    return _records(session, query.limit(limit))
+    return session.exec(query.order_by(col(AgreementRevision.id))).all()
 
 
 def save_record(session: Session, row: RecordRow) -> None:
@@ -265,6 +269,7 @@ def last_event(session: Session, consent_id: str) -> EventRow | None:
 def delete_for(session: Session, account_id: str) -> None:
     """Remove a resident's records and events, and receipts they show to somebody just now."""
     connection = session.connection()
+    asks.delete_for(connection, account_id)
     connection.execute(_SHOWN.delete().where(_SHOWN.c.account_id == account_id))
     connection.execute(_E.delete().where(_E.c.account_id == account_id))
     connection.execute(_R.delete().where(_R.c.account_id == account_id))

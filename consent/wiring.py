@@ -3,7 +3,18 @@
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from consent import dummies, endings, errors, public_entries, reach, records, showing, status
+from consent import (
+    campaign_progress,
+    campaigns,
+    dummies,
+    endings,
+    errors,
+    public_entries,
+    reach,
+    records,
+    showing,
+    status,
+)
 from consent.acknowledgements import ACKNOWLEDGE_OPERATION, acknowledge_handler
 from consent.decision_routes import DECISION_OPERATION, DECISIONS_OPERATION, decision_handler, decisions_handler
 from consent.details import TYPE, DataUseChecker
@@ -66,6 +77,7 @@ ESCALATE_EVERY = 60
 TELL_EVERY = 60
 SHOWINGS_EVERY = 60
 REACH_EVERY = 3600
+CAMPAIGNS_EVERY = 15
 
 
 def log_origin(issuer: str, settings: ConsentSettings) -> str:
@@ -257,6 +269,8 @@ def _jobs(host: Host) -> None:
     host.job("consent.tell-people", TELL_EVERY, tell_people)
     host.job("consent.showings", SHOWINGS_EVERY, end_showings)
     host.job("consent.reach", REACH_EVERY, lambda: reach.run(database, clock))
+    host.job("consent.campaigns", CAMPAIGNS_EVERY, lambda: campaigns.run(database, sealer, clock))
+    host.job("consent.campaign-progress", REACH_EVERY, lambda: campaign_progress.run(database, clock))
 
 
 def _anchors(host: Host) -> None:

@@ -37,6 +37,7 @@ from portal.guards import guard
 from portal.jobs import JobRunner
 from portal.pages import (
     alarm,
+    campaigns,
     console,
     counter,
     desk,
@@ -75,6 +76,7 @@ PAGES = (
     ledger,
     desk,
     proposals,
+    campaigns,
     console,
     residents,
     counter,

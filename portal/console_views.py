@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from sqlalchemy import func, select
 
-from consent import agreements, holds, reach
+from consent import agreements, campaigns, holds, reach
 from consent.agreements import AgreementView, Revision
 from consent.compare import compare
 from consent.materiality import weighing
@@ -109,6 +109,12 @@ def overview(session: Session, viewer: Viewer, *, keys: list[KeyInfo]) -> pages.
             *(
                 pages.Waiting("offer", one.notice(viewer.lang).title, _revision_href(one))
                 for one in agreements.pending(session)
+            ),
+            *(
+                pages.Waiting(
+                    "campaign", one.notice(viewer.lang).title, f"/console/agreements/{one.agreement_id}/campaign"
+                )
+                for one in campaigns.waiting(session)
             ),
         ),
         latest=tuple(pages.LatestLine(one.at, one.action, _who(one, names), _what(one)) for one in latest),
@@ -322,7 +328,17 @@ def agreement_page(session: Session, viewer: Viewer, agreement_id: str, *, numbe
         changes=changes(compared, shown, viewer) if compared else (),
         reach=reach_lines(told) if told else (),
         reach_at=told.at if told else None,
+        campaign_words=_campaign_words(session, viewer, agreement_id),
     )
+
+
+def _campaign_words(session: Session, viewer: Viewer, agreement_id: str) -> str:
+    if "operator" not in viewer.roles:
+        return ""
+    gettext = i18n.current().gettext
+    if campaigns.possible(session, agreement_id):
+        return gettext(N_("Ask again whoever agreed to an earlier revision"))
+    return gettext(N_("How far asking again is")) if campaigns.find(session, agreement_id) else ""
 
 
 def changes(old: Revision, new: Revision, viewer: Viewer) -> tuple[pages.Changed, ...]:

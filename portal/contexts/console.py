@@ -308,6 +308,7 @@ class AgreementPage:
     changes: tuple[Changed, ...]
     reach: tuple[ReachLine, ...]
     reach_at: Millis | None
+    campaign_words: str  # the link to asking again; "" where there is nothing to ask
 
 
 @dataclass(frozen=True)
@@ -471,6 +472,7 @@ _AGREEMENT = AgreementPage(
         ReachLine("断った人", "30-39"), ReachLine("取り消した人、期限が来た人", "10人未満"),
     ),
     reach_at=_NOW - 3 * DAY,
+    campaign_words="前の版に同意した人にたずねる",
 )  # fmt: skip
 
 _SIGNING = (
@@ -500,6 +502,7 @@ def samples() -> list[Sample]:
         waiting=(
             Waiting("member", _LONG, "/console/members/mem_3"),
             Waiting("offer", "バスの本数を増やすために", "/console/agreements/agr_bus?revision=2"),
+            Waiting("campaign", "けんしん便り", "/console/agreements/agr_checkup/campaign"),
         ),
         latest=tuple(LatestLine(one.at, one.action, one.actor, one.object) for one in _LINES),
     )

@@ -252,6 +252,8 @@ class ConsentView:
     choices: tuple[Choice, ...]  # empty when there is nothing to choose
     events: tuple[EventLine, ...]
     changed: bool = False  # the offer has a later revision
+    answer_by: int | None = None  # asked by a campaign: without an answer it ends then
+    declined: bool = False  # they said no already
     renewable: bool = False
     told: tuple[str, ...] = ()  # once it is over: whether the recipient knows, and what it said
     confirmed: bool = False
@@ -271,6 +273,8 @@ class Renew:
     lines: tuple[ChangeLine, ...]
     asked: bool  # a material change: it is a question
     until: int  # as it stands now
+    answer_by: int | None  # asked by a campaign: without an answer it ends then
+    declined: bool  # they said no already
 
 
 @dataclass(frozen=True)
@@ -617,6 +621,8 @@ def _consents() -> list[Sample]:
         lines=(),
         asked=False,
         until=NOW + 9 * DAY,
+        answer_by=None,
+        declined=False,
     )
     changes = (
         ChangeLine("見るもの", (), ("薬の記録（必要）",)),

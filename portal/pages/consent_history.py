@@ -38,6 +38,8 @@ _SENTENCES = {
     "requested": N_("%(who)s changed its offer, and you were asked again."),
     "deferred": N_("You put the question of %(who)s off."),
     "notified": N_("%(who)s put its offer into other words."),
+    "asked-again": N_("You were reminded of the question of %(who)s."),
+    "not-answered": N_("Your consent to %(who)s ended: you did not agree to its changed offer in time."),
     "ends-soon": N_("You were told that your consent to %(who)s ends soon."),
 }
 _OTHERWISE = N_("Your consent to %(who)s moved on.")

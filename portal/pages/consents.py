@@ -7,9 +7,10 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from consent import agreements, endings, records
+from consent import agreements, asks, endings, records
 from consent import receipts as receipts_module
 from consent.agreements import Revision
+from consent.asks import Question
 from consent.endings import EndingView
 from consent.errors import BadConsent, ConsentState, ReceiptNotReady
 from consent.purposes import LAWFUL_BASES, PURPOSES
@@ -69,6 +70,8 @@ _EVENTS = {
     "deferred": N_("You put the question off."),
     "notified": N_("The offer has new words. What it means is the same."),
     "ends-soon": N_("We told you that it ends soon."),
+    "asked-again": N_("We reminded you of the question."),
+    "not-answered": N_("It ended, because you did not agree to the changed offer in time."),
 }
 
 
@@ -83,6 +86,7 @@ class Whole:
     last_use: Millis | None
     ending: EndingView | None
     newer: tuple[Revision, ...]  # the offer's revisions since, the one in force last
+    question: Question | None  # asked by a campaign, until when
 
     @property
     def lang(self) -> str:
@@ -104,6 +108,7 @@ def read_whole(session: Session, sealer: Sealer, consent_id: str, account_id: st
         last_use=last,
         ending=None if record.stands else endings.of_consent(session, consent_id),
         newer=later,
+        question=asks.of_record(session, consent_id) if later else None,
     )
 
 
@@ -185,6 +190,8 @@ def consent_page(
         choices=_choices(whole, catalogue, lang),
         events=tuple(_event_line(event, catalogue, lang) for event in whole.events),
         changed=bool(whole.newer),
+        answer_by=min(whole.question.until_at, record.until_at) if whole.question else None,
+        declined=whole.question is not None and whole.question.state == "refused",
         renewable=record.stands and revision.status == "approved" and record.until_at - now <= RENEWABLE,
         told=told,
         confirmed=whole.ending is not None and whole.ending.confirmed_at is not None,

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from consent import agreements, records
+from consent import agreements, asks, records
 from consent.materiality import is_material
 from consent.states import OPEN
 from identity import accounts, clients
@@ -57,6 +57,7 @@ class Changed:
     consent_id: str
     title: str
     material: bool
+    answer_by: Millis | None  # asked by a campaign
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,10 @@ def _changed(session: Session, standing: Sequence[records.RecordView], lang: str
         if given.status != "superseded":
             continue
         if between := agreements.since(session, given):
-            yield Changed(each.id, given.notice(lang).title, is_material(given, between))
+            question = asks.of_record(session, each.id)
+            if question is None or question.state != "refused":  # who said no is not asked again, here neither
+                answer_by = min(question.until_at, each.until_at) if question else None
+                yield Changed(each.id, given.notice(lang).title, is_material(given, between), answer_by)
 
 
 def letter(facts: Facts, lang: str) -> Home:
@@ -203,7 +207,13 @@ def letter(facts: Facts, lang: str) -> Home:
         )
         + tuple(
             Sentence(
-                _("“%(title)s” has changed. You are asked again.", title=each.title),
+                _("“%(title)s” has changed. You are asked again.", title=each.title)
+                if each.answer_by is None
+                else _(
+                    "“%(title)s” has changed. You are asked again, until %(day)s.",
+                    title=each.title,
+                    day=language.day(each.answer_by),
+                ),
                 f"/consents/{each.consent_id}/renew",
                 _("See what is different"),
             )

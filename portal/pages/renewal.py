@@ -1,5 +1,6 @@
 """Agreeing anew to a consent that stands: to the same for longer, or to a changed offer, of which only the difference
-is shown. The answer names the revision that was read, and counts for that one alone.
+is shown. The answer names the revision that was read, and counts for that one alone. Whoever is asked by a campaign may
+also say no: then nobody reminds them, and what they agreed to before ends at the time that the page states.
 """
 
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from consent import records
+from consent import campaigns, records
 from consent.compare import compare
 from consent.errors import ConsentState
 from consent.materiality import is_material
@@ -28,6 +29,11 @@ from portal.visits import pages, require_session
 from portal.web import Form, notice, read_form, redirect, render
 
 RENEWED = notice("consent.renewed", N_("You have agreed anew."))
+DECLINED = notice(
+    "consent.declined",
+    N_("You said no, and nobody asks you about it any more. What you agreed to before ends on the day you read here."),
+    kind="info",
+)
 PUT_OFF = notice(
     "consent.put-off", N_("Nothing has changed. What you agreed to before goes on until its end."), kind="info"
 )
@@ -39,6 +45,7 @@ class Said:
 
     revision_id: str | None
     lang: str
+    no: bool = False
 
 
 def read(form: Form) -> Said:
@@ -48,9 +55,9 @@ def read(form: Form) -> Said:
         raise Malformed("The answer does not say in which language it was read.")
     if answer == "later":
         return Said(None, lang)
-    if answer != "agree" or not form.one("revision"):
+    if answer not in ("agree", "refuse") or not form.one("revision"):
         raise Malformed("Choose one of the answers.")
-    return Said(form.one("revision"), lang)
+    return Said(form.one("revision"), lang, no=answer == "refuse")
 
 
 def renew_page(whole: Whole, catalogue: Catalogue, lang: str, *, now: Millis) -> Renew:
@@ -69,6 +76,8 @@ def renew_page(whole: Whole, catalogue: Catalogue, lang: str, *, now: Millis) ->
         lines=tuple(change_line(each, catalogue, lang) for each in compare(given, revision, lang)),
         asked=is_material(given, whole.newer),
         until=record.until_at,
+        answer_by=min(whole.question.until_at, record.until_at) if whole.question else None,
+        declined=whole.question is not None and whole.question.state == "refused",
     )
 
 
@@ -98,12 +107,16 @@ def router(host: Host) -> APIRouter:
                 records.defer(db, sealer, **who, actor=actor, now=now)
                 return
             shown = {"revision_id": said.revision_id, "notice_lang": said.lang}
+            if said.no:
+                campaigns.decline(db, sealer, **who, **shown, actor=actor, now=now)
+                return
             records.renew(db, sealer, **who, **shown, actor=actor, now=now)
 
         try:
             await host.db.write(apply)
         except ConsentState:
             return redirect(request, f"/consents/{consent_id}", notice=OVER)
-        return redirect(request, f"/consents/{consent_id}", notice=PUT_OFF if said.revision_id is None else RENEWED)
+        done = PUT_OFF if said.revision_id is None else DECLINED if said.no else RENEWED
+        return redirect(request, f"/consents/{consent_id}", notice=done)
 
     return routes

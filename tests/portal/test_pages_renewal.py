@@ -6,7 +6,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from consent import agreements, records
+from consent import agreements, campaigns, records
+from consent.campaign_rules import Plan
 from keys.envelope import Sealer
 from kit.clock import DAY
 from kit.host import SYSTEM
@@ -24,8 +25,12 @@ async def _offer(home: Household, **changed: Any) -> str:
         return agreements.approve(session, made.id, actor=SYSTEM, now=now).id
 
     made: str = await host.db.write(revise)
-    now = host.clock.ms()
-    await host.db.bulk(records.tell_people, host.get(Sealer), now=now, before=14 * DAY)
+    now, sealer = host.clock.ms(), host.get(Sealer)
+    await host.db.bulk(records.tell_people, sealer, now=now, before=14 * DAY)
+    if changed.get("change", "material") == "material":
+        plan = Plan(begins_at=now, deadline_at=now + 30 * DAY, per_hour=6000, reminders=0)
+        await host.db.write(campaigns.start, home.agreement_id, plan, actor=SYSTEM, now=now)
+        await campaigns.run(host.db, sealer, host.clock)
     return made
 
 

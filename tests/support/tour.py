@@ -357,7 +357,9 @@ def operator(tour: Tour, page: Page) -> Iterator[str]:
     agreement = _link(tour, page, "/console/agreements", "#agreements a")
     page.goto(tour.url + agreement)
     yield "agreement-approved"
-    yield from _show(tour, page, "/console/agreements/new", f"{agreement}/revise", f"{agreement}/end")
+    yield from _show(
+        tour, page, "/console/agreements/new", f"{agreement}/revise", f"{agreement}/end", f"{agreement}/campaign"
+    )
     page.goto(f"{tour.url}{agreement}/revise")
     page.fill("#retention", "365")
     page.click("#preview")

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tests.portal.test_campaign_pages import changed, planned
 from tests.portal.test_console import a_client, a_member, an_offer
 from tests.portal.test_desk import bus
 from tests.portal.test_proposals import FORM
@@ -72,6 +73,22 @@ async def post_console_agreements_agreement_id_end(w: World) -> Any:
     home = await w.home()
     await home.give()
     return await (await w.staff()).post(f"/console/agreements/{home.agreement_id}/end")
+
+
+@case("POST /console/agreements/{agreement_id}/campaign")
+async def post_console_agreements_agreement_id_campaign(w: World) -> Any:
+    home = await w.home()
+    await home.give()
+    await changed(home)
+    return await planned(await w.staff(), home)
+
+
+@case("POST /console/agreements/{agreement_id}/campaign/{step}")
+async def post_console_agreements_agreement_id_campaign_step(w: World) -> Any:
+    who, home = await w.staff(), await w.home()
+    await changed(home)
+    await planned(who, home)
+    return await who.post(f"/console/agreements/{home.agreement_id}/campaign/pause")
 
 
 @case("POST /console/residents")
