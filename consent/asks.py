@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from sqlalchemy import Connection, Table, bindparam, case, func, select
-from sqlmodel import Session, SQLModel
+from sqlmodel import SQLModel
 
 from consent.campaign_rules import RESPECTED, Outcome
 from consent.models import Ask, Record
 from consent.states import STANDING
 from kit.clock import Millis
+from kit.db import Session
 
 _A: Table = SQLModel.metadata.tables[str(Ask.__tablename__)]
 _R: Table = SQLModel.metadata.tables[str(Record.__tablename__)]

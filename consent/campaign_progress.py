@@ -7,14 +7,14 @@ have moved since; so neither a small campaign, nor two figures subtracted, nor t
 from dataclasses import dataclass
 from typing import Final
 
-from sqlmodel import Session, col, select
+from sqlmodel import col, select
 
 from consent import asks
 from consent.campaign_rules import OPEN
 from consent.models import Campaign
 from consent.reach import FEWEST, draw
 from kit.clock import DAY, Clock, Millis
-from kit.db import Database
+from kit.db import Database, Session
 
 EVERY: Final = DAY
 
@@ -57,9 +57,20 @@ def published(session: Session, campaign_id: str) -> Progress | None:
     row = session.get(Campaign, campaign_id)
     if row is None or not row.shown_at:
         return None
-    exact = (row.agreed, row.partly, row.refused, row.waiting, row.ended)
-    tens = [each // FEWEST * FEWEST for each in (sum(exact), *exact)]
-    return Progress(*tens, at=row.shown_at)
+
+    def tens(people: int) -> int:
+        return people // FEWEST * FEWEST
+
+    asked = row.agreed + row.partly + row.refused + row.waiting + row.ended
+    return Progress(
+        asked=tens(asked),
+        agreed=tens(row.agreed),
+        partly=tens(row.partly),
+        refused=tens(row.refused),
+        waiting=tens(row.waiting),
+        ended=tens(row.ended),
+        at=row.shown_at,
+    )
 
 
 async def run(database: Database, clock: Clock) -> int:

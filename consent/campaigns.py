@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import Session, col, select
+from sqlmodel import col, select
 
 from consent import agreements, asks, records, store
 from consent.agreements import Revision
@@ -27,13 +27,13 @@ from consent.ledger import public_entry
 from consent.materiality import is_material
 from consent.models import Campaign
 from consent.reach import draw
-from consent.states import STANDING
+from consent.states import STANDING, EventType
 from consent.store import RecordRow
 from keys.envelope import Sealer
 from keys.errors import KeyDestroyed
 from kit import audit
 from kit.clock import Clock, Millis, iso
-from kit.db import Database
+from kit.db import Database, Session
 from kit.host import SYSTEM, Actor
 from kit.ids import new_id
 from kit.tlog.log import append
@@ -282,7 +282,7 @@ def _standing(session: Session, question: Question, revision: Revision, now: Mil
 def _tell(
     session: Session, sealer: Sealer, record: RecordRow, about: Revision, until: Millis, now: Millis, reason: str
 ) -> bool:
-    kind = "requested" if reason == "offer-changed" else "notified"
+    kind: EventType = "requested" if reason == "offer-changed" else "notified"
     try:
         records.append_event(
             session, sealer, record, kind, actor=SYSTEM, authority="rule", now=now, reason=reason, about=about,

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, replace
 
+from kit.clock import DAY
 from portal.contexts import Sample
-from portal.contexts.console import _AGREEMENT, _NOW, DAY, Changed, ReachLine
+from portal.contexts.console import _AGREEMENT, _NOW, Changed, ReachLine
 
 
 @dataclass(frozen=True)
