@@ -313,6 +313,7 @@ class Receipt:
     log_index: int | None
     download_href: str
     issuer: str
+    qr: str = ""  # an SVG: where the file is checked, with the name of this receipt's entry
 
 
 # -- leaving
@@ -610,6 +611,7 @@ def _consents() -> list[Sample]:
             "相手は、11月25日までに、やめたことを知らせてくる決まりです。",
         ),
     )  # fmt: skip
+    code = '<svg class="qr" viewBox="0 0 40 40"><path class="qr-line" stroke="#000" d="M4 8h9M4 12h3M10 20h20"/></svg>'
     renew = Renew(
         action="/consents/con_1/renew",
         back="/consents/con_1",
@@ -665,7 +667,7 @@ def _consents() -> list[Sample]:
         Sample("resident/renew.html", "changed", replace(renew, lines=changes, asked=True), viewer="resident"),
         Sample("resident/renew.html", "worded", replace(renew, lines=changes[1:]), viewer="resident"),
         Sample("resident/withdraw.html", "one", withdraw, viewer="resident"),
-        Sample("resident/receipt.html", "given", receipt, viewer="resident"),
+        Sample("resident/receipt.html", "given", replace(receipt, qr=code), viewer="resident"),
         Sample(
             "resident/receipt.html",
             "waiting",

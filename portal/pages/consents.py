@@ -1,5 +1,6 @@
 """Consents: what was agreed to, what came of it, the receipt with the seal, and taking it back."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import orjson
@@ -13,6 +14,7 @@ from consent.agreements import Revision
 from consent.asks import Question
 from consent.endings import EndingView
 from consent.errors import BadConsent, ConsentState, ReceiptNotReady
+from consent.ledger import commitment
 from consent.purposes import LAWFUL_BASES, PURPOSES
 from consent.receipts import MEDIA_TYPE
 from consent.records import RecordView, StoredEvent
@@ -23,11 +25,13 @@ from infobank.catalogue import Catalogue
 from keys.envelope import Sealer
 from kit.clock import DAY, SECOND, Millis, from_iso, to_datetime
 from kit.db import Session
+from kit.encoding import b64url, b64url_decode
 from kit.host import Host
 from portal import i18n
 from portal.contexts.resident import Choice, ConsentView, EventLine, Receipt, Withdraw
 from portal.i18n import JST, N_, _
 from portal.pages.interaction import agreed_sentence, inside, paragraphs
+from portal.pages.showing import qr_svg
 from portal.visits import pages, require_session
 from portal.web import notice, page_headers, read_form, redirect, render
 
@@ -225,8 +229,16 @@ def ledger_index(made: receipts_module.Receipt) -> int:
     return next(int(line.split(" ", 1)[1]) for line in lines if line.startswith("index "))
 
 
+def entry_address(made: receipts_module.Receipt, issuer: str) -> str:
+    """Where a receipt's file is checked, with the name of its entry in the ledger: no other file passes there. The name
+    is public, and tells nothing to who does not have the file.
+    """
+    bundle = orjson.loads(made.content)
+    return f"{issuer}/ledger#{b64url(commitment(b64url_decode(bundle['salt']), bundle['event']))}"
+
+
 def receipt_page(
-    whole: Whole, catalogue: Catalogue, lang: str, *, person: str, index: int | None, issuer: str
+    whole: Whole, catalogue: Catalogue, lang: str, *, person: str, index: int | None, issuer: str, qr: str = ""
 ) -> Receipt:
     """The receipt as a page to read and print. Pure."""
     view = consent_page(whole, catalogue, lang)
@@ -249,6 +261,7 @@ def receipt_page(
         log_index=index,
         download_href=f"/consents/{view.id}/receipt.json",
         issuer=issuer,
+        qr=qr,
     )
 
 
@@ -357,11 +370,11 @@ def router(host: Host) -> APIRouter:
             return whole, accounts.profile(session, sealer, account).name
 
         whole, person = await host.db.read(look)
-        try:
-            index = ledger_index(await receipts.make(consent_id, account_id=account))
-        except ReceiptNotReady:
-            index = None
-        page = receipt_page(whole, catalogue, lang, person=person, index=index, issuer=host.issuer)
+        index, qr = None, ""
+        with suppress(ReceiptNotReady):
+            made = await receipts.make(consent_id, account_id=account)
+            index, qr = ledger_index(made), qr_svg(entry_address(made, host.issuer))
+        page = receipt_page(whole, catalogue, lang, person=person, index=index, issuer=host.issuer, qr=qr)
         return render(request, "resident/receipt.html", page)
 
     @routes.get("/consents/{consent_id}/receipt.json")

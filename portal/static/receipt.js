@@ -12,6 +12,10 @@
   const text = new TextEncoder();
   const subtle = window.crypto.subtle;
   const ORDER = ["form", "signature", "text", "envelope", "ledger", "witnesses"];
+  const DPV = "https://w3id.org/dpv#";
+  const PROFILE = "https://w3id.org/dpv/schema/dpv-27560";
+  // Claims that are no fields of the record.
+  const SHOWN = ["iss", "iat", "vct", "receipt_profile", "commitment", "witnesses", "status", "cnf", "_sd", "_sd_alg"];
   const MEMBERS = ["agreement", "credential", "event", "format", "notice", "proof", "salt"];
 
   class Wrong extends Error {}
@@ -182,6 +186,53 @@
     return hash;
   };
 
+  // -- an event in the words of ISO/IEC TS 27560 clause 6.3, as consent.iso27560 writes it
+
+  const fieldsOf = (event, agreement, issuer) => {
+    const { lang } = event.notice;
+    const notice = agreement.text[lang];
+    const { recipient } = agreement;
+    const uses = new Map(agreement.categories.map((use) => [use.category, use]));
+    return {
+      schema_version: `${PROFILE}#record`,
+      record_id: event.record,
+      pii_principal_id: event.subject,
+      privacy_notice: { title: notice.title, hash: event.notice.hash },
+      language: lang,
+      purpose: notice.short,
+      purpose_type: agreement.purpose.iri,
+      lawful_basis: agreement.lawful_basis.iri,
+      pii_information: event.categories.map((category) => ({
+        pii_type: category,
+        pii_optional: !uses.get(category).required,
+        sensitive_pii_category: uses.get(category).sensitivity >= 2,
+      })),
+      pii_controllers: [issuer],
+      collection_method: `${DPV}DataSubjectDataSource`,
+      processing_method: [`${DPV}Share`],
+      storage_locations: [agreement.jurisdiction],
+      retention_period: agreement.retention,
+      jurisdiction: agreement.jurisdiction,
+      recipient_third_parties: [recipient.member],
+      withdrawal_method: `${issuer}/consents/${event.record}`,
+      privacy_rights: `${issuer}/consents`,
+      parties: [
+        { party_id: issuer, party_role: `${DPV}DataController`, party_url: issuer },
+        {
+          party_id: recipient.member,
+          party_name: recipient.name[lang],
+          party_role: `${DPV}ThirdParty`,
+          party_contact: recipient.contact,
+        },
+      ],
+      event_time: event.time,
+      validity_duration: event.until,
+      entity_id: event.actor.authority === "self" ? event.subject : event.actor.authority,
+      event_type: DPV + (event.type === "refused" ? "Consent" : "ExplicitlyExpressedConsent"),
+      event_state: event.status,
+    };
+  };
+
   // -- the steps; one may end in another word than "good" that is no fault
 
   const check = {
@@ -198,11 +249,21 @@
       if (parts.pop() !== "") throw new Wrong("sd-jwt");
       const claims = await verifyJws(parts[0], state.jwks);
       if (claims.vct !== "urn:sekisho:consent-receipt:27560:1") throw new Wrong("vct");
+      if (claims._sd_alg !== "sha-256") throw new Wrong("_sd_alg");
       const known = new Set(claims._sd || []);
+      const told = {};
       for (const disclosure of parts.slice(1)) {
-        if (!known.has(toBase64url(await sha256(text.encode(disclosure))))) throw new Wrong("disclosure");
+        const named = toBase64url(await sha256(text.encode(disclosure)));
+        if (!known.delete(named)) throw new Wrong("disclosure"); // nothing of this credential, or the same twice
+        const opened = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(fromBase64url(disclosure)));
+        if (!Array.isArray(opened) || opened.length !== 3) throw new Wrong("disclosure");
+        const [, name, value] = opened;
+        if (typeof name !== "string" || Object.hasOwn(claims, name) || Object.hasOwn(told, name)) throw new Wrong("name");
+        told[name] = value;
       }
+      for (const name of Object.keys(claims)) if (!SHOWN.includes(name)) told[name] = claims[name];
       state.claims = claims;
+      state.told = told;
     },
     async text(state) {
       const { event, agreement, notice } = state.bundle;
@@ -216,6 +277,13 @@
       const key = await subtle.importKey("raw", salt, { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
       const opened = new Uint8Array(await subtle.sign("HMAC", key, text.encode(canonical(state.bundle.event))));
       if (!same(opened, fromBase64url(state.claims.commitment))) throw new Wrong("commitment");
+      // Scanned from paper: the file must be the very one whose entry stands in the address.
+      const wanted = location.hash.slice(1);
+      if (/^[A-Za-z0-9_-]{43}$/.test(wanted) && wanted !== state.claims.commitment) throw new Wrong("another receipt");
+      // What the credential says, field by field, is what the event says and nothing beside it (consent.verify, step 6).
+      const { event, agreement } = state.bundle;
+      if (canonical(state.told) !== canonical(fieldsOf(event, agreement, state.claims.iss))) throw new Wrong("fields");
+      if (state.claims.receipt_profile !== `${PROFILE}#receipt`) throw new Wrong("profile");
       state.entry = join(new Uint8Array([1, 1]), opened);
     },
     async ledger(state) {

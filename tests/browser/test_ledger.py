@@ -12,11 +12,15 @@ import pytest
 from playwright.sync_api import Page
 from sqlalchemy import Connection
 
+from consent.ledger import commitment
 from consent.status import StatusLists
+from consent.verify import NotVerified, verify_receipt
 from consent.witnessing import Witnesses
+from keys import sdjwt
+from keys.ring import KeyRing
 from kit.clock import FrozenClock, SystemClock
 from kit.db import open_database
-from kit.encoding import canonical
+from kit.encoding import b64url, b64url_decode, canonical
 from kit.tlog import cosigned
 from kit.tlog.cosignature import Cosignature
 from kit.tlog.log import MAIN
@@ -40,6 +44,24 @@ class Made:
     early: bytes
     late: bytes
     ended: str
+    lying: bytes
+    named: str
+
+
+def _reissued(content: bytes, sign: Callable[..., str], **changed: Any) -> bytes:
+    """The receipt with a credential by the same issuer that says something else than the event."""
+    bundle = json.loads(content)
+    parts = bundle["credential"].split("~")
+    body = parts[0].split(".")[1]
+    shown = json.loads(b64url_decode(body))
+    fields = dict(json.loads(b64url_decode(part))[1:] for part in parts[1:-1])
+    kept = {name: value for name, value in shown.items() if not name.startswith("_sd")}
+    salts = iter(range(100))
+    bundle["credential"] = sdjwt.issue(
+        {**kept, **fields, **changed}, list(fields), sign=sign, vct=kept.pop("vct"),
+        salts=lambda _name: b64url(next(salts).to_bytes(16)),
+    )  # fmt: skip
+    return canonical(bundle)
 
 
 async def _make(folder: Path) -> Made:
@@ -69,7 +91,10 @@ async def _make(folder: Path) -> Made:
         await bureau.withdraw(hanako, ref.consent_id)
         ended, _ = await bureau.host.get(StatusLists).token(1)
         shown = bureau.host.get(Witnesses).shown(bureau.vkey).decode()
-        made = Made(bureau.jwks, bureau.vkey, shown, early, late, ended.decode())
+        lying = _reissued(late, bureau.host.get(KeyRing).sign_jwt, retention_period="P3650D")
+        bundle = json.loads(late)
+        named = b64url(commitment(b64url_decode(bundle["salt"]), bundle["event"]))
+        made = Made(bureau.jwks, bureau.vkey, shown, early, late, ended.decode(), lying, named)
     await database.stop()
     return made
 
@@ -82,12 +107,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
         return pool.submit(asyncio.run, _make(folder)).result()
 
 
-def _check(page: Page, server: Served, made: Made, content: bytes, *, policy: str = "") -> tuple[str, str]:
+def _check(
+    page: Page, server: Served, made: Made, content: bytes, *, policy: str = "", named: str = ""
+) -> tuple[str, str]:
     """How the whole ended, and the class of the last step."""
     page.route("**/oauth/jwks", lambda route: route.fulfill(json=made.jwks))
     page.route("**/ledger/vkey", lambda route: route.fulfill(body=made.vkey + "\n"))
     page.route("**/ledger/policy", lambda route: route.fulfill(body=policy or made.policy))
-    page.goto(f"{server.url}/ledger")
+    page.goto(f"{server.url}/ledger{named and '#' + named}")
     receipt = {"name": "r.json", "mimeType": "application/json", "buffer": content}
     page.set_input_files("#receipt-file", receipt)  # type: ignore[arg-type]  # a FilePayload by its members
     page.wait_for_selector("#verdict[data-outcome]")
@@ -110,6 +137,23 @@ def _flipped(proof: str, name: str) -> str:
 def test_a_receipt_with_the_quorum_it_states_lights_every_step(page: Page, server: Served, made: Made) -> None:
     assert _check(page, server, made, made.late) == ("good", "step step-good")
     assert page.locator(".step-good").count() == 6
+
+
+def test_a_credential_that_says_something_else_than_the_event_is_wrong_though_the_issuer_signed_it(
+    page: Page, server: Served, made: Made
+) -> None:
+    """Step 6 of the check (consent.verify), field by field."""
+    with pytest.raises(NotVerified) as failed:
+        verify_receipt(made.lying, jwks=made.jwks, vkey=made.vkey)
+    assert failed.value.step == 6
+    assert _check(page, server, made, made.lying)[0] == "bad"
+    assert page.locator(".step-bad").get_attribute("id") == "step-envelope"
+
+
+def test_scanned_from_paper_only_the_file_of_that_very_receipt_passes(page: Page, server: Served, made: Made) -> None:
+    assert _check(page, server, made, made.late, named=made.named)[0] == "good"
+    page.goto("about:blank")
+    assert _check(page, server, made, made.late, named="A" * 43)[0] == "bad"
 
 
 def test_a_receipt_from_before_the_quorum_is_genuine_and_says_so(page: Page, server: Served, made: Made) -> None:

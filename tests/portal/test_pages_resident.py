@@ -374,6 +374,7 @@ async def test_consent_shows_what_was_and_what_was_not_agreed_to(home: Household
 async def test_receipt_is_printed_with_the_seal_and_verifies_offline(home: Household) -> None:
     consent = await home.give()
     page = (await home.get(f"/consents/{consent}/receipt")).text
+    assert 'id="code"' in page, "the code on paper leads to where the file is checked"
     assert "湊 花子" in page
     assert 'class="seal seal-given"' in page
     assert "取り消すには" in page
