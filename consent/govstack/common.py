@@ -15,6 +15,7 @@ from consent.agreements import AgreementView, Revision
 from consent.govstack.errors import BadInput
 from consent.govstack.objects import City, Object
 from consent.models import Agreement
+from consent.sensitivities import Sensitivities
 from identity import members
 from identity.clients import Client, Clients
 from identity.tokens import Tokens
@@ -88,6 +89,7 @@ class Office:
     fetcher: Fetcher
     issuer: str
     longest: Any
+    sensitivities: Sensitivities
     open_for_tests: bool
 
     @property

@@ -130,7 +130,7 @@ def config_router(office: Office) -> APIRouter:
                 raise BadInput("Say which member it is.", pointer="/dataAgreement/controller/id")
             made = agreements.propose(
                 session, member_id=given.controller.id, proposal=read_agreement(given), actor=actor,
-                now=office.clock.ms(), longest=office.longest,
+                now=office.clock.ms(), longest=office.longest, sensitivities=office.sensitivities,
             )  # fmt: skip
             return _both(session, office, made)
 
@@ -342,7 +342,10 @@ def _own_only(request: Request, actor: Actor, webhook_id: str) -> None:
 
 def _revise(session: Session, office: Office, agreement_id: str, proposal: Any, actor: Actor) -> Revision:
     now = office.clock.ms()
-    return agreements.revise(session, agreement_id, proposal=proposal, actor=actor, now=now, longest=office.longest)
+    return agreements.revise(
+        session, agreement_id, proposal=proposal, actor=actor, now=now, longest=office.longest,
+        sensitivities=office.sensitivities,
+    )  # fmt: skip
 
 
 def _withdraw(session: Session, office: Office, agreement_id: str, actor: Actor, schema: str) -> Object:

@@ -7,6 +7,7 @@ from consent.govstack.config import config_router
 from consent.govstack.people import people_router
 from consent.govstack.records_api import audit_records, records_router
 from consent.govstack.texts import audit_texts, config_texts, service_texts
+from consent.sensitivities import Sensitivities
 from consent.settings import ConsentSettings
 from identity.clients import Clients
 from identity.oauth.resource_metadata import ProtectedResource
@@ -33,7 +34,8 @@ def include(host: Host) -> None:
         log.warning("GovStack's agreements can be read without a token: test mode, on this machine only")
     office = Office(
         host.db, host.clock, host.get(Sealer), host.get(KeyRing), host.get(Clients), host.get(Tokens),
-        Pseudonyms(host.get(TokenHasher)), host.get(Fetcher), host.issuer, settings.longest_consent, open_for_tests,
+        Pseudonyms(host.get(TokenHasher)), host.get(Fetcher), host.issuer, settings.longest_consent,
+        host.get(Sensitivities), open_for_tests,
     )  # fmt: skip
     texts: dict[str, Audience] = {"staff": "operator", "service": "service"}
     if open_for_tests:  # what the official harness reads, without the token it does not send

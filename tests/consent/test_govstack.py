@@ -396,3 +396,26 @@ async def test_a_record_of_a_resident_who_left_is_gone_here_too(app: Building, h
     gone = await app.host.db.read(records.list_for, home.party.account_id, now=app.host.clock.ms())
     assert gone == ()
     assert app.host.get(Sealer)
+
+
+async def test_what_a_client_proposed_through_this_interface_is_not_published_by_one_person_with_every_role(
+    app: Building, client: httpx2.AsyncClient, home: Household, call: Caller
+) -> None:
+    """Whoever holds the client's secret may be the one who approves: two different people of the staff do."""
+    before = (await call("configDataAgreementRead", home.agreement_id))["dataAgreement"]
+    sent = {"dataAgreement": before | {"duration": "P30D"}}
+    made = await call("configDataAgreementUpdate", home.agreement_id, body=sent)
+    approve = f"/api/consent/admin/revisions/{made['revision']['id']}/approve"
+    both = await colleague(app, client, "operator", "ethics")
+    assert (await both.api("POST", approve)).json()["status"] == "offered"
+    assert (await both.api("POST", approve)).json()["type"] == "/problems/consent/same-eyes"
+    other = await colleague(app, client, "ethics")
+    assert (await other.api("POST", approve)).json()["status"] == "approved"
+
+
+async def test_a_client_cannot_say_that_a_category_is_less_sensitive_than_it_is(home: Household, call: Caller) -> None:
+    before = (await call("configDataAgreementRead", home.agreement_id))["dataAgreement"]
+    light = [{"name": "health_checkup", "sensitivity": "0"}]
+    sent = {"dataAgreement": before | {"dataAttributes": light}}
+    refused = await call("configDataAgreementUpdate", home.agreement_id, body=sent, code=400)
+    assert "sensitivity" in str(refused), refused
