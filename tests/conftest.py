@@ -51,6 +51,17 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def rsa_keys() -> Iterator[None]:
+    """Key stores in this process find their RSA keys quickly; how they are really made, tests/keys tests."""
+    from keys import ceremonies
+    from tests.support.rsa import RsaSupply
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ceremonies, "generate", RsaSupply(ceremonies.generate))
+        yield
+
+
 @pytest.fixture
 def clock() -> FrozenClock:
     """Stands at 2026-11-18T11:06:40Z until it is advanced."""
