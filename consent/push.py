@@ -7,14 +7,15 @@ A push is a POST of the token to the address the service gave, guarded (`kit.fet
 from collections.abc import Sequence
 
 from consent import endings, streams
-from consent.security_events import MEDIA_TYPE, TYPE, token_claims
+from consent.security_events import TYPE, token_claims
 from consent.streams import Waiting
 from identity.clients import Client, Clients
+from identity.signals.delivery import Delivery, push
 from keys.envelope import Sealer
 from keys.ring import KeyRing
 from kit.clock import HOUR, SECOND, Clock, Millis, iso
 from kit.db import Database, Session
-from kit.fetch import Fetcher, FetchRefused
+from kit.fetch import Fetcher
 from kit.host import SYSTEM
 from kit.outbox import DROPPED, Item, Outbox, Sender
 
@@ -78,23 +79,13 @@ class Push:
         stream = await self._database.read(streams.find_stream, item.lane)
         waiting = streams.opened(item)
         # A suspended client hears nothing while it lasts, and everything when it is let in again.
-        if client is None or not client.usable or stream is None:
+        if client is None or not client.usable or stream is None or stream.endpoint is None:
             return "client"
         if not may_hear(client, waiting):
             return DROPPED
         await self._ring.refresh()
-        headers = {"accept": "application/json"}
-        authorization = streams.authorization_of(self._sealer, stream)
-        if authorization is not None:
-            headers["authorization"] = authorization
-        body = self.token(waiting, client).encode()
-        try:
-            answer = await self._fetcher.post(
-                str(stream.endpoint), body, content_type=MEDIA_TYPE, headers=headers, limit=8192
-            )
-        except FetchRefused as error:
-            return error.reason
-        return None if answer.status == 202 else f"status-{answer.status}"
+        delivery = Delivery(stream.endpoint, streams.authorization_of(self._sealer, stream))
+        return await push(self._fetcher, delivery, self.token(waiting, client))
 
     def _taken(self, session: Session, client_id: str, items: Sequence[Item]) -> None:
         heard = streams.taken(session, client_id, items)

@@ -11,7 +11,6 @@ from typing import Any, Final, Literal
 from kit.clock import SECOND, Millis
 
 TYPE: Final = "secevent+jwt"
-MEDIA_TYPE: Final = "application/secevent+jwt"
 
 Kind = Literal[
     "consent-changed",

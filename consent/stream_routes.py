@@ -6,12 +6,9 @@ acknowledged, so nothing is lost between two polls. How to keep a decision safel
 when a token names it, and keep nothing longer than you are willing to go without a complete poll (or push).
 """
 
-import asyncio
 import re
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from functools import partial
+from typing import Any
 
 from consent import endings, streams
 from consent.errors import StreamIsPushed
@@ -20,26 +17,19 @@ from consent.security_events import KINDS, uri
 from consent.streams import StreamView, Waiting
 from identity.bearer import Access, Bearer
 from identity.clients import Client, Clients
+from identity.signals.delivery import Delivery, read_delivery, shown
+from identity.signals.polling import HeldPolls, Poll, members, read_poll
 from keys.envelope import Sealer
 from keys.ring import KeyRing
 from kit import outbox
 from kit.clock import Clock, Millis, iso
 from kit.db import Database, Session
-from kit.fetch import Fetcher, FetchRefused
+from kit.fetch import Fetcher
 from kit.front import Call, Reply, reply_json
 from kit.logs import log
-from kit.problems import Forbidden, Invalid, Malformed
+from kit.problems import Forbidden, Invalid
 
-PUSH: Final = "urn:ietf:rfc:8935"
-POLL: Final = "urn:ietf:rfc:8936"
-LONGEST_WAIT = 10.0  # seconds a poll is held open while there is nothing to tell
-_LOOK_EVERY = 0.2
-_MOST_HELD, _MOST_OF_ONE = 64, 4  # polls held open at once, and of one client; more are answered at once
-_MOST = 100
-_MOST_ACKS = 1000
 _ID = re.compile(r"set_[0-9a-z]{26}")
-_CODE = re.compile(r"[A-Za-z0-9_.:-]{1,60}")
-_HEADER = re.compile(r"[!-~](?:[ -~]{0,998}[!-~])?")
 
 
 class StreamEndpoints:
@@ -66,7 +56,7 @@ class StreamEndpoints:
         self._ring = ring
         self._fetcher = fetcher
         self._push = push
-        self._held: Counter[str] = Counter()
+        self._held = HeldPolls(database, streams.TOPIC)
 
     async def show(self, call: Call) -> Reply:
         """GET /consent/stream."""
@@ -77,7 +67,7 @@ class StreamEndpoints:
     async def put(self, call: Call) -> Reply:
         """PUT /consent/stream."""
         access, member_id = await self._caller(call)
-        everyone, endpoint, authorization = self._read(await call.json())
+        everyone, delivery = self._read(await call.json())
         if everyone:
             access.require(SCOPE_OF_OTHERS)
         stream = await self._database.write(
@@ -86,8 +76,8 @@ class StreamEndpoints:
             client_id=access.client_id,
             member_id=member_id,
             everyone=everyone,
-            endpoint=endpoint,
-            authorization=authorization,
+            endpoint=delivery.endpoint,
+            authorization=delivery.authorization,
             actor=access.actor(),
             now=self._clock.ms(),
         )
@@ -105,7 +95,7 @@ class StreamEndpoints:
         access, _ = await self._caller(call)
         client = await self._clients.get(access.client_id)
         assert client is not None  # the token's check has just found it
-        ask = _read_poll(await call.json())
+        ask = read_poll(await call.json(), _ID, Invalid)
         stream, _ = await self._database.read(streams.stream_of, client.id)
         if stream.endpoint is not None:
             raise StreamIsPushed("This stream's tokens are pushed. Set its delivery to poll first.")
@@ -116,7 +106,8 @@ class StreamEndpoints:
             await self._database.write(_done, client, ask, self._clock.ms())
         if ask.most == 0:
             return reply_json(200, {"sets": {}})
-        found = await (self._collect if ask.at_once else self._hold)(client, ask.most)
+        collect = partial(self._collect, client, ask.most)
+        found = await (collect() if ask.at_once else self._held.wait(client.id, collect))
         await self._ring.refresh()
         sets = {each.id: self._push.token(each, client) for each in found[: ask.most]}
         return reply_json(200, {"sets": sets, "moreAvailable": len(found) > ask.most})
@@ -139,27 +130,8 @@ class StreamEndpoints:
                 return found
             await self._database.write(_drop, client.id, others)
 
-    async def _hold(self, client: Client, most: int) -> tuple[Waiting, ...]:
-        """A long poll (RFC 8936 section 2.2), bounded in time and number: the change counter says when to look."""
-        if self._held.total() >= _MOST_HELD or self._held[client.id] >= _MOST_OF_ONE:
-            return await self._collect(client, most)
-        self._held[client.id] += 1
-        try:
-            count = -1
-            for _ in range(round(LONGEST_WAIT / _LOOK_EVERY)):
-                before, count = count, await self._database.counter(streams.TOPIC)
-                if count != before and (found := await self._collect(client, most)):
-                    return found
-                await asyncio.sleep(_LOOK_EVERY)
-            return ()
-        finally:
-            self._held[client.id] -= 1
-            self._held += Counter()  # forget who holds none
-
     def _document(self, stream: StreamView, backlog: outbox.Backlog) -> dict[str, Any]:
-        delivery: dict[str, Any] = {"method": PUSH, "endpoint_url": stream.endpoint}
-        if stream.endpoint is None:
-            delivery = {"method": POLL, "endpoint_url": f"{self._issuer}/consent/stream/poll"}
+        delivery = shown(Delivery(stream.endpoint), f"{self._issuer}/consent/stream/poll")
         return {
             "iss": self._issuer,
             "aud": stream.client_id,
@@ -171,39 +143,13 @@ class StreamEndpoints:
             "failed": backlog.tries,
         }
 
-    def _read(self, value: Any) -> tuple[bool, str | None, str | None]:
-        """Whose changes, the address to push to, the header to push with."""
-        body = _members(value, "", {"delivery", "recipients"})
+    def _read(self, value: Any) -> tuple[bool, Delivery]:
+        """Whose changes, and how they come."""
+        body = members(value, "", {"delivery", "recipients"}, Invalid)
         recipients = body.get("recipients", "own")
         if recipients not in ("own", "all"):
             raise Invalid("Say own or all.", pointer="/recipients")
-        delivery = _members(body.get("delivery"), "/delivery", {"method", "endpoint_url", "authorization_header"})
-        if delivery.get("method") == POLL:
-            if extra := sorted(delivery.keys() - {"method"}):
-                raise Invalid("A stream that is polled has no address.", pointer=f"/delivery/{extra[0]}")
-            return recipients == "all", None, None
-        if delivery.get("method") != PUSH:
-            raise Invalid(f"Say {PUSH} or {POLL}.", pointer="/delivery/method")
-        endpoint, authorization = delivery.get("endpoint_url"), delivery.get("authorization_header")
-        if not isinstance(endpoint, str) or len(endpoint) > 2000 or "#" in endpoint:
-            raise Invalid("Send an address of at most 2000 characters.", pointer="/delivery/endpoint_url")
-        try:
-            self._fetcher.check(endpoint)
-        except FetchRefused:
-            raise Invalid("Send an https address.", pointer="/delivery/endpoint_url") from None
-        if authorization is not None and not _is_header(authorization):
-            raise Invalid("Send a header's value in visible ASCII.", pointer="/delivery/authorization_header")
-        return recipients == "all", endpoint, authorization
-
-
-@dataclass(frozen=True, slots=True)
-class _Poll:
-    """What a poll asks (RFC 8936 section 2.2)."""
-
-    most: int
-    at_once: bool
-    acks: tuple[str, ...]
-    errors: Mapping[str, str]
+        return recipients == "all", read_delivery(body.get("delivery"), self._fetcher, Invalid)
 
 
 def _open(session: Session, /, sealer: Sealer, *, client_id: str, member_id: str, **more: Any) -> StreamView:
@@ -213,7 +159,7 @@ def _open(session: Session, /, sealer: Sealer, *, client_id: str, member_id: str
     return stream
 
 
-def _done(session: Session, client: Client, ask: _Poll, now: Millis) -> None:
+def _done(session: Session, client: Client, ask: Poll, now: Millis) -> None:
     connection = session.connection()
     heard = streams.taken(session, client.id, outbox.find(connection, streams.TOPIC, client.id, ask.acks))
     endings.told(session, heard, client_id=client.id, actor=client.actor(), now=now)
@@ -222,42 +168,3 @@ def _done(session: Session, client: Client, ask: _Poll, now: Millis) -> None:
 
 def _drop(session: Session, client_id: str, ids: list[str]) -> None:
     outbox.remove(session.connection(), streams.TOPIC, client_id, ids)
-
-
-def _read_poll(value: Any) -> _Poll:
-    body = _members(value, "", {"maxEvents", "returnImmediately", "ack", "setErrs"})
-    most, at_once = body.get("maxEvents", _MOST), body.get("returnImmediately", False)
-    acks, errors = body.get("ack", []), body.get("setErrs", {})
-    if not isinstance(most, int) or isinstance(most, bool) or most < 0:
-        raise Invalid("Send a number, 0 or more.", pointer="/maxEvents")
-    if not isinstance(at_once, bool):
-        raise Invalid("Send true or false.", pointer="/returnImmediately")
-    if not isinstance(acks, list) or len(acks) > _MOST_ACKS or not all(_is_id(each) for each in acks):
-        raise Invalid(f"Send the `jti` of at most {_MOST_ACKS} tokens.", pointer="/ack")
-    if not isinstance(errors, dict) or len(errors) > _MOST_ACKS or not all(_is_id(each) for each in errors):
-        raise Invalid(f"Send an error for the `jti` of at most {_MOST_ACKS} tokens.", pointer="/setErrs")
-    codes = {}
-    for name, error in errors.items():
-        code = _members(error, f"/setErrs/{name}", {"err", "description"}).get("err")
-        if not isinstance(code, str) or not _CODE.fullmatch(code):
-            raise Invalid("Send an error code.", pointer=f"/setErrs/{name}/err")
-        codes[name] = code
-    return _Poll(min(most, _MOST), at_once, tuple(acks), codes)
-
-
-def _members(value: Any, place: str, known: set[str]) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        if place:
-            raise Invalid("Send an object.", pointer=place)
-        raise Malformed("Send a JSON object.")
-    if unknown := sorted(value.keys() - known):
-        raise Invalid("This member is not known here.", pointer=f"{place}/{unknown[0][:40]}")
-    return value
-
-
-def _is_id(value: Any) -> bool:
-    return isinstance(value, str) and _ID.fullmatch(value) is not None
-
-
-def _is_header(value: Any) -> bool:
-    return isinstance(value, str) and _HEADER.fullmatch(value) is not None

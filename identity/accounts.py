@@ -27,6 +27,8 @@ from identity.models_account import (
     SessionRow,
     Totp,
 )
+from identity.signals import happenings
+from identity.signals.events import Happening
 from keys.envelope import Sealer
 from keys.hashing import TokenHasher
 from kit import audit, outbox
@@ -235,6 +237,9 @@ def close_account(session: Session, sealer: Sealer, account_id: str, *, now: Mil
     sealer.destroy_owner(session, account_id)
     tx_of(session).touch("sessions")
     tx_of(session).touch("tokens")  # access tokens of this person are refused from now on (identity.bearer)
+    # Told to whom a grant ends with the account; noted with the moment those grants end.
+    by = happenings.by_whom(actor.kind)
+    happenings.note(session.connection(), Happening("account-purged", now, account_id=account_id, by=by))
     audit.record(session, "identity.account.closed", actor=actor, object=("account", account_id))
 
 

@@ -22,7 +22,8 @@ from identity.oidc.end_session import EndSession
 from identity.oidc.initiate import PATH as START_PATH
 from identity.oidc.initiate import Initiate
 from identity.oidc.userinfo import UserInfo
-from identity.operations import browsers, openid, registration, tokens
+from identity.operations import browsers, openid, registration, signals, tokens
+from identity.signals import endpoints as ssf
 from kit.front import Handler
 from kit.host import Host
 
@@ -76,3 +77,23 @@ def register(
     host.front("DELETE", below, "public", registering.delete, registration.UNREGISTER, prefix=True)
     host.front("GET", "/oauth/userinfo", "public", userinfo.endpoint, openid.userinfo("get"), cors=True)
     host.front("POST", "/oauth/userinfo", "public", userinfo.endpoint, openid.userinfo("post"), cors=True)
+
+
+def register_signals(host: Host, streams: ssf.SignalEndpoints, document: Handler) -> None:
+    """The rows of Shared Signals: called by services with an access token."""
+    described = openid.metadata("ssf_configuration", "Transmitter configuration (SSF 1.0 section 7)")
+    host.front("GET", "/.well-known/ssf-configuration", "public", document, described, cors=True)
+    for method, path, handler, operation in (
+        ("GET", ssf.STREAM_PATH, streams.show, signals.SHOW),
+        ("POST", ssf.STREAM_PATH, streams.create, signals.CREATE),
+        ("PATCH", ssf.STREAM_PATH, streams.update, signals.UPDATE),
+        ("PUT", ssf.STREAM_PATH, streams.replace, signals.REPLACE),
+        ("DELETE", ssf.STREAM_PATH, streams.delete, signals.DELETE),
+        ("GET", ssf.STATUS_PATH, streams.status, signals.STATUS),
+        ("POST", ssf.STATUS_PATH, streams.set_status, signals.SET_STATUS),
+        ("POST", ssf.ADD_PATH, streams.add_subject, signals.ADD),
+        ("POST", ssf.REMOVE_PATH, streams.remove_subject, signals.REMOVE),
+        ("POST", ssf.VERIFY_PATH, streams.verify, signals.VERIFY),
+    ):
+        host.front(method, path, "service", handler, operation)
+    host.front("POST", ssf.POLL_PATH, "service", streams.poll, signals.POLL, prefix=True)

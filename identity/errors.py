@@ -81,6 +81,24 @@ class ProofRefused(Problem):
     slug, title, status = "proof-refused", "The DPoP proof is not valid here", 401
 
 
+class SignalRefused(Problem):
+    """A request to a stream of signals can't be (SSF 1.0 sections 8.1.1 to 8.1.4: 400)."""
+
+    slug, title, status = "signal-refused", "This can't be asked of a stream of signals", 400
+
+
+class UnknownSignalStream(Problem):
+    """No such stream, or somebody else's: the answer does not tell which."""
+
+    slug, title, status = "unknown-signal-stream", "There is no such stream of yours", 404
+
+
+class SignalStreamExists(Problem):
+    """One stream for each client (SSF 1.0 section 8.1.1.1: 409)."""
+
+    slug, title, status = "signal-stream-exists", "You have a stream already", 409
+
+
 ALL: tuple[type[Problem], ...] = (
     UnknownMember,
     UnknownClient,
@@ -95,4 +113,7 @@ ALL: tuple[type[Problem], ...] = (
     SignInTooWeak,
     AmbiguousToken,
     ProofRefused,
+    SignalRefused,
+    UnknownSignalStream,
+    SignalStreamExists,
 )

@@ -50,6 +50,17 @@ def of(methods: Iterable[Method], *, key_stays_in_hardware: bool = True) -> Leve
     return Level(AAL1, ("pwd",))
 
 
+def change(before: str, after: str) -> dict[str, str]:
+    """A change between two known levels, as CAEP 1.0 section 3.4 says it."""
+    up = ORDER.index(after) > ORDER.index(before)
+    return {
+        "namespace": "NIST-AAL",
+        "current_level": f"nist-aal{ORDER.index(after) + 1}",
+        "previous_level": f"nist-aal{ORDER.index(before) + 1}",
+        "change_direction": "increase" if up else "decrease",
+    }
+
+
 def satisfies(acr: str, required: str) -> bool:
     """Whether a session at `acr` meets a policy that requires `required`; unknown names never do."""
     if acr not in ORDER or required not in ORDER:

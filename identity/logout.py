@@ -9,22 +9,26 @@ from dataclasses import dataclass
 from typing import Final
 
 import orjson
-from sqlalchemy import Connection, Table, delete, select, text, update
+from sqlalchemy import Connection, Table, delete, select, update
 from sqlmodel import SQLModel
 
 from identity import models  # noqa: F401  (declares the tables)
 from identity.clients import Client
+from identity.signals import happenings
+from identity.signals.events import Happening
 from kit import outbox
 from kit.clock import HOUR, Millis
-from kit.db import Session
+from kit.db import Quick, Session
+from kit.host import Actor
 
 TOPIC: Final = "identity.logout"
 GIVE_UP: Final[Millis] = 24 * HOUR
 _known: Table = SQLModel.metadata.tables["identity_session_client"]
 
-_NOTE = text(
+_NOTE = Quick(
     "INSERT INTO identity_session_client (session_id, client_id, named, account_id, created_at)"
-    " VALUES (:session_id, :client_id, :named, :account_id, :created_at) ON CONFLICT DO NOTHING"
+    " SELECT :session_id, :client_id, :session_id, :account_id, :now WHERE :wants = 1"
+    " OR EXISTS (SELECT 1 FROM identity_signal_stream WHERE client_id = :client_id) ON CONFLICT DO NOTHING"
 )
 
 
@@ -39,10 +43,8 @@ class Notice:
 
 def note(connection: Connection, client: Client, *, session_id: str, account_id: str, now: Millis) -> None:
     """A code was issued: remember the client, if it wants to be told."""
-    if client.backchannel_logout_uri is None and client.frontchannel_logout_uri is None:
-        return
-    values = {"session_id": session_id, "client_id": client.id, "named": session_id, "account_id": account_id}
-    connection.execute(_NOTE, {**values, "created_at": now})
+    wants = client.backchannel_logout_uri is not None or client.frontchannel_logout_uri is not None
+    _NOTE.run(connection, session_id=session_id, client_id=client.id, account_id=account_id, now=now, wants=int(wants))
 
 
 def carry_over(session: Session, old: str, new: str, account_id: str) -> None:
@@ -58,16 +60,21 @@ def clients_of(session: Session, session_id: str) -> tuple[tuple[str, str], ...]
     return tuple((row[0], row[1]) for row in session.connection().execute(query.order_by(_known.c.client_id)))
 
 
-def queue(session: Session, session_id: str, now: Millis) -> None:
-    """The session ends: a notice for each of its clients."""
+def queue(session: Session, session_id: str, now: Millis, actor: Actor) -> None:
+    """The session ends: a notice for each of its clients, and a signal for those that follow them."""
     connection = session.connection()
     query = select(_known.c.client_id, _known.c.account_id, _known.c.named).where(_known.c.session_id == session_id)
-    rows = [
-        outbox.row(TOPIC, row[0], orjson.dumps([row[1], row[2]]), now=now, expires_at=now + GIVE_UP, prefix="lgo")
-        for row in connection.execute(query)
-    ]
-    if rows:
-        outbox.add(connection, rows)
+    known = connection.execute(query).all()
+    if known:
+        outbox.add(
+            connection,
+            [
+                outbox.row(TOPIC, client, orjson.dumps([account, named]), now=now, expires_at=now + GIVE_UP)
+                for client, account, named in known
+            ],
+        )
+        by, pairs = happenings.by_whom(actor.kind), tuple((client, named) for client, _, named in known)
+        happenings.note(connection, Happening("session-revoked", now, account_id=known[0][1], by=by, sessions=pairs))
         connection.execute(delete(_known).where(_known.c.session_id == session_id))
 
 

@@ -239,3 +239,35 @@ class Once(SQLModel, table=True):
 
     digest: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
     expires_at: int = Field(sa_type=BigInteger, index=True)
+
+
+class SignalStream(SQLModel, table=True):
+    """A service is told of what happens to residents it knows (Shared Signals): how, of what, and whether now."""
+
+    __tablename__ = "identity_signal_stream"
+
+    id: str = Field(primary_key=True)
+    client_id: str = Field(unique=True)
+    status: str = Field(default="enabled", description="enabled | paused | disabled")
+    reason: str = Field(default="", description="Why it is not enabled, in the words of whoever changed it")
+    requested: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    endpoint: str | None = Field(default=None, sa_type=Text, description="Pushed there; without one it is polled")
+    authorization: bytes | None = Field(
+        default=None, sa_column=Column(LargeBinary, nullable=True), description="Sealed"
+    )
+    description: str = ""
+    held_by_us: bool = Field(default=False, description="Paused by the office: the receiver can't end that")
+    created_at: int = Field(sa_type=BigInteger)
+    verified_at: int | None = Field(
+        default=None, sa_type=BigInteger, description="When it last asked for proof of life"
+    )
+    taken_at: int | None = Field(default=None, sa_type=BigInteger, description="When it last took an event")
+
+
+class SignalLeft(SQLModel, table=True):
+    """A subject that a receiver took out of its stream, as a keyed hash of what it called it: nobody is looked up."""
+
+    __tablename__ = "identity_signal_left"
+
+    stream_id: str = Field(primary_key=True, foreign_key="identity_signal_stream.id")
+    digest: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))

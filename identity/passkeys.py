@@ -233,6 +233,7 @@ class Passkeys:
         row = self._own(session, account_id, passkey_id)
         if not self.may_remove(session, account_id, passkey_id):
             raise LastWayIn("Add another passkey, or a password with an authenticator app, before removing this one.")
+        platform = "internal" in row.transports
         session.delete(row)
         session.flush()
         audit.record(
@@ -240,7 +241,7 @@ class Passkeys:
             "identity.passkey.removed",
             actor=actor,
             object=("account", account_id),
-            detail={"passkey": passkey_id},
+            detail={"passkey": passkey_id, "platform": platform},
         )
 
     def may_remove(self, session: Session, account_id: str, passkey_id: str) -> bool:
@@ -329,7 +330,7 @@ class Passkeys:
                 "identity.passkey.suspended",
                 actor=ANONYMOUS,
                 object=("account", row.account_id),
-                detail={"reason": "counter", "passkey": row.id},
+                detail={"reason": "counter", "passkey": row.id, "platform": "internal" in row.transports},
             )
         if reason or found is None or row is None or account is None:
             audit.record(
@@ -408,7 +409,7 @@ class Passkeys:
             "identity.passkey.added",
             actor=actor,
             object=("account", account_id),
-            detail={"passkey": passkey_id, "synced": new.synced},
+            detail={"passkey": passkey_id, "synced": new.synced, "platform": "internal" in new.transports},
         )
         return passkey_id
 

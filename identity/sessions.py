@@ -12,11 +12,13 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection
 from sqlmodel import col, delete, select, update
 
-from identity import logout
+from identity import levels, logout
 from identity.accounts import require_active
 from identity.errors_account import RecentSignInNeeded
 from identity.models_account import Account
 from identity.models_account import SessionRow as Row
+from identity.signals import happenings
+from identity.signals.events import Happening
 from keys.envelope import Sealer
 from keys.hashing import TokenHasher
 from kit import audit
@@ -189,6 +191,7 @@ class Sessions:
             detail={"acr": acr, "amr": row.amr},
         )
         if replaces is not None:
+            self._level_changed(session, replaces, begun)
             logout.carry_over(session, replaces, row.id, account_id)
             self._end(session, [replaces], begun.actor(), "replaced")
         return token, begun
@@ -260,6 +263,23 @@ class Sessions:
         old = select(Row.id).where(col(Row.expires_at) < before).limit(limit)
         return session.exec(delete(Row).where(col(Row.id).in_(old))).rowcount
 
+    def _level_changed(self, session: Session, replaced: str, begun: BrowserSession) -> None:
+        """The services of the browser's session hear that it is surer, or less sure, than it was (CAEP section 3.4)."""
+        before = session.exec(select(Row.acr).where(Row.id == replaced, Row.account_id == begun.account_id)).first()
+        if before is None or before == begun.acr or not {before, begun.acr} <= set(levels.ORDER):
+            return
+        happenings.note(
+            session.connection(),
+            Happening(
+                "assurance-level-change",
+                begun.auth_at,
+                account_id=begun.account_id,
+                by="user",
+                said=levels.change(before, begun.acr),
+                sessions=logout.clients_of(session, replaced),
+            ),
+        )
+
     def _end(self, session: Session, ids: list[str], actor: Actor, reason: str) -> None:
         now = self._clock.ms()
         for identifier in ids:
@@ -275,7 +295,7 @@ class Sessions:
                 object=("session", identifier),
                 detail={"reason": reason},
             )
-            logout.queue(session, identifier, now)
+            logout.queue(session, identifier, now, actor)
         if ids:
             tx_of(session).touch("sessions")
 

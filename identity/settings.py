@@ -62,6 +62,9 @@ class IdentitySettings(BaseModel):
         False,
         description="Whether services may watch for sign-out in a frame of ours (OpenID Connect Session Management)",
     )
+    signal_verification_seconds: int = Field(
+        30, ge=1, le=3600, description="How often a receiver of signals may ask for proof of life"
+    )
     session_idle_seconds: int = Field(3600, ge=60, le=86_400, description="A browser session ends after this unused")
     session_seconds: int = Field(
         86_400, ge=300, le=604_800, description="A browser session ends after this in any case"

@@ -54,6 +54,8 @@ from identity.remote_keys import RemoteKeys
 from identity.routes import operator_router
 from identity.sessions import Sessions
 from identity.settings import IdentitySettings
+from identity.signals.endpoints import MANAGE, READ, SignalEndpoints
+from identity.signals.feed import Feed
 from identity.software import SoftwareStatements
 from identity.step_up import Minimums
 from identity.throttle import Throttles
@@ -71,6 +73,7 @@ from kit.host import Host
 ID_TOKEN_ALGS = ("RS256", "PS256", "ES256", "EdDSA")
 SWEEP_SECONDS = 60
 TELL_SECONDS = 2
+CLOSE_SECONDS = 600
 SESSION_CLIENTS_KEPT: Millis = 8 * DAY
 
 
@@ -106,6 +109,7 @@ def include(host: Host) -> None:
         document=metadata.handler(_document(host)),
         resource=metadata.handler(_resource(host)),
     )
+    _signals(host)
     state = host.get(BrowserState)
     if state.on:
         host.front("GET", CHECK_PATH, "public", state.frame, CHECK_SESSION)
@@ -293,6 +297,32 @@ def _logout(host: Host) -> None:
     host.provide(EndSession, end_session)
     host.provide(BackChannelLogout, back_channel)
     host.job("identity.logout.deliver", TELL_SECONDS, back_channel.deliver)
+
+
+def _signals(host: Host) -> None:
+    """Telling services what happened to the residents they know; it rests on all that can happen."""
+    settings: IdentitySettings = host.settings.identity
+    issuer, db, clock, clients, sealer = host.issuer, host.db, host.clock, host.get(Clients), host.get(Sealer)
+    feed = Feed(
+        issuer,
+        db,
+        clock,
+        clients,
+        host.get(Tokens),
+        host.get(KeyRing),
+        sealer,
+        host.get(TokenHasher),
+        host.get(Fetcher),
+        ID_TOKEN_ALGS[0],
+    )
+    host.provide(Feed, feed)
+    bearer, every = host.get(Bearer), settings.signal_verification_seconds
+    streams = SignalEndpoints(issuer, db, clock, bearer, clients, sealer, host.get(Fetcher), feed, every)
+    endpoints.register_signals(host, streams, metadata.handler(streams.metadata))
+    host.get(ProtectedResource).asks_for(MANAGE, READ)
+    host.on_start(feed.start)
+    host.job("identity.signals.deliver", TELL_SECONDS, feed.deliver)
+    host.job("identity.signals.close", CLOSE_SECONDS, feed.close_dead)
 
 
 def _document(host: Host) -> Callable[[], dict[str, Any]]:

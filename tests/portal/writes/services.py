@@ -5,6 +5,7 @@ from typing import Any
 
 from identity import grants
 from identity.oauth.holder import Holder
+from identity.signals.events import SUPPORTED
 from identity.tokens import Tokens, new_jti
 from tests.portal.writes.base import World, case
 from tests.support.bank import CHECKUP, Bank
@@ -128,3 +129,78 @@ async def delete_oauth_grants(w: World) -> Any:
     (grant,) = await w.app.host.db.read(grants.list_for, home.party.account_id)
     token = own_token(w, home.party, "grant_management_revoke")
     return await w.http.delete(f"/oauth/grants/{grant.id}", headers=token)
+
+
+async def signals(w: World, party: Party) -> dict[str, str]:
+    """A stream of signals of the party's."""
+    made = await w.http.post("/ssf/stream", json={"events_requested": list(SUPPORTED)}, headers=own_ssf(w, party))
+    return {"stream_id": made.json()["stream_id"]}
+
+
+def own_ssf(w: World, party: Party) -> dict[str, str]:
+    return own_token(w, party, "ssf.manage")
+
+
+@case("POST /ssf/stream")
+async def post_ssf_stream(w: World) -> Any:
+    return await w.http.post("/ssf/stream", json={}, headers=own_ssf(w, await w.party()))
+
+
+@case("PATCH /ssf/stream")
+async def patch_ssf_stream(w: World) -> Any:
+    party = await w.party()
+    body = {**await signals(w, party), "description": "watch"}
+    return await w.http.patch("/ssf/stream", json=body, headers=own_ssf(w, party))
+
+
+@case("PUT /ssf/stream")
+async def put_ssf_stream(w: World) -> Any:
+    party = await w.party()
+    return await w.http.put("/ssf/stream", json=await signals(w, party), headers=own_ssf(w, party))
+
+
+@case("DELETE /ssf/stream")
+async def delete_ssf_stream(w: World) -> Any:
+    party = await w.party()
+    return await w.http.delete("/ssf/stream", params=await signals(w, party), headers=own_ssf(w, party))
+
+
+@case("POST /ssf/status")
+async def post_ssf_status(w: World) -> Any:
+    party = await w.party()
+    body = {**await signals(w, party), "status": "paused"}
+    return await w.http.post("/ssf/status", json=body, headers=own_ssf(w, party))
+
+
+@case("POST /ssf/subjects/add")
+async def post_ssf_subjects_add(w: World) -> Any:
+    party = await w.party()
+    body = {**await signals(w, party), "subject": {"format": "email", "email": "a@example.jp"}}
+    return await w.http.post("/ssf/subjects/add", json=body, headers=own_ssf(w, party))
+
+
+@case("POST /ssf/subjects/remove")
+async def post_ssf_subjects_remove(w: World) -> Any:
+    party = await w.party()
+    body = {**await signals(w, party), "subject": {"format": "email", "email": "a@example.jp"}}
+    return await w.http.post("/ssf/subjects/remove", json=body, headers=own_ssf(w, party))
+
+
+@case("POST /ssf/verify")
+async def post_ssf_verify(w: World) -> Any:
+    party = await w.party()
+    return await w.http.post("/ssf/verify", json=await signals(w, party), headers=own_ssf(w, party))
+
+
+@case("POST /ssf/poll/")
+async def post_ssf_poll(w: World) -> Any:
+    """What it acknowledges is on its way no more."""
+    party = await w.party()
+    named, headers, found = await signals(w, party), own_ssf(w, party), {}
+    await w.http.post("/ssf/verify", json=named, headers=headers)
+    for _ in range(2):
+        body = {"returnImmediately": True, "ack": list(found)}
+        answer = await w.http.post(f"/ssf/poll/{named['stream_id']}", json=body, headers=headers)
+        found = answer.json()["sets"]
+    assert not found
+    return answer
