@@ -52,12 +52,23 @@ def of(methods: Iterable[Method], *, key_stays_in_hardware: bool = True) -> Leve
 
 def change(before: str, after: str) -> dict[str, str]:
     """A change between two known levels, as CAEP 1.0 section 3.4 says it."""
-    up = ORDER.index(after) > ORDER.index(before)
+    return _change("aal", ORDER.index(before) + 1, ORDER.index(after) + 1)
+
+
+def identity_change(before: int, after: int) -> dict[str, str]:
+    """The same of identity assurance (IAL); 0 is not verified."""
+    return _change("ial", before, after)
+
+
+def _change(what: str, before: int, after: int) -> dict[str, str]:
+    def name(level: int) -> str:
+        return f"nist-{what}{level}" if level else "none"
+
     return {
-        "namespace": "NIST-AAL",
-        "current_level": f"nist-aal{ORDER.index(after) + 1}",
-        "previous_level": f"nist-aal{ORDER.index(before) + 1}",
-        "change_direction": "increase" if up else "decrease",
+        "namespace": f"NIST-{what.upper()}",
+        "current_level": name(after),
+        "previous_level": name(before),
+        "change_direction": "increase" if after > before else "decrease",
     }
 
 

@@ -261,7 +261,6 @@ class SignalStream(SQLModel, table=True):
     verified_at: int | None = Field(
         default=None, sa_type=BigInteger, description="When it last asked for proof of life"
     )
-    taken_at: int | None = Field(default=None, sa_type=BigInteger, description="When it last took an event")
 
 
 class SignalLeft(SQLModel, table=True):

@@ -117,6 +117,13 @@ def _operation(
     return made
 
 
+_NAME = _SHOWN["stream_id"]
+_PAUSED = {"stream_id": _NAME, "status": "paused", "reason": "maintenance"}
+_CHANGE = {"stream_id": _NAME, "events_requested": [SUPPORTED[0]]}
+_PERSON = {
+    "stream_id": _NAME,
+    "subject": {"format": "iss_sub", "iss": "https://id.city.example", "sub": "24400320"},
+}
 _NAMED = {"type": "object", "required": ["stream_id"], "properties": {"stream_id": {"type": "string"}, **_WISH}}
 _DONE = {"204": answer("Done")}
 
@@ -135,36 +142,50 @@ CREATE = _operation(
     without=("404",),
 )
 UPDATE = _operation(
-    "update", "Change your stream (section 8.1.1.3)", {"200": answer("Changed", _STREAM, _SHOWN)}, body=_NAMED
+    "update",
+    "Change your stream (section 8.1.1.3)",
+    {"200": answer("Changed", _STREAM, _SHOWN)},
+    body=_NAMED,
+    example=_CHANGE,
 )
 REPLACE = _operation(
-    "replace", "Replace your stream (section 8.1.1.4)", {"200": answer("Replaced", _STREAM, _SHOWN)}, body=_NAMED
+    "replace",
+    "Replace your stream (section 8.1.1.4)",
+    {"200": answer("Replaced", _STREAM, _SHOWN)},
+    body=_NAMED,
+    example=_CHANGE,
 )
 DELETE = _operation("delete", "Delete your stream (section 8.1.1.5)", _DONE, required_id=True)
-STATUS = _operation("status", "Its status (section 8.1.2.1)", {"200": answer("The status", _STATUS)}, required_id=True)
+STATUS = _operation(
+    "status", "Its status (section 8.1.2.1)", {"200": answer("The status", _STATUS, _PAUSED)}, required_id=True
+)
 SET_STATUS = _operation(
     "set_status",
     "Enable, pause or disable it (section 8.1.2.2)",
-    {"200": answer("Changed", _STATUS)},
+    {"200": answer("Changed", _STATUS, _PAUSED)},
     body=_STATUS,
+    example=_PAUSED,
 )
 ADD = _operation(
     "add_subject",
     "Hear of a subject again (section 8.1.3.2); the same answer whoever it is",
     {"200": answer("Noted"), "429": problem("Too many")},
     body=_SUBJECT,
+    example=_PERSON,
 )
 REMOVE = _operation(
     "remove_subject",
     "Hear of a subject no more (section 8.1.3.3); the same answer whoever it is",
     {**_DONE, "429": problem("Too many")},
     body=_SUBJECT,
+    example=_PERSON,
 )
 VERIFY = _operation(
     "verify",
     "Ask for proof of life (section 8.1.4.2)",
     {**_DONE, "429": problem("Before `min_verification_interval` has passed")},
     body=_VERIFY,
+    example={"stream_id": _NAME, "state": "VGhpcyBpcyBhbiBleGFtcGxl"},
 )
 POLL = _operation(
     "poll",

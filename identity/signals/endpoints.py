@@ -20,7 +20,7 @@ from identity.signals.polling import HeldPolls, Poll, read_poll
 from identity.signals.streams import CONTROL, EVENTS, STATUSES, Stream, Wish
 from keys.envelope import Sealer
 from kit import outbox
-from kit.clock import SECOND, Clock, Millis
+from kit.clock import SECOND, Clock
 from kit.db import Database, Session
 from kit.fetch import Fetcher
 from kit.front import Call, Reply, reply_json
@@ -198,7 +198,7 @@ class SignalEndpoints:
         if ask.errors:  # section 2.4: it can't use them; they would never be taken, so they end here
             log.warning("signals refused", client=access.client_id, errors=sorted(set(ask.errors.values())))
         if ask.acks or ask.errors:
-            await self._database.write(self._done, stream, ask, self._clock.ms())
+            await self._database.write(self._done, stream, ask)
         if ask.most == 0:
             return reply_json(200, {"sets": {}})
         client = await self._clients.get(access.client_id)
@@ -219,15 +219,13 @@ class SignalEndpoints:
             if found:
                 return tuple(found)
 
-    def _done(self, session: Session, stream: Stream, ask: Poll, now: Millis) -> None:
+    def _done(self, session: Session, stream: Stream, ask: Poll) -> None:
         """Acknowledged tokens go: of this stream's own lane only, by the names this stream knows them by."""
-        named, took = {*ask.acks, *ask.errors}, 0
+        named, connection = {*ask.acks, *ask.errors}, session.connection()
         for topic in (CONTROL, EVENTS):
-            lane = outbox.waiting(session.connection(), topic, stream.id, _MOST_ACKED)
+            lane = outbox.waiting(connection, topic, stream.id, _MOST_ACKED)
             ids = [item.id for item in lane if self._feed.jti(stream, item.id) in named]
-            took += outbox.remove(session.connection(), topic, stream.id, ids)
-        if took:
-            streams.taken(session, stream.id, now)
+            outbox.remove(connection, topic, stream.id, ids)
 
     # -- reading -----------------------------------------------------------------------------------------------------
 

@@ -77,7 +77,7 @@ class Feed:
         self._fetcher = fetcher
         self._default_alg = default_alg
         self._rules: dict[str, tuple[Rule, ...]] = dict(RULES)
-        ways: dict[str, Any] = {"send": self._send, "first": 5 * SECOND, "longest": HOUR, "taken": self._taken}
+        ways: dict[str, Any] = {"send": self._send, "first": 5 * SECOND, "longest": HOUR}
         self._outboxes = (
             Outbox(database, clock, Sender(EVENTS, ordered=True, **ways)),
             Outbox(database, clock, Sender(CONTROL, **ways)),
@@ -157,7 +157,7 @@ class Feed:
             names.add(subjects.session(self._tokens.session_name(named, client)))
         if "email" in scopes_of(session.connection(), account_id, client.id):
             with contextlib.suppress(KeyDestroyed):
-                names.add(subjects.email(profile(session, self._sealer, account_id).email))
+                names.add(subjects.email(profile(session, self._sealer, account_id).email or ""))
         singles = {self.left_key(stream.id, (name,)) for name in names}
         pairs = {self.left_key(stream.id, tuple(sorted((a, b)))) for a in names for b in names if a < b}
         return bool(left & (singles | pairs))
@@ -214,9 +214,6 @@ class Feed:
             return DROPPED
         await self._ring.refresh()
         return await push(self._fetcher, streams.delivery_of(self._sealer, stream), self._sign(client, claims))
-
-    def _taken(self, session: Session, stream_id: str, items: Sequence[Item]) -> None:
-        streams.taken(session, stream_id, self._clock.ms())
 
     def jti(self, stream: Stream, item_id: str) -> str:
         """The token's name for its receiver. Rows made in one moment have neighbouring ids: by those, two receivers

@@ -11,6 +11,7 @@ from typing import Any, Final
 import orjson
 from sqlalchemy import Connection
 
+from identity import levels
 from identity.signals.events import ENTITY, Happening
 from kit import context, outbox
 from kit.clock import DAY, Millis
@@ -51,6 +52,13 @@ def _changed(row: Row, detail: Mapping[str, Any]) -> Happening:
     return _happening("token-claims-change", row, row["object_id"], {"fields": detail["fields"]})
 
 
+def _verified(row: Row, detail: Mapping[str, Any]) -> Happening:
+    """CAEP section 3.4: how sure the city is who the resident is."""
+    return _happening(
+        "assurance-level-change", row, row["object_id"], levels.identity_change(detail["from"], detail["to"])
+    )
+
+
 _PASSWORD: Final = {"credential_type": "password", "change_type": "update"}
 _APP: Final = {"credential_type": "app", "change_type": "create"}
 
@@ -67,6 +75,7 @@ RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
     "identity.account.suspended": (_of_account("account-disabled"),),
     "identity.account.resumed": (_of_account("account-enabled"),),
     "identity.account.changed": (_changed,),
+    "identity.assurance.changed": (_verified,),
     "identity.grant.revoked": (_withdrawn,),
 }
 

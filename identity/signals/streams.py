@@ -56,7 +56,6 @@ class Stream:
     held_by_us: bool
     created_at: Millis
     verified_at: Millis | None
-    taken_at: Millis | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,14 +208,6 @@ def left_of(session: Session, stream_id: str) -> frozenset[bytes]:
     return frozenset(bytes(digest) for digest in found.scalars())
 
 
-def taken(session: Session, stream_id: str, now: Millis) -> None:
-    """The receiver has just taken something."""
-    row = session.get(SignalStream, stream_id)
-    if row is not None:
-        row.taken_at = now
-        session.add(row)
-
-
 def delivery_of(sealer: Sealer, stream: Stream) -> Delivery:
     """Where to push, with the header in clear."""
     if stream.authorization is None:
@@ -250,5 +241,5 @@ def _context(stream_id: str) -> str:
 def _view(row: SignalStream) -> Stream:
     return Stream(
         row.id, row.client_id, cast(Status, row.status), row.reason, tuple(row.requested), row.endpoint,
-        row.authorization, row.description, row.held_by_us, row.created_at, row.verified_at, row.taken_at,
+        row.authorization, row.description, row.held_by_us, row.created_at, row.verified_at,
     )  # fmt: skip

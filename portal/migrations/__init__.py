@@ -8,7 +8,11 @@ from typing import Any
 
 from sqlalchemy import create_engine, inspect, text
 
-HEAD = "0022"
+<<<<<<< HEAD
+HEAD = "0023"
+=======
+HEAD = "0023"
+>>>>>>> 23f245b (Shared Signals: documents, cases, the level of identity assurance)
 
 
 def revision(url: str) -> str | None:

@@ -385,6 +385,21 @@ async def test_a_surer_sign_in_is_told_to_the_services_of_the_session(party: Par
     assert told["sub_id"]["format"] == "complex"
 
 
+async def test_a_higher_identity_assurance_is_told_with_its_direction(party: Party) -> None:
+    """CAEP section 3.4, by the audit action alone (`identity.assurance.changed`)."""
+    receiver = await follow(party)
+    about, detail = ("account", party.account_id), {"from": 0, "to": 2, "reason": "verified"}
+    clerk = Actor("operator", "acc_clerk")
+    await write(party, audit.record, "identity.assurance.changed", actor=clerk, object=about, detail=detail)
+    await deliver(party)
+    (told,) = await receiver.poll()
+    (said,) = told["events"].values()
+    assert said.items() >= {
+        "namespace": "NIST-IAL", "previous_level": "none", "current_level": "nist-ial2",
+        "change_direction": "increase", "initiating_entity": "admin",
+    }.items()  # fmt: skip
+
+
 # -- subjects ---------------------------------------------------------------------------------------------------------
 
 

@@ -176,6 +176,7 @@ async def post_ssf_status(w: World) -> Any:
 async def post_ssf_subjects_add(w: World) -> Any:
     party = await w.party()
     body = {**await signals(w, party), "subject": {"format": "email", "email": "a@example.jp"}}
+    await w.http.post("/ssf/subjects/remove", json=body, headers=own_ssf(w, party))
     return await w.http.post("/ssf/subjects/add", json=body, headers=own_ssf(w, party))
 
 
