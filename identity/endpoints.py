@@ -82,7 +82,7 @@ def register(
 def register_signals(host: Host, streams: ssf.SignalEndpoints, document: Handler) -> None:
     """The rows of Shared Signals: called by services with an access token."""
     described = openid.metadata("ssf_configuration", "Transmitter configuration (SSF 1.0 section 7)")
-    host.front("GET", "/.well-known/ssf-configuration", "public", document, described)
+    host.front("GET", "/.well-known/ssf-configuration", "public", document, described, cors=True)
     for method, path, handler, operation in (
         ("GET", ssf.STREAM_PATH, streams.show, signals.SHOW),
         ("POST", ssf.STREAM_PATH, streams.create, signals.CREATE),

@@ -8,11 +8,7 @@ from typing import Any
 
 from sqlalchemy import create_engine, inspect, text
 
-<<<<<<< HEAD
 HEAD = "0023"
-=======
-HEAD = "0023"
->>>>>>> 23f245b (Shared Signals: documents, cases, the level of identity assurance)
 
 
 def revision(url: str) -> str | None:

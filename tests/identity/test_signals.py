@@ -277,9 +277,8 @@ async def test_changed_credentials_are_told_in_order_with_their_kind(party: Part
     """CAEP section 3.3."""
     receiver = await follow(party)
     for action, detail, _ in CHANGES:
-        about = ("account", party.account_id) if detail is None else ("passkey", "pky_1")
-        more = None if detail is None else {"account": party.account_id, **detail}
-        await write(party, audit.record, action, actor=Actor("resident", party.account_id), object=about, detail=more)
+        by, about = Actor("resident", party.account_id), ("account", party.account_id)
+        await write(party, audit.record, action, actor=by, object=about, detail=detail)
     await deliver(party)
     told = await receiver.poll()
     assert [next(iter(claims["events"])) for claims in told] == [KINDS["credential-change"].uri] * 4
@@ -292,10 +291,8 @@ async def test_changed_credentials_are_told_in_order_with_their_kind(party: Part
 async def test_a_copied_passkey_is_a_compromised_device_and_a_revoked_credential_of_one_cause(party: Party) -> None:
     """Our own event beside CAEP's; `txn` puts them together (SSF section 4.1.8)."""
     receiver = await follow(party)
-    detail = {"account": party.account_id, "reason": "counter", "platform": False}
-    await write(
-        party, audit.record, "identity.passkey.suspended", actor=SYSTEM, object=("passkey", "pky_1"), detail=detail
-    )
+    about, detail = ("account", party.account_id), {"reason": "counter", "platform": False}
+    await write(party, audit.record, "identity.passkey.suspended", actor=SYSTEM, object=about, detail=detail)
     await deliver(party)
     told = await receiver.poll()
     assert receiver.kinds() == ["credential-change", "device-compromised"]

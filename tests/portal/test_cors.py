@@ -16,6 +16,7 @@ OPEN = {
     "/.well-known/openid-configuration": "GET",
     "/.well-known/oauth-authorization-server": "GET",
     "/.well-known/oauth-protected-resource": "GET",
+    "/.well-known/ssf-configuration": "GET",
     "/oauth/jwks": "GET",
     "/oauth/token": "POST",
     "/oauth/par": "POST",

@@ -74,6 +74,7 @@ READS = {
 REFUSED = {"POST /govstack/config/policy/"}
 # Operations after which only bookkeeping has changed: they open a door half way.
 HALF_WAY = {
+    "POST /ssf/poll/",
     "POST /consent/stream/poll",
     "POST /oauth/par", "POST /oauth/device_authorization",
     "POST /oauth/backchannel-authentication", "POST /sign-in/passkey/begin", "POST /sign-up",
