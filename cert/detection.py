@@ -130,6 +130,20 @@ RULES: tuple[Rule, ...] = (
         layers=(FUNCTIONS, SECURITY),
     ),
     Rule(
+        id="many-recoveries",
+        name=Words("短い時間に多数のアカウントの入り方の作り直し", "New ways into many accounts in a short time"),
+        because=Words("同じ職員、または自宅からの手続き", "same clerk, or from home"),
+        # An operator's own hand or stolen session, or stolen lists of recovery codes: at home nobody is the actor.
+        actions=frozenset({"identity.reset.opened", "identity.recovery.begun"}),
+        key=("actor",),
+        subject="object",
+        threshold=5,
+        window=HOUR,
+        quiet=24 * HOUR,
+        severity=Severity.HIGH,
+        layers=(SECURITY,),
+    ),
+    Rule(
         id="end-not-confirmed",
         name=Words(
             "同意の終了を提供先が期限までに確認していない", "A recipient has not confirmed in time that a consent ended"

@@ -13,6 +13,7 @@ from identity.crowd import Crowd
 from identity.emails import Emails
 from identity.mail import Mail
 from identity.passkeys import Passkeys
+from identity.recoveries import Recoveries
 from identity.resets import Resets
 from identity.sessions import Sessions
 from identity.settings import IdentitySettings
@@ -20,7 +21,7 @@ from identity.support import Support
 from identity.throttle import Policy, Throttles
 from keys.envelope import Sealer
 from keys.hashing import Passwords, TokenHasher
-from kit.clock import SECOND
+from kit.clock import DAY, SECOND
 from kit.db import Session
 from kit.host import Host
 from kit.mail import Mailbox
@@ -73,6 +74,7 @@ def include(host: Host) -> None:
         issuer=host.issuer,
     )
     resets = Resets(
+        sealer,
         hasher,
         host.clock,
         sessions=sessions,
@@ -80,6 +82,7 @@ def include(host: Host) -> None:
         attempts=attempts,
         throttles=throttles,
         crowd=crowd,
+        wait=settings.reset_wait_seconds * SECOND,
         life=settings.reset_code_seconds * SECOND,
         token_life=settings.access_token_seconds * SECOND,
     )
@@ -100,6 +103,18 @@ def include(host: Host) -> None:
     emails = Emails(
         sealer, hasher, host.clock, throttles=throttles, mail=mail, wait=settings.change_wait_seconds * SECOND
     )
+    recoveries = Recoveries(
+        sealer,
+        hasher,
+        host.clock,
+        attempts=attempts,
+        throttles=throttles,
+        mail=mail,
+        resets=resets,
+        wait=settings.recovery_wait_seconds * SECOND,
+        life=7 * DAY,  # who waited for days need not be at home on the hour
+    )
+    host.provide(Recoveries, recoveries)
     host.provide(Mail, mail)
     host.provide(Emails, emails)
     host.provide(Alarm, Alarm(sealer, host.clock, sessions=sessions, emails=emails, resets=resets))

@@ -1,4 +1,4 @@
-"""Half-done sign-ins, sign-ups and resets: what was proved or written so far, for minutes, behind an opaque token.
+"""Half-done sign-ins, sign-ups, resets, recoveries: what was proved so far, for minutes, behind an opaque token.
 
 The browser holds the token in a cookie; the notes (where to go next, the form of a sign-up) stay here, sealed. An
 attempt is used up by the write that completes it, so one right code makes one session (invariant I7).
@@ -16,9 +16,14 @@ from kit.clock import MINUTE, Clock, Millis
 from kit.db import Session
 from kit.ids import secret
 
-Purpose = Literal["sign-in", "sign-up", "reset"]
+Purpose = Literal["sign-in", "sign-up", "reset", "recover"]
 
-LIFETIME: dict[Purpose, Millis] = {"sign-in": 10 * MINUTE, "sign-up": 30 * MINUTE, "reset": 30 * MINUTE}
+LIFETIME: dict[Purpose, Millis] = {
+    "sign-in": 10 * MINUTE,
+    "sign-up": 30 * MINUTE,
+    "reset": 30 * MINUTE,
+    "recover": 30 * MINUTE,
+}
 #: Wrong codes before the password is asked for again.
 MAX_TRIES = 5
 

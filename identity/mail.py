@@ -39,6 +39,7 @@ TOLD: Final[Mapping[str, str]] = {
     "identity.totp.confirmed": "app",
     "identity.recovery.issued": "codes",
     "identity.recovery.used": "code-used",
+    "identity.recovery.begun": "recovery-begun",
     "identity.email.waiting": "email-waiting",
     "identity.email.verified": "email-verified",
     "identity.account.suspended": "locked",
@@ -104,6 +105,13 @@ class Mail:
         body = orjson.dumps({"kind": kind, "at": now, "name": name, "sealed": b64url(sealed)})
         row = outbox.row(MAIL_TOPIC, account_id, body, now=now, expires_at=until or now + GIVE_UP)
         outbox.add(session.connection(), [row])
+
+    def write_nobody(self, session: Session) -> None:
+        """What a letter costs, and no letter: so that nobody can tell by the time whether there was one."""
+        now, name = self._clock.ms(), new_id("ltr")
+        sealed = self._sealer.system().seal(_context("", name), orjson.dumps({"to": None, "facts": {}}))
+        body = orjson.dumps({"kind": "nobody", "at": now, "name": name, "sealed": b64url(sealed)})
+        outbox.add(session.connection(), [outbox.row(MAIL_TOPIC, "nobody", body, now=now, expires_at=now + HOUR)])
 
     async def deliver(self) -> int:
         """One round; returns how many letters were taken."""

@@ -170,4 +170,6 @@ class Reset(SQLModel, table=True):
     approved_at: int | None = Field(default=None, sa_type=BigInteger)
     closed_by: str | None = None
     closed_at: int | None = Field(default=None, sa_type=BigInteger)
+    # The code counts from then on, so that whoever is warned can stop it; empty: at once.
+    ready_at: int | None = Field(default=None, sa_type=BigInteger)
     expires_at: int = Field(sa_type=BigInteger, index=True)

@@ -67,6 +67,16 @@ def accept(session: Session, hasher: TokenHasher, account_id: str, code: str, *,
     return spent.rowcount == 1
 
 
+def fits(session: Session, hasher: TokenHasher, account_id: str, code: str) -> bool:
+    """Whether a code would be accepted. It is not spent."""
+    query = select(RecoveryCode.id).where(
+        RecoveryCode.account_id == account_id,
+        RecoveryCode.code_hash == _digest(hasher, account_id, code),
+        col(RecoveryCode.used_at).is_(None),
+    )
+    return session.exec(query).first() is not None
+
+
 def left(session: Session, account_id: str) -> int:
     """How many codes still work."""
     query = select(RecoveryCode.id).where(RecoveryCode.account_id == account_id, col(RecoveryCode.used_at).is_(None))

@@ -16,7 +16,7 @@ from sqlalchemy import text
 from sqlmodel import col, delete, select, update
 
 from identity import chains, recovery
-from identity.accounts import get_account, login_digest
+from identity.accounts import get_account, login_digest, profile
 from identity.attempts import Attempts
 from identity.credentials import Browser, Credentials, Refused, SignedIn, Throttled
 from identity.crowd import Crowd
@@ -35,6 +35,7 @@ from identity.models_account import (
 )
 from identity.sessions import Sessions
 from identity.throttle import Throttles
+from keys.envelope import Sealer
 from keys.hashing import TokenHasher
 from kit import audit
 from kit.clock import DAY, Clock, Millis
@@ -79,6 +80,7 @@ class ResetView:
     approved_at: Millis | None
     closed_at: Millis | None
     expires_at: Millis
+    ready_at: Millis | None = None
 
     @property
     def live(self) -> bool:
@@ -91,6 +93,14 @@ class Entered:
     """The code is right; `token` for the attempt's cookie."""
 
     token: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """The code is right, and counts from `ready_at` on, or at once with a recovery code beside it."""
+
+    ready_at: Millis
+    wrong_second: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +148,7 @@ class Resets:
 
     def __init__(
         self,
+        sealer: Sealer,
         hasher: TokenHasher,
         clock: Clock,
         *,
@@ -146,9 +157,12 @@ class Resets:
         attempts: Attempts,
         throttles: Throttles,
         crowd: Crowd,
+        wait: Millis,
         life: Millis,
         token_life: Millis,
     ) -> None:
+        self._sealer = sealer
+        self._wait = wait
         self._hasher = hasher
         self._clock = clock
         self._sessions = sessions
@@ -190,8 +204,14 @@ class Resets:
         return identifier
 
     def approve(self, session: Session, reset_id: str, *, code: str, actor: Actor) -> ResetView:
-        """The second person: from now on `code` (from `new_code`) counts. Raises SecondPersonNeeded, ResetClosed."""
+        """The second person: `code` (from `new_code`) counts. Raises SecondPersonNeeded, ResetClosed.
+
+        Where there is an address to warn, it counts after a wait: two clerks together, or one who was deceived twice,
+        must not be faster than the owner's letter.
+        """
         row, now = self._row(session, reset_id), self._clock.ms()
+        warned = profile(session, self._sealer, row.account_id).email_verified
+        ready_at = now + self._wait if warned and self._wait else None
         if row.opened_by == actor.id:
             raise SecondPersonNeeded("Whoever opened a reset can't approve it. Ask a colleague.")
         approved = session.exec(
@@ -206,8 +226,9 @@ class Resets:
                 status="approved",
                 approved_by=actor.id,
                 approved_at=now,
-                code_hash=self._digest(code),
-                expires_at=now + self._life,
+                code_hash=self.digest(code),
+                ready_at=ready_at,
+                expires_at=(ready_at or now) + self._life,
             )
             .execution_options(synchronize_session=False)
         )
@@ -227,7 +248,8 @@ class Resets:
         """Take it back. While it is open any operator may (that is how a second person says no); an approved one
         only its two. Raises SecondPersonNeeded, ResetClosed."""
         row = self._row(session, reset_id)
-        if row.status == "approved" and actor.id not in (row.opened_by, row.approved_by):
+        own = row.opened_by == row.account_id  # begun by the resident at home: any operator may stop it
+        if row.status == "approved" and not own and actor.id not in (row.opened_by, row.approved_by):
             raise SecondPersonNeeded("Only the two who made this reset can withdraw it. Or lock the account.")
         if not self._end(session, [reset_id], "withdrawn", actor.id):
             raise ResetClosed("This reset was used or withdrawn already, or its time ran out.")
@@ -271,7 +293,9 @@ class Resets:
 
     # -- the resident -------------------------------------------------------------------------------------------
 
-    def enter(self, session: Session, login: str, code: str, browser: Browser) -> Entered | Throttled | Refused:
+    def enter(
+        self, session: Session, login: str, code: str, browser: Browser, *, second: str = ""
+    ) -> Entered | Throttled | Refused | NotYet:
         """Login name and code. A wrong one of either, a used, withdrawn or expired one get the same answer by the same
         steps: two digests and two questions to the database whatever they find.
 
@@ -294,10 +318,10 @@ class Resets:
             return Throttled(wait.seconds)
         known = session.exec(select(Account.id).where(Account.login_hash == digest)).first()
         found = session.exec(
-            select(Reset.id, Reset.account_id)
+            select(Reset.id, Reset.account_id, Reset.ready_at)
             .join(Account, col(Account.id) == col(Reset.account_id))
             .where(
-                Reset.code_hash == self._digest(code[:100]),
+                Reset.code_hash == self.digest(code[:100]),
                 Reset.status == "approved",
                 col(Reset.expires_at) > now,
                 Account.login_hash == digest,
@@ -315,7 +339,15 @@ class Resets:
                 outcome="refused",
             )
             return Refused()
-        reset_id, account_id = found
+        reset_id, account_id, ready_at = found
+        if ready_at is not None and ready_at > now:
+            if not second or not recovery.accept(session, self._hasher, account_id, second[:100], now=now):
+                return NotYet(ready_at, bool(second))
+            # Two of the ways to recover (NIST SP 800-63B-4 section 4.2): there is nothing to wait for.
+            session.exec(update(Reset).where(col(Reset.id) == reset_id).values(ready_at=now))
+            detail = {"left": recovery.left(session, account_id)}
+            by = Actor("resident", account_id)
+            audit.record(session, "identity.recovery.used", actor=by, object=("account", account_id), detail=detail)
         audit.record(
             session,
             "identity.reset.entered",
@@ -332,7 +364,8 @@ class Resets:
         row = session.get(Reset, waiting.notes.decode()) if waiting is not None else None
         if row is None or get_account(session, row.account_id).status != "active":
             return None
-        if row.status != "approved" or row.expires_at <= self._clock.ms():
+        now = self._clock.ms()
+        if row.status != "approved" or row.expires_at <= now or (row.ready_at is not None and row.ready_at > now):
             return None
         return Begun(row.id, row.account_id)
 
@@ -422,7 +455,9 @@ class Resets:
             approved_at=row.approved_at,
             closed_at=row.closed_at,
             expires_at=row.expires_at,
+            ready_at=row.ready_at,
         )
 
-    def _digest(self, code: str) -> bytes:
+    def digest(self, code: str) -> bytes:
+        """How a code is kept."""
         return self._hasher.digest("reset", recovery.clean(code))

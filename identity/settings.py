@@ -72,6 +72,19 @@ class IdentitySettings(BaseModel):
     reset_code_seconds: int = Field(
         86_400, ge=600, le=604_800, description="How long the city office's reset, and then its code, is good"
     )
+    reset_wait_seconds: int = Field(
+        86_400,
+        ge=0,
+        le=14 * 86_400,
+        description="How long the city office's code waits where a verified address is warned of it, unless a recovery"
+        " code is typed beside it",
+    )
+    recovery_wait_seconds: int = Field(
+        3 * 86_400,
+        ge=0,
+        le=14 * 86_400,
+        description="How long a recovery with a recovery code and the e-mail address waits: the owner can stop it",
+    )
     change_wait_seconds: int = Field(
         3 * 86_400,
         ge=0,

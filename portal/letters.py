@@ -69,6 +69,24 @@ KINDS: Mapping[str, Kind] = {
             "If it is not you, do nothing: then no more letters come."
         ),
     ),
+    "recover-code": Kind(
+        N_("Your code to recover your account"),
+        N_(
+            "Somebody typed your login name and one of your recovery codes, to make a new way into your account. If "
+            "that is you, type this code on the page that asks for it:\n\n    %(code)s\n\n"
+            "It works once, until %(until)s."
+        ),
+        sign_in=True,
+    ),
+    "recovery-begun": Kind(
+        N_("Somebody is recovering your account"),
+        N_(
+            "On %(when)s somebody used a recovery code and a code from a letter to you. From %(until)s on they can "
+            "make a new way into your account, and every former one stops working. Until then you can stop it."
+        ),
+        sign_in=True,
+        stops=True,
+    ),
     "email-verified": Kind(
         N_("Your letters come here now"),
         N_("On %(when)s this became the e-mail address of your account. We write here when something changes."),

@@ -58,6 +58,7 @@ class Safety:
     office: tuple[EventRow, ...] = ()
     email: str = ""
     email_verified: bool = False
+    reset_waits: bool = False
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,8 @@ def samples() -> list[Sample]:
             "safety/safety.html",
             "few-codes",
             replace(
-                whole, office=office, codes_left=1, sessions=tuple(replace(there, id=f"ses_{n}") for n in range(12))
+                whole, office=office, reset_waits=True, codes_left=1,
+                sessions=tuple(replace(there, id=f"ses_{n}") for n in range(12))
             ),
             viewer="analyst",
             path="/safety",

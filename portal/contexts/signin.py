@@ -53,8 +53,37 @@ class Reset:
     """signin/reset.html: login name and the city office's code."""
 
     login: str
-    problem: str  # "" | refused | throttled | expired
+    problem: str  # "" | refused | throttled | expired | waits | second
     seconds: int
+    code: str = ""
+    ready_at: int = 0
+
+
+@dataclass(frozen=True)
+class Recover:
+    """signin/recover.html: login name and recovery code."""
+
+    login: str
+    problem: str  # "" | blank | throttled | expired
+    seconds: int
+
+
+@dataclass(frozen=True)
+class RecoverLetter:
+    """signin/recover_letter.html: the code that came by e-mail, if one did."""
+
+    problem: str  # "" | refused | throttled
+    tries_left: int
+    seconds: int
+
+
+@dataclass(frozen=True)
+class RecoverBegun:
+    """signin/recover_begun.html: the code, this once, and when it works."""
+
+    code: str
+    ready_at: int
+    until: int
 
 
 @dataclass(frozen=True)
@@ -104,6 +133,7 @@ class SignedOut:
     to: str
 
 
+_NOW = 1_795_312_800_000  # 22 November 2026 in Japan
 _PLAIN = SignIn(next="/home", login="", again=False, problem="", seconds=0, passkeys=True, waiting=None)
 _VALUES = {"name": "", "name_kana": "", "birthdate": "", "login": ""}
 LABELS = {
@@ -154,6 +184,22 @@ def samples() -> list[Sample]:
         Sample("signin/reset.html", "refused", Reset("hana", "refused", 0), path="/sign-in/reset"),
         Sample("signin/reset.html", "throttled", Reset("hana", "throttled", 120), path="/sign-in/reset"),
         Sample("signin/reset.html", "expired", Reset("", "expired", 0), path="/sign-in/reset"),
+        Sample(
+            "signin/reset.html", "waits", Reset("hana", "waits", 0, "7K2QM-9XW4T-0H3ZR-51BNC-QY8VD", _NOW + 86_400_000)
+        ),
+        Sample("signin/reset.html", "second", Reset("hana", "second", 0, "7K2QM-9XW4T-0H3ZR-51BNC-QY8VD", _NOW)),
+        Sample("signin/recover.html", "plain", Recover("", "", 0), path="/sign-in/recover"),
+        Sample("signin/recover.html", "blank", Recover("hana", "blank", 0), path="/sign-in/recover"),
+        Sample("signin/recover.html", "throttled", Recover("hana", "throttled", 90), path="/sign-in/recover"),
+        Sample("signin/recover.html", "expired", Recover("", "expired", 0), path="/sign-in/recover"),
+        Sample("signin/recover_letter.html", "plain", RecoverLetter("", 5, 0), path="/sign-in/recover/letter"),
+        Sample("signin/recover_letter.html", "refused", RecoverLetter("refused", 2, 0)),
+        Sample("signin/recover_letter.html", "throttled", RecoverLetter("throttled", 2, 60)),
+        Sample(
+            "signin/recover_begun.html",
+            "shown",
+            RecoverBegun("7K2QM-9XW4T-0H3ZR-51BNC-QY8VD", _NOW + 3 * 86_400_000, _NOW + 10 * 86_400_000),
+        ),
         Sample("signin/reset_key.html", "plain", ResetKey("hana", "", True), path="/sign-in/reset/new"),
         Sample("signin/reset_key.html", "no-passkeys", ResetKey("hana", "short", False), path="/sign-in/reset/new"),
         Sample("signin/sign_up.html", "plain", SignUp("/home", _VALUES, {}, LABELS, 0), path="/sign-up"),

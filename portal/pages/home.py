@@ -78,6 +78,7 @@ class Facts:
     asked: tuple[Ending, ...] = ()  # questions that wait with the consents
     reset_opened_at: Millis | None = None
     reset_at: Millis | None = None
+    recovery_from: Millis | None = None  # the resident's own recovery: when it can be finished
     verified_at: Millis | None = None
     sensitive: tuple[tuple[Millis, str], ...] = ()
 
@@ -228,7 +229,14 @@ def letter(facts: Facts, lang: str) -> Home:
 def _resets(facts: Facts, language: i18n.Language) -> tuple[Sentence, ...]:
     """What the city office did to the account: whoever did not ask for it reads it here."""
     told = []
-    if facts.reset_opened_at is not None:
+    if facts.recovery_from is not None:
+        words = _(
+            "Somebody is recovering your account with a recovery code and your e-mail. From %(when)s on they can make a"
+            " new way in. If that is not you, stop it.",
+            when=language.moment(facts.recovery_from),
+        )
+        told.append(Sentence(words, "/safety#reset-waits", _("Stop it")))
+    elif facts.reset_opened_at is not None:
         words = _(
             "On %(day)s the city office began to make a new way in for you. If you did not ask for it, tell the city"
             " office at once.",
@@ -304,6 +312,7 @@ def router(host: Host) -> APIRouter:
                 facts,
                 reset_opened_at=live.opened_at if live else None,
                 reset_at=resets.used_at(session, account),
+                recovery_from=live.ready_at if live and live.opened_by == account else None,
                 verified_at=visits.verified_lately(session, account),
                 sensitive=sensitive(session, current, now=now),
             )

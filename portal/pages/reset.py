@@ -12,7 +12,7 @@ from starlette.responses import Response
 from identity.accounts import Profile, profile
 from identity.credentials import Throttled
 from identity.errors_account import AccountClosed
-from identity.resets import Begun, Entered, Resets
+from identity.resets import Begun, Entered, NotYet, Resets
 from keys.envelope import Sealer
 from kit.db import Session
 from kit.host import Host
@@ -46,9 +46,17 @@ def router(host: Host) -> Any:
         return doors.drop_attempt(redirect(request, f"{PLACE}?expired=1"))
 
     def code_page(
-        request: Request, problem: str = "", *, login: str = "", seconds: int = 0, status: int = 200
+        request: Request,
+        problem: str = "",
+        *,
+        login: str = "",
+        code: str = "",
+        ready_at: int = 0,
+        seconds: int = 0,
+        status: int = 200,
     ) -> Response:
-        response = render(request, "signin/reset.html", pages_of.Reset(login, problem, seconds), status=status)
+        page = pages_of.Reset(login, problem, seconds, code, ready_at)
+        response = render(request, "signin/reset.html", page, status=status)
         if seconds:
             response.headers["retry-after"] = str(seconds)
         return response
@@ -61,7 +69,11 @@ def router(host: Host) -> Any:
     async def code_post(request: Request) -> Response:
         form = await read_form(request)
         login = form.one("login")[:200]
-        found = await host.db.write(resets.enter, login, form.one("code"), doors.browser(request))
+        typed, second = form.one("code"), form.one("second")
+        found = await host.db.write(resets.enter, login, typed, doors.browser(request), second=second)
+        if isinstance(found, NotYet):
+            problem = "second" if found.wrong_second else "waits"
+            return code_page(request, problem, login=login, code=typed, ready_at=found.ready_at, status=422)
         if isinstance(found, Entered):
             return doors.keep_attempt(redirect(request, f"{PLACE}/new"), found.token, "reset")
         if isinstance(found, Throttled):

@@ -236,7 +236,7 @@ def router(host: Host) -> APIRouter:
             approved = await db.write(office.approve, reset_id, code=code, actor=current.actor())
         except ResetClosed:
             return redirect(request, place, notice=NOT_NOW)
-        shown = pages_of.ResetCode(reset_id, code, letters(host.issuer, approved.expires_at))
+        shown = pages_of.ResetCode(reset_id, code, letters(host.issuer, approved.expires_at, approved.ready_at))
         return render(request, "console/reset_code.html", shown)
 
     @routes.post("/console/resets/{reset_id}/withdraw")
@@ -268,7 +268,8 @@ def _page(found: ResetView, login: str, name: Any, me: str, errors: dict[str, st
         expires_at=found.expires_at,
         may_approve=found.status == "open" and not mine,
         may_withdraw=found.status == "open"
-        or (found.status == "approved" and me in (found.opened_by, found.approved_by)),
+        or (found.status == "approved" and me in (found.opened_by, found.approved_by))
+        or (found.live and found.opened_by == found.account_id),
         errors=errors,
     )
 
@@ -278,10 +279,11 @@ _OPEN = N_("Open %(address)s in a browser.")
 _TYPE = N_("Type your login name and the code above. Your login name is not on this sheet.")
 _MAKE = N_("Make a new way to sign in. At that moment every former one stops working.")
 _UNTIL = N_("Good once, until %(moment)s.")
+_FROM = N_("Good once, from %(ready)s (at once with one of your recovery codes) until %(moment)s.")
 _WARNING = N_("Show this sheet to nobody. The city office never asks for this code by telephone or e-mail.")
 
 
-def letters(issuer: str, until: Millis) -> tuple[pages_of.Letter, ...]:
+def letters(issuer: str, until: Millis, ready_at: Millis | None = None) -> tuple[pages_of.Letter, ...]:
     """The sheet's words in every language, the reader's first: who prints it is not who reads it."""
     first = i18n.current().code
     spoken = [i18n.language(code) for code in sorted(i18n.LANGUAGES, key=lambda code: code != first)]
@@ -294,7 +296,9 @@ def letters(issuer: str, until: Millis) -> tuple[pages_of.Letter, ...]:
                 each.gettext(_TYPE),
                 each.gettext(_MAKE),
             ),
-            until=each.gettext(_UNTIL) % {"moment": each.moment(until)},
+            until=each.gettext(_UNTIL) % {"moment": each.moment(until)}
+            if ready_at is None
+            else each.gettext(_FROM) % {"ready": each.moment(ready_at), "moment": each.moment(until)},
             warning=each.gettext(_WARNING),
         )
         for each in spoken

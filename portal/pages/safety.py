@@ -14,6 +14,7 @@ from identity import levels, recovery, totp
 from identity.accounts import profile
 from identity.errors_account import CodeRefused, LastWayIn, RecentSignInNeeded
 from identity.passkeys import PasskeyView
+from identity.resets import Resets
 from identity.sessions import BrowserSession, SessionView, require_recent
 from keys.envelope import Sealer
 from keys.hashing import TokenHasher
@@ -34,6 +35,7 @@ PASSKEY_RENAMED = notice("safety.passkey-renamed", N_("The new name is saved."))
 PASSKEY_REMOVED = notice("safety.passkey-removed", N_("The passkey is removed and lets nobody in any more."))
 APP_ON = notice("safety.app-on", N_("The app is set up. From now on your password asks for its number."))
 PASSWORD_SAVED = notice("safety.password-saved", N_("The new password is saved. Everywhere else you are signed out."))
+RESET_STOPPED = notice("safety.reset-stopped", N_("Stopped. Nobody makes a new way in with that code."))
 ENDED = notice("safety.ended", N_("Signed out there, at once."))
 ENDED_ALL = notice("safety.ended-all", N_("Signed out everywhere else, at once."))
 
@@ -59,6 +61,7 @@ _HAPPENED = {
     ("identity.passkey.removed", ""): N_("A passkey was removed"),
     ("identity.passkey.suspended", ""): N_("A passkey was stopped, as if it had been copied"),
     ("identity.browser.new", ""): N_("You signed in with a browser that was not seen before"),
+    ("identity.recovery.begun", ""): N_("A recovery with a recovery code and the e-mail address began"),
     ("identity.email.asked", ""): N_("A code was sent to an e-mail address"),
     ("identity.email.verified", ""): N_("The e-mail address was confirmed"),
     ("identity.email.waiting", ""): N_("A change of the e-mail address began"),
@@ -88,8 +91,8 @@ _OFFICE = {
     "identity.account.resumed": N_("The city office unlocked your account"),
     "identity.reset.opened": N_("The city office checked documents and began to make a new way in for you"),
     "identity.reset.approved": N_("A second person at the city office approved it, and a code was printed"),
-    "identity.reset.withdrawn": N_("The city office withdrew it; the code opens nothing"),
-    "identity.reset.entered": N_("The code from the city office was typed"),
+    "identity.reset.withdrawn": N_("The new way in was stopped; its code opens nothing"),
+    "identity.reset.entered": N_("The code for a new way in was typed"),
     "identity.reset.used": N_("A new way in was made with the code, and every former one was removed"),
     "identity.verification.opened": N_("A clerk at the counter typed your code and saw who you are"),
     "identity.verification.viewed": N_("A second clerk looked at who you are"),
@@ -129,7 +132,7 @@ def router(host: Host) -> Any:
     """The pages below /safety."""
     routes = pages(host)
     doors = Doors(host)
-    sealer, hasher = host.get(Sealer), host.get(TokenHasher)
+    sealer, hasher, resets = host.get(Sealer), host.get(TokenHasher), host.get(Resets)
 
     def recent(request: Request, back: str | None = None) -> BrowserSession | Response:
         return _recent(host, request, back)
@@ -155,11 +158,19 @@ def router(host: Host) -> Any:
                 events=_events(session, current.account_id),
                 office=_office(session, current.account_id),
                 now=host.clock.ms(),
+                reset_waits=resets.live_of(session, current.account_id) is not None,
                 email=person.email or "",
                 email_verified=person.email_verified,
             )
 
         return render(request, "safety/safety.html", await host.db.read(read))
+
+    @routes.post("/safety/reset/stop")
+    async def stop_reset(request: Request) -> Response:
+        """No fresh sign-in: stopping only makes things safer, and whoever must stop it may have lost their keys."""
+        current = who(request)
+        await host.db.write(resets.withdraw_all, current.account_id, actor=current.actor())
+        return redirect(request, "/safety", notice=RESET_STOPPED)
 
     # -- sessions
 

@@ -93,3 +93,24 @@ def test_a_finding_always_has_its_threshold_of_subjects_in_the_window(seen: list
     finding = judge(STUFFING, seen, now=now)
     inside = {subject for subject, at, escalates in seen if now - STUFFING.window < at <= now and not escalates}
     assert (finding is not None) is (len(inside) >= STUFFING.threshold)
+
+
+def test_five_new_ways_in_within_an_hour_by_one_hand_are_an_alert() -> None:
+    """An operator's stolen session, or at home, where nobody is the actor, a stolen list of recovery codes."""
+    rule = BY_ID["many-recoveries"]
+    for action, actor in (
+        ("identity.reset.opened", ("operator", "acc_o")),
+        ("identity.recovery.begun", ("anonymous", "")),
+    ):
+        keys = {
+            signal.key
+            for number in range(5)
+            for signal in signals(Event(number, 0, action, actor, ("account", f"acc_{number}")))
+            if signal.rule == rule.id
+        }
+        assert keys == {"/".join(actor)}
+    five = [(f"account/acc_{number}", number * MINUTE, False) for number in range(5)]
+    assert judge(rule, five[:4], now=4 * MINUTE) is None
+    found = judge(rule, five, now=4 * MINUTE)
+    assert found is not None
+    assert found.severity == Severity.HIGH

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,7 +18,7 @@ from kit.db import Session
 from portal import i18n, letters
 from portal.app import Building
 from tests.portal.test_signin import PASSWORD, SESSION, add, code_of, post
-from tests.support.letterbox import Letterbox, code_in, link_in
+from tests.support.letterbox import Letterbox, code_in, link_in, post_box
 
 pytestmark = pytest.mark.anyio
 
@@ -28,10 +27,8 @@ NEW_PASSWORD = "four words nobody ever guesses"
 
 
 @pytest.fixture
-def box(app: Building) -> Iterator[Letterbox]:
-    made = Letterbox()
-    app.host.get(Mail).mailbox = made
-    return made
+def box(app: Building) -> Letterbox:
+    return post_box(app)
 
 
 async def deliver(app: Building) -> int:

@@ -79,7 +79,8 @@ HALF_WAY = {
     "POST /oauth/par", "POST /oauth/device_authorization",
     "POST /oauth/backchannel-authentication", "POST /sign-in/passkey/begin", "POST /sign-up",
     "POST /sign-up/passkey/begin", "POST /sign-in/reset/passkey/begin",
-    "POST /sign-in/reset", "POST /console/residents", "POST /safety/passkeys/begin", "POST /device",
+    "POST /sign-in/reset", "POST /sign-in/recover", "POST /console/residents",
+    "POST /safety/passkeys/begin", "POST /device",
 }  # fmt: skip
 
 

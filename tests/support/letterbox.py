@@ -2,8 +2,13 @@
 
 import re
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from identity.mail import Mail
 from kit.mail import Letter, Mailbox, NotSent
+
+if TYPE_CHECKING:
+    from portal.app import Building
 
 
 @dataclass
@@ -34,3 +39,10 @@ def link_in(letter: Letter, path: str) -> str:
     found = re.search(rf"https?://[^/\s]+({re.escape(path)}\S*)", letter.text)
     assert found, letter.text
     return found[1]
+
+
+def post_box(app: "Building") -> Letterbox:
+    """Letters of this building come here from now on."""
+    made = Letterbox()
+    app.host.get(Mail).mailbox = made
+    return made

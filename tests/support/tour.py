@@ -161,6 +161,13 @@ def stranger(tour: Tour, page: Page) -> Iterator[str]:
     page.fill("#password", "wrong")
     page.click("#sign-in-submit")
     yield "sign-in-refused"
+    page.goto(f"{tour.url}/sign-in/recover")
+    yield "recover"
+    page.fill("#login", "nobody")
+    page.fill("#code", "00000-00000")
+    page.click("#recover-submit")
+    page.wait_for_url("**/sign-in/recover/letter")
+    yield "recover-letter"
     page.goto(f"{tour.url}/docs/keys")
     page.wait_for_selector("#api .opblock", timeout=20_000)
     yield "docs-keys"

@@ -6,10 +6,12 @@ from tests.portal.test_campaign_pages import changed, planned
 from tests.portal.test_console import a_client, a_member, an_offer
 from tests.portal.test_desk import bus
 from tests.portal.test_proposals import FORM
+from tests.portal.test_recover import begun, hana, window
 from tests.portal.test_reset import NEW, OPEN, a_code, open_reset, two
 from tests.portal.test_signin import add, json_post, post
 from tests.portal.writes.base import World, case
 from tests.support.authenticator import Authenticator
+from tests.support.letterbox import post_box
 
 
 @case("POST /console/members/new")
@@ -164,6 +166,27 @@ async def post_sign_in_reset_passkey_begin(w: World) -> Any:
 async def post_sign_in_reset_passkey_finish(w: World) -> Any:
     options = await post_sign_in_reset_passkey_begin(w)
     return await json_post(w.http, "/sign-in/reset/passkey/finish", Authenticator().create(options.text))
+
+
+@case("POST /safety/reset/stop")
+async def post_safety_reset_stop(w: World) -> Any:
+    account_id, codes = await hana(w.app)
+    await begun(w.app, w.http, post_box(w.app), codes[0])
+    return await (await window(w.app, w.http, account_id)).post("/safety/reset/stop")
+
+
+@case("POST /sign-in/recover")
+async def post_sign_in_recover(w: World) -> Any:
+    """With nobody's name, then with somebody's."""
+    _, codes = await hana(w.app)
+    await post(w.http, "/sign-in/recover", login="nobody", code=codes[0])
+    return await post(w.http, "/sign-in/recover", login="hana", code=codes[0])
+
+
+@case("POST /sign-in/recover/letter")
+async def post_sign_in_recover_letter(w: World) -> Any:
+    _, codes = await hana(w.app)
+    return await begun(w.app, w.http, post_box(w.app), codes[0])
 
 
 @case("POST /console/agreements/{agreement_id}/decide")
