@@ -74,6 +74,12 @@ class Access:
     expires_at: Millis
     fapi: bool = False
 
+    @property
+    def origin(self) -> str:
+        """The client whose grant it is: not who calls, if the token was exchanged (RFC 8693)."""
+        path = self.claims.get("exchanged_from", ())
+        return str(path[0]) if path else self.client_id
+
     def require(self, scope: str) -> None:
         """Raise TokenTooNarrow unless the token has the scope (RFC 6750 section 3.1)."""
         if scope not in self.scopes:
@@ -141,8 +147,7 @@ class AccessTokens:
             before = await self._clients.get(passed)
             if before is None or not before.usable:
                 return None
-        generation = claims.get("grant_generation", 0)
-        honoured, account_id = await self._database.peek(alive, claims["jti"], grant_id, generation)
+        honoured, account_id = await self._database.peek(honours, claims)
         if not honoured:
             return None
         audience = claims["aud"]
@@ -276,6 +281,15 @@ def _check_certificate(call: HasScope, scheme: str, x5t: str) -> None:
         raise _refused(
             scheme, "The access token is bound to a client certificate; call with that certificate, at its own port."
         )
+
+
+def honours(connection: Connection, claims: Mapping[str, Any]) -> tuple[bool, str | None]:
+    """Whether a token of ours stands, and all that it stands on: its own chain and grant, and, exchanged, those of
+    every actor on the way (RFC 8693); and who the resident is."""
+    for actor in claims.get("acting_with", ()):
+        if not alive(connection, actor["jti"], actor.get("grant_id"), actor.get("grant_generation", 0))[0]:
+            return False, None
+    return alive(connection, claims["jti"], claims.get("grant_id"), claims.get("grant_generation", 0))
 
 
 def alive(connection: Connection, jti: str, grant_id: str | None, generation: int) -> tuple[bool, str | None]:

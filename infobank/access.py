@@ -145,6 +145,7 @@ def provide(
         account_id=access.account_id,
         member_id=access.member_id,
         client_id=access.client_id,
+        for_client_id=access.origin if access.origin != access.client_id else None,
         grant_id=access.grant_id,
         ask=ask,
         withheld=withheld,
@@ -161,6 +162,7 @@ def disclose(
     member_id: str,
     client_id: str,
     grant_id: str | None,
+    for_client_id: str | None = None,
     ask: Ask,
     withheld: tuple[Withheld, ...],
     now: Millis,
@@ -194,6 +196,7 @@ def disclose(
             "at": now,
             "member_id": member_id,
             "client_id": client_id,
+            "for_client_id": for_client_id,
             "consent_id": permit.consent_id,
             "revision_id": permit.revision_id,
             "grant_id": grant_id,
@@ -210,7 +213,13 @@ def disclose(
         "infobank.disclosure.made",
         actor=Actor(kind="service", id=client_id, client_id=client_id),
         object=("disclosure", disclosure_id),
-        detail={"account": account_id, "consent": permit.consent_id, "member": member_id, "counts": counts},
+        detail={
+            "account": account_id,
+            "consent": permit.consent_id,
+            "member": member_id,
+            "counts": counts,
+            **({"for": for_client_id} if for_client_id else {}),
+        },
     )
     return Provided(disclosure_id, permit.consent_id, tuple(items), withheld, following, key)
 

@@ -49,6 +49,7 @@ def document(row: Mapping[str, Any]) -> dict[str, Any]:
         "recipient": row["member_id"], "client": row["client_id"], "consent": row["consent_id"],
         "revision": row["revision_id"], "purpose": row["purpose"], "action": row["action"],
         "counts": dict(row["counts"]), "items": list(row["item_ids"]), "withheld": list(row["withheld"]),
+        **({"for": row["for_client_id"]} if row["for_client_id"] else {}),
     }  # fmt: skip
 
 

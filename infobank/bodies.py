@@ -116,6 +116,9 @@ class UsageAnswer(Answer):
     receiverCode: str = Field(description="The member organisation", examples=["mem_minatohama_transit"])  # noqa: N815
     receiverName: str = Field(examples=["湊浜交通株式会社"])  # noqa: N815
     receiverSystem: str = Field(description="Its client", examples=["minatohama-transit"])  # noqa: N815
+    onBehalfOf: str | None = Field(  # noqa: N815
+        description="The client the resident dealt with, if another of its organisation acted for it", examples=[None]
+    )
     purpose: str = Field(examples=["ImproveTransportMobility"])
     consent: str | None = Field(
         description="None for a sign-in that shared no records", examples=["con_01kaq3b1m5w6v7x8y9z0a1b2c3"]

@@ -54,6 +54,7 @@ class Disclosure:
     item_ids: tuple[str, ...]
     withheld: tuple[tuple[str, str], ...]  # (category, reason)
     claims: tuple[str, ...] = ()  # told at a sign-in: names of the claims; then there are no records
+    for_client_id: str | None = None  # the service whose grant it was, if another of its organisation acted for it
     recipient: "Recipient | None" = None  # of a client that belongs to no member
 
     @property
@@ -165,6 +166,7 @@ def usage(disclosure: Disclosure, names: Mapping[str, Recipient], *, lang: str =
         "receiverCode": disclosure.member_id,
         "receiverName": recipient.name(lang) if recipient else disclosure.member_id,
         "receiverSystem": disclosure.client_id,
+        "onBehalfOf": disclosure.for_client_id,
         "purpose": disclosure.purpose,
         "consent": disclosure.consent_id or None,
         "agreementRevision": disclosure.revision_id or None,
@@ -253,4 +255,5 @@ def _disclosure(row: Mapping[str, Any]) -> Disclosure:
         counts=tuple(row["counts"].items()),
         item_ids=tuple(row["item_ids"]),
         withheld=tuple((entry["category"], entry["reason"]) for entry in row["withheld"]),
+        for_client_id=row["for_client_id"],
     )

@@ -44,6 +44,9 @@ class Disclosure(SQLModel, table=True):
     at: int = Field(sa_type=BigInteger)
     member_id: str = Field(max_length=60)
     client_id: str = Field(max_length=120)
+    for_client_id: str | None = Field(
+        default=None, max_length=120, description="The service whose grant it was, if another acted for it (RFC 8693)"
+    )
     consent_id: str = Field(max_length=40)
     revision_id: str = Field(max_length=60)  # the agreement revision whose words were agreed to
     grant_id: str | None = Field(default=None, max_length=40)

@@ -62,6 +62,7 @@ class Decided:
     details: tuple[dict[str, Any], ...]
     act: Mapping[str, Any] | None
     path: tuple[str, ...]
+    actors: tuple[Mapping[str, Any], ...]  # the actors' tokens, which the new one stands on as well
     expires_at: int
 
 
@@ -81,6 +82,7 @@ def decide(form: Parameters, client: Client, subject: Proved, actor: Proved | No
         details=details if subject.kind == ACCESS_TOKEN else (),
         act=act,
         path=subject.path,
+        actors=(*subject.claims.get("acting_with", ()), *(() if actor is None else (_stood_on(actor),))),
         expires_at=min(ends),
     )
 
@@ -121,6 +123,12 @@ def _act(client: Client, subject: Proved, actor: Proved | None) -> Mapping[str, 
         raise InvalidRequest("actor_token must be the actor's own")
     now: dict[str, Any] = {"sub": actor.claims["sub"], "client_id": actor.client_id}
     return now if before is None else {**now, "act": before}
+
+
+def _stood_on(actor: Proved) -> Mapping[str, Any]:
+    """What ends the new token when it ends: the actor's token, its chain, its grant."""
+    named = {"jti": actor.jti, "grant_id": actor.grant_id, "grant_generation": actor.claims.get("grant_generation")}
+    return {name: value for name, value in named.items() if value}
 
 
 def _depth(act: Mapping[str, Any] | None) -> int:

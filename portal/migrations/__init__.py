@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import create_engine, inspect, text
 
-HEAD = "0024"
+HEAD = "0025"
 
 
 def revision(url: str) -> str | None:

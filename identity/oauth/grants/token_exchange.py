@@ -2,7 +2,8 @@
 
 RFC 8693. Subject and actor tokens are ours only, and judged as of now; `oauth.exchange` decides. The new token's name
 grows from the subject token's (`<jti>.<own>`), so that whatever ends that token, its chain, its grant or its consent
-ends the new one in the same commit (I5), and so does the suspension of any client on the way. One write asks once more
+ends the new one in the same commit (I5); so does the end of an actor's token, which it names, and the suspension of any
+client on the way. One write asks once more
 whether the subject token stands, notes the token and records the exchange.
 """
 
@@ -10,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from identity.bearer import AccessTokens, alive
+from identity.bearer import AccessTokens, honours
 from identity.clients import Client
 from identity.codes import Authorized
 from identity.oauth.errors import InvalidRequest, UnauthorizedClient
@@ -77,6 +78,7 @@ class TokenExchange:
             "exp": now // SECOND + seconds,
             "act": decided.act,
             "exchanged_from": decided.path,
+            "acting_with": decided.actors or None,
             # The subject token's own word on who may go on from here, not that of the client in between.
             "may_act": subject.claims.get("may_act"),
         }
@@ -138,9 +140,7 @@ class TokenExchange:
             raise InvalidRequest("subject_token is not an ID token that can be exchanged")
         if claims["exp"] * SECOND <= self._clock.ms():
             raise InvalidRequest("subject_token has expired")
-        honoured, account_id = await self._database.peek(
-            alive, claims["jti"], claims["grant_id"], claims.get("grant_generation", 0)
-        )
+        honoured, account_id = await self._database.peek(honours, claims)
         if not honoured:
             raise InvalidRequest("subject_token was revoked")
         return Proved(
@@ -165,9 +165,9 @@ class TokenExchange:
         seconds: int,
         now: Millis,
     ) -> None:
-        honoured, _ = alive(connection, subject.jti, subject.grant_id, subject.claims.get("grant_generation", 0))
-        if not honoured:
-            raise InvalidRequest("subject_token was revoked")
+        for name, proved in (("subject_token", subject), ("actor_token", actor)):
+            if proved is not None and not honours(connection, proved.claims)[0]:
+                raise InvalidRequest(f"{name} was revoked")
         note_issued(connection, jti, "access", client_id=client.id, grant_id=subject.grant_id, now=now, seconds=seconds)
         audit.record(
             connection,
