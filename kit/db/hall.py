@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -32,14 +32,17 @@ class Session(sqlmodel.Session):
         super().commit()
 
 
-@dataclass(slots=True)
 class Tx:
     """What one call may do beside SQL. Fresh for every run of the call."""
 
-    database: "Database"
-    appended: list[tuple[Table, Row]] = field(default_factory=list)
-    touched: set[str] = field(default_factory=set)
-    callbacks: list[Callable[[], None]] = field(default_factory=list)
+    __slots__ = ("appended", "callbacks", "database", "touched")
+
+    def __init__(self, database: "Database") -> None:
+        self.database = database
+        self.appended: list[tuple[Table, Row]] = []
+        # None of it in most calls, and each call makes a Tx.
+        self.touched: Collection[str] = ()
+        self.callbacks: Sequence[Callable[[], None]] = ()
 
     def append(self, table: Table, row: Row) -> None:
         """Add an append-only row; it is written with the whole batch, just before COMMIT."""
@@ -47,11 +50,11 @@ class Tx:
 
     def touch(self, topic: str) -> None:
         """Caches under `topic` are stale from this commit on, in every process, before the caller is answered."""
-        self.touched.add(topic)
+        self.touched = {*self.touched, topic}
 
     def after_commit(self, callback: Callable[[], None]) -> None:
         """Run in the committing thread once the write is durable; must be quick and must not raise."""
-        self.callbacks.append(callback)
+        self.callbacks = (*self.callbacks, callback)
 
 
 def tx_of(place: "sqlmodel.Session | Connection | Tx") -> Tx:

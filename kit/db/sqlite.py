@@ -366,7 +366,8 @@ class SqliteDatabase(Database):
                 self._counters[topic] = self._counters.get(topic, 0) + 1
         run_callbacks([result.after_commit for result in results if result.after_commit is not None])
         for tx in kept:
-            run_callbacks(tx.callbacks)
+            if tx.callbacks:
+                run_callbacks(tx.callbacks)
 
     def _append(self, call: _Call) -> None:
         # It runs no SQL, so neither its savepoint nor the transaction is looked after.
