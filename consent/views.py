@@ -19,12 +19,13 @@ from consent.iso27560 import PROFILE
 from consent.states import ASIDE
 from kit.clock import SECOND, from_iso
 
-Form = Literal["dpv", "kantara", "fhir-r4", "fhir-r5"]
+Form = Literal["dpv", "kantara", "fhir-r4", "fhir-r5", "rebit"]
 MEDIA_TYPES: Final[Mapping[Form, str]] = {
     "dpv": "application/ld+json",
     "kantara": "application/json",
     "fhir-r4": "application/fhir+json; fhirVersion=4.0",
     "fhir-r5": "application/fhir+json; fhirVersion=5.0",
+    "rebit": "application/json",
 }
 _HL7 = "http://terminology.hl7.org/CodeSystem"
 _DPV = "https://w3id.org/dpv#"
@@ -79,8 +80,8 @@ class Source:
         return [use for use in self.body["categories"] if use["category"] in self.answer["categories"]]
 
 
-def view(form: Form, source: Source) -> dict[str, Any]:
-    """The record in that form."""
+def view(form: Literal["dpv", "kantara", "fhir-r4", "fhir-r5"], source: Source) -> dict[str, Any]:
+    """The record in that form. The one form that is signed is `consent.rebit`."""
     match form:
         case "dpv":
             return _dpv(source)

@@ -36,13 +36,14 @@ from consent.ledger_routes import (
 )
 from consent.operations import DELETE_OPERATION, POLL_OPERATION, PUT_OPERATION, SHOW_OPERATION
 from consent.push import SCOPE_OF_OTHERS, Push
+from consent.rebit import Uses
 from consent.receipts import Receipts
 from consent.routes import operator_router, public_router, recipient_router, resident_router, service_router
 from consent.sensitivities import Sensitivities
 from consent.settings import ConsentSettings
 from consent.status import StatusLists
 from consent.stream_routes import StreamEndpoints
-from consent.view_routes import recipient_views, resident_views
+from consent.view_routes import SCOPE_VIEWS, Views, recipient_views, resident_views
 from consent.witness import (
     ADD_CHECKPOINT_OPERATION,
     WITNESS_OPERATION,
@@ -233,9 +234,12 @@ def _api(host: Host, receipts: Receipts) -> None:
     clients, tokens = host.get(Clients), host.get(Tokens)
     host.routes("public", public_router())
     host.routes("resident", resident_router(database, sealer, receipts, clock, issuer=issuer))
-    host.routes("resident", resident_views(database, sealer, issuer=issuer))
+    views = Views(database, sealer, host.get(KeyRing), clock, Uses(), issuer)
+    host.provide(Uses, views.uses)
+    host.get(ProtectedResource).asks_for(SCOPE_VIEWS)
+    host.routes("resident", resident_views(views))
     host.routes("service", service_router(database, clients))
-    host.routes("service", recipient_views(database, sealer, clients, tokens, clock, issuer=issuer))
+    host.routes("service", recipient_views(views, clients, tokens))
     host.routes("service", recipient_router(database, sealer, clock, clients))
     sensitivities = Sensitivities()
     host.provide(Sensitivities, sensitivities)

@@ -1,6 +1,6 @@
 """The bank's problems (RFC 9457). Two texts each: what the caller may read, and what only the log may."""
 
-from kit.problems import Forbidden, Invalid, NotFound, Problem, TooLarge
+from kit.problems import Forbidden, Invalid, Malformed, NotFound, Problem, TooLarge
 
 
 class UnknownCategory(Invalid):
@@ -45,6 +45,12 @@ class NoSubject(Forbidden):
     slug, title = "no-resident", "The access token speaks for no resident"
 
 
+class BadUsageQuery(Malformed):
+    """The data tracker was asked for somebody else, or for what it cannot read."""
+
+    slug, title = "bad-usage-query", "The question about uses does not hold"
+
+
 class AccountClosed(NotFound):
     """The owner key is destroyed: nothing of this resident can be read any more."""
 
@@ -59,5 +65,6 @@ ALL: tuple[type[Problem], ...] = (
     NoCoverage,
     NotASource,
     NoSubject,
+    BadUsageQuery,
     AccountClosed,
 )

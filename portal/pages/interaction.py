@@ -32,6 +32,7 @@ from identity.sessions import BrowserSession
 from identity.subjects import sector_of
 from infobank import views
 from infobank.catalogue import SENSITIVITY_LABELS, Catalogue
+from infobank.tracker import SCOPE_USAGE
 from keys.envelope import Sealer
 from kit import context
 from kit.clock import DAY, SECOND, Millis
@@ -276,6 +277,8 @@ def learns_of(profile: accounts.Profile, scopes: Sequence[str]) -> tuple[ScopeRo
         elif claim == "gender" and words in _GENDERS:
             words = i18n.current().gettext(_GENDERS[words])
         rows.append(ScopeRow(i18n.current().gettext(_CLAIM_NAMES[claim]), words))
+    if SCOPE_USAGE in scopes:
+        rows.append(ScopeRow(_("Who used your data"), _("the list you see under “Who used it”")))
     return tuple(rows)
 
 

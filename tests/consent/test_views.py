@@ -8,15 +8,19 @@ import orjson
 import pytest
 from jsonschema import Draft202012Validator
 
-from consent import records
+from consent import questions, records
+from consent.errors import ConsentState
 from consent.iso27560 import PROFILE
+from consent.rebit import Uses
 from consent.states import DPV_STATUS
-from consent.view_routes import _source
-from consent.views import MEDIA_TYPES, view
+from consent.view_routes import Views
+from consent.views import MEDIA_TYPES
+from keys.ring import KeyRing
+from kit.audit import entries
 from kit.clock import DAY
 from portal.app import Building
 from tests.consent.bureau import ISSUER, STAFF, Bureau
-from tests.portal.test_pages_endings import own_headers
+from tests.consent.test_govstack import token
 from tests.support.household import settle
 
 sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -81,9 +85,11 @@ KANTARA: dict[str, Any] = {
 
 
 async def made(bureau: Bureau, form: Any, consent_id: str, account: str) -> dict[str, Any]:
-    source = await bureau.db.read(_source, bureau.sealer, consent_id, account, "their-name-for-her", ISSUER)
-    assert view(form, source) == view(form, source)
-    return view(form, source)
+    views = Views(bureau.db, bureau.sealer, bureau.host.get(KeyRing), bureau.clock, bureau.host.get(Uses), ISSUER)
+    first, second = [await bureau.db.read(views.of, form, consent_id, account, "their-name-for-her") for _ in range(2)]
+    assert first == second
+    found: dict[str, Any] = orjson.loads(first)
+    return found
 
 
 async def test_the_dpv_view_has_the_process_and_a_status_for_every_event_27560_clause_6_3(bureau: Bureau) -> None:
@@ -172,18 +178,63 @@ async def test_each_reader_gets_the_record_with_their_own_name_for_the_resident(
     home = await settle(app, client)
     consent_id = await home.give()
     mine = {"cookie": f"sekisho-local={home.party.cookie}"}
-    theirs = own_headers(home)
+    theirs = token(home, "consent.view")
     for form, media in MEDIA_TYPES.items():
         own = await client.get(f"/api/consent/records/{consent_id}/views/{form}", headers=mine)
         other = await client.get(f"/consent/records/{consent_id}/views/{form}", headers=theirs)
         assert (own.status_code, other.status_code) == (200, 200), own.text + other.text
         assert own.headers["content-type"] == other.headers["content-type"] == media
-        assert home.party.account_id in own.text
+        assert form == "rebit" or home.party.account_id in own.text  # there it is inside of what is signed
         assert home.party.account_id not in other.text
         assert orjson.loads(own.content).keys() == orjson.loads(other.content).keys()
     assert (await client.get(f"/consent/records/{consent_id}/views/pdf", headers=theirs)).status_code == 422
     strange = await client.get(
-        f"/consent/records/{consent_id}/views/dpv", headers=own_headers(await settle(app, client))
+        f"/consent/records/{consent_id}/views/dpv", headers=token(await settle(app, client), "consent.view")
     )
     assert strange.status_code == 404
     assert (await client.get(f"/consent/records/{consent_id}/views/dpv")).status_code == 401
+    narrow = await client.get(f"/consent/records/{consent_id}/views/dpv", headers=token(home))
+    assert (narrow.status_code, "insufficient_scope" in narrow.headers["www-authenticate"]) == (403, True)
+    told = await app.host.db.read(lambda session: entries(session, action="consent.records.shown"))
+    assert [each.detail["form"] for each in told] == list(MEDIA_TYPES)  # to the service; what is one's own is not told
+
+
+@sqlite_only
+async def test_the_rebit_artefact_has_every_required_member_of_aa_api_2_0_0(bureau: Bureau) -> None:
+    """definitions/ConsentArtefact and SignedConsentDetail; the JWS verifies under our keys."""
+    hanako = await bureau.resident()
+    ref = await bureau.give(hanako, "mobility", lang="en")
+    found = await made(bureau, "rebit", ref.consent_id, hanako)
+    assert found.keys() == {"ver", "txnid", "consentId", "status", "createTimestamp", "signedConsent", "ConsentUse"}
+    assert (found["ver"], found["consentId"], found["status"]) == ("2.0.0", ref.consent_id, "ACTIVE")
+    assert found["ConsentUse"].keys() == {"logUri", "count", "lastUseDateTime"}
+    said = bureau.host.get(KeyRing).verify_jwt(found["signedConsent"], typ="rebit-consent+jwt")
+    required = (
+        "consentStart", "consentExpiry", "consentMode", "fetchType", "consentTypes", "fiTypes", "DataConsumer",
+        "DataProvider", "Customer", "Purpose", "FIDataRange", "DataLife", "Frequency", "Accounts",
+    )  # fmt: skip
+    assert set(required) <= said.keys()
+    assert (said["fiTypes"], said["DataLife"]) == (["mobility"], {"unit": "DAY", "value": 90})
+    assert hanako not in str(said)
+    await bureau.withdraw(hanako, ref.consent_id)
+    ended = await made(bureau, "rebit", ref.consent_id, hanako)
+    assert (ended["status"], ended["signedConsent"]) == ("REVOKED", found["signedConsent"])
+
+
+@sqlite_only
+async def test_what_nobody_answered_or_somebody_refused_is_no_artefact(bureau: Bureau) -> None:
+    hanako = await bureau.resident()
+    now = bureau.clock.ms()
+    asked = await bureau.db.write(
+        questions.ask, bureau.sealer, account_id=hanako, revision_id=bureau.revision, actor=STAFF, now=now
+    )
+    for form in MEDIA_TYPES:
+        with pytest.raises(ConsentState):
+            await made(bureau, form, asked, hanako)
+    await bureau.db.write(
+        records.refuse, bureau.sealer, account_id=hanako, revision_id=bureau.revision, notice_lang="ja", actor=STAFF,
+        now=now,
+    )  # fmt: skip
+    with pytest.raises(ConsentState):
+        await made(bureau, "rebit", asked, hanako)
+    assert (await made(bureau, "fhir-r4", asked, hanako))["status"] == "rejected"
