@@ -4,6 +4,10 @@ The body is a JWS (RFC 7515) of type `consent-acknowledgement+jwt` with `iss` (t
 (the ending's name in the token that told of it), `sub_id` (the consent) and `data`: `erased`, or `kept` where a law
 obliges the recipient to keep it and it is used for nothing else.
 
+A client that has no key, only a secret, says the same members as JSON: who it is, its access token has proved. That is
+evidence of a lesser kind, for we could have written it ourselves, and it is kept as such: without a key. A client that
+has a key signs; a stolen token alone must not confirm in its place.
+
 Closed here: a statement by somebody else's key (the client's registered keys verify it), by another member's client,
 about another consent, made before the end it speaks of (signed in advance), or for another server; and a second word in
 place of the first. It says codes only, in header and claims, so that the evidence holds nothing about anybody.
@@ -20,18 +24,20 @@ from consent.errors import BadStatement
 from consent.operations import json_body, refusals
 from identity.bearer import Bearer
 from identity.client_keys import ClientKeys
-from identity.clients import Clients
+from identity.clients import Client, Clients
 from keys.errors import BadToken
-from keys.jose import ALGS
+from keys.jose import ALGS, public_members
 from kit.clock import MINUTE, SECOND, Clock, Millis, iso
 from kit.db import Database, Session
+from kit.encoding import canonical
 from kit.front import Call, Handler, Reply, reply_json
 from kit.host import Actor
-from kit.problems import Forbidden, UnsupportedType
+from kit.problems import Forbidden, Malformed, UnsupportedType
 
 TYPE: Final = "consent-acknowledgement+jwt"
 _HEADER = frozenset({"alg", "typ", "kid"})
 _CLAIMS = frozenset({"iss", "aud", "iat", "jti", "exp", "nbf", "txn", "sub_id", "data"})
+_UNSIGNED = frozenset({"txn", "sub_id", "data"})
 _LONGEST = 4096
 SKEW: Millis = MINUTE
 
@@ -47,29 +53,50 @@ def acknowledge_handler(
         if client is None or client.member_id is None or access.account_id is not None:
             raise Forbidden("Use a token of the service's own (client credentials), of a member organisation.")
         kind = call.headers.get(b"content-type", b"").split(b";", 1)[0].strip().lower()
-        if kind not in (b"application/jwt", b"application/jose"):
+        if kind not in (b"application/jwt", b"application/jose", b"application/json"):
             raise UnsupportedType("Send application/jwt.")
-        statement = (await call.body(_LONGEST)).decode("latin-1").strip()
-        try:
-            header, claims, key = await keys.verify_under(client, statement, algs=ALGS, typ=TYPE)
-        except BadToken as bad:
-            raise BadStatement(
-                f"Sign a JWT of type {TYPE} with a key that this client has registered.", private=bad.private
-            ) from None
-        now = clock.ms()
-        _check(header, claims, issuer=issuer, client_id=client.id, now=now)
+        body, now = await call.body(_LONGEST), clock.ms()
+        key: str | None = None
+        if kind == b"application/json":
+            statement, claims = _unsigned(client, body, now)
+        else:
+            statement = body.decode("latin-1").strip()
+            try:
+                header, claims, whole = await keys.verify_under(client, statement, algs=ALGS, typ=TYPE)
+            except BadToken as bad:
+                raise BadStatement(
+                    f"Sign a JWT of type {TYPE} with a key that this client has registered.", private=bad.private
+                ) from None
+            _check(header, claims, issuer=issuer, client_id=client.id, now=now)
+            # What verifies it and nothing else: a registered key may carry members of any kind, a name among them.
+            kept = public_members(whole) | ({"kid": header["kid"]} if "kid" in header else {})
+            key = orjson.dumps(kept).decode()
         found = await database.write(
             _confirm,
             claims,
             member_id=client.member_id,
             statement=statement,
-            key=orjson.dumps(key).decode(),
+            key=key,
             actor=client.actor(),
             now=now,
         )
         return reply_json(200, _document(found))
 
     return acknowledge
+
+
+def _unsigned(client: Client, body: bytes, now: Millis) -> tuple[str, dict[str, Any]]:
+    """The word of a client that can't sign, and its members; kept in one form, so that the same word is the same."""
+    if client.jwks is not None or client.jwks_uri is not None:
+        raise BadStatement(f"This client has a key: sign a JWT of type {TYPE}.")
+    try:
+        said = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise Malformed("The JSON does not parse.") from None
+    if not isinstance(said, dict) or said.keys() != _UNSIGNED:
+        raise BadStatement("Send txn, sub_id and data, and nothing else.")
+    _check_members(said)
+    return canonical(said).decode(), said | {"iat": now // SECOND}
 
 
 def _check(header: dict[str, Any], claims: dict[str, Any], *, issuer: str, client_id: str, now: Millis) -> None:
@@ -88,17 +115,33 @@ def _check(header: dict[str, Any], claims: dict[str, Any], *, issuer: str, clien
         raise BadStatement("It is signed in the future, or without a time.", pointer="/iat")
     if claims.get("exp", 10**11) * SECOND <= now - SKEW:
         raise BadStatement("It has run out.", pointer="/exp")
+    _check_members(claims)
+
+
+def _check_members(claims: dict[str, Any]) -> None:
     if not isinstance(claims.get("txn"), str) or len(claims["txn"]) > 40:
         raise BadStatement("Send the token's `txn`.", pointer="/txn")
     about = claims.get("sub_id")
-    if not isinstance(about, dict) or about.keys() != {"format", "id"} or about["format"] != "opaque":
+    if (
+        not isinstance(about, dict)
+        or about.keys() != {"format", "id"}
+        or about["format"] != "opaque"
+        or type(about["id"]) is not str
+    ):
         raise BadStatement("Send the token's `sub_id`.", pointer="/sub_id")
     if claims.get("data") not in ("erased", "kept"):
         raise BadStatement("Say erased or kept.", pointer="/data")
 
 
 def _confirm(
-    session: Session, claims: dict[str, Any], *, member_id: str, statement: str, key: str, actor: Actor, now: Millis
+    session: Session,
+    claims: dict[str, Any],
+    *,
+    member_id: str,
+    statement: str,
+    key: str | None,
+    actor: Actor,
+    now: Millis,
 ) -> EndingView:
     ending = endings.confirm(
         session,
@@ -124,6 +167,7 @@ def _document(ending: EndingView) -> dict[str, Any]:
         "consent": ending.consent_id,
         "confirmed": iso(ending.confirmed_at),
         "data": ending.data,
+        "signed": ending.statement_key is not None,
         "statement_sha256": hashlib.sha256(ending.statement.encode()).hexdigest(),
     }
 
@@ -134,11 +178,37 @@ ACKNOWLEDGE_OPERATION: dict[str, Any] = {
     "description": f"A JWT of type `{TYPE}`, signed with a registered key of the client: `iss` the client, `aud` this "
     "server, `iat`, `jti`, `txn` and `sub_id` as in the security event token that told of the end, and `data`: "
     "`erased`, or `kept` where a law obliges you to keep it. It is kept as evidence, and the resident sees that you "
-    "confirmed. The same statement again changes nothing. What is not confirmed in time reaches the incident desk.",
+    "confirmed. A client that has no key, only a secret, sends `txn`, `sub_id` and `data` as JSON instead: evidence of "
+    "a lesser kind, kept as such. The same statement again changes nothing. What is not confirmed in time reaches the "
+    "incident desk.",
     "tags": ["consent"],
     "requestBody": {
         "required": True,
-        "content": {"application/jwt": {"schema": {"type": "string", "maxLength": _LONGEST}, "example": "eyJ…"}},
+        "content": {
+            "application/jwt": {"schema": {"type": "string", "maxLength": _LONGEST}, "example": "eyJ…"},
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["txn", "sub_id", "data"],
+                    "additionalProperties": False,
+                    "properties": {
+                        "txn": {"type": "string", "maxLength": 40},
+                        "sub_id": {
+                            "type": "object",
+                            "required": ["format", "id"],
+                            "additionalProperties": False,
+                            "properties": {"format": {"const": "opaque"}, "id": {"type": "string"}},
+                        },
+                        "data": {"enum": ["erased", "kept"]},
+                    },
+                },
+                "example": {
+                    "txn": "end_01kaq3b1m5w6v7x8y9z0a1b2c3",
+                    "sub_id": {"format": "opaque", "id": "con_01kaq3b1m5w6v7x8y9z0a1b2c3"},
+                    "data": "erased",
+                },
+            },
+        },
     },
     "responses": {
         "200": {
@@ -146,12 +216,13 @@ ACKNOWLEDGE_OPERATION: dict[str, Any] = {
             "content": json_body(
                 {
                     "type": "object",
-                    "required": ["txn", "consent", "confirmed", "data", "statement_sha256"],
+                    "required": ["txn", "consent", "confirmed", "data", "signed", "statement_sha256"],
                     "properties": {
                         "txn": {"type": "string"},
                         "consent": {"type": "string"},
                         "confirmed": {"type": "string", "format": "date-time"},
                         "data": {"enum": ["erased", "kept"]},
+                        "signed": {"type": "boolean", "description": "False for the word of a client without a key"},
                         "statement_sha256": {"type": "string"},
                     },
                 },
@@ -160,6 +231,7 @@ ACKNOWLEDGE_OPERATION: dict[str, Any] = {
                     "consent": "con_01kaq3b1m5w6v7x8y9z0a1b2c3",
                     "confirmed": "2026-11-22T09:00:00Z",
                     "data": "erased",
+                    "signed": True,
                     "statement_sha256": "9f86d081884c7d65…",
                 },
             ),

@@ -83,7 +83,8 @@ class EventDocument(Answer):
 
 
 class ToldDocument(Answer):
-    """The recipient's side of an end. The statement verifies under its key (JWS, RFC 7515) without us."""
+    """The recipient's side of an end. The statement verifies under its key (JWS, RFC 7515) without us; without a key
+    the recipient could not sign, and it is what we were told (JSON)."""
 
     txn: str = Field(examples=["end_01kaq3b1m5w6v7x8y9z0a1b2c3"])
     told: str | None = Field(examples=["2026-11-22T09:00:00Z"])

@@ -105,11 +105,12 @@ def confirm(
     member_id: str,
     data: Data,
     statement: str,
-    statement_key: str,
+    statement_key: str | None,
     actor: Actor,
     now: Millis,
 ) -> EndingView:
-    """Keep the recipient's signed word that it has stopped. The same word again changes nothing.
+    """Keep the recipient's word that it has stopped; without a key where it could not sign. The same word again changes
+    nothing.
 
     Raises UnknownEnding for none and for another member's, ConfirmedAlready for a second, different word.
     """
@@ -134,6 +135,7 @@ def confirm(
             "member": row.member_id,
             "client": actor.id,
             "data": data,
+            "signed": statement_key is not None,
             "late": row.escalated_at is not None,
         },
     )

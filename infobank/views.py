@@ -264,11 +264,9 @@ def by_recipient(session: Session, account_id: str, *, since: Millis, until: Mil
 
 
 def by_consent(session: Session, account_id: str) -> dict[str, tuple[int, Millis]]:
-    """For each consent: how many disclosures it allowed, and the last one's time."""
+    """For each consent: how often data was given because of it, and when last."""
     counts: dict[str, tuple[int, Millis]] = {}
-    for at, _member, consent_id in store.disclosure_times(
-        session, account_id, since=store.FAR_PAST, until=store.FAR_FUTURE
-    ):
+    for at, consent_id in store.uses(session, account_id):
         counts[consent_id] = (counts.get(consent_id, (0, at))[0] + 1, at)
     return counts
 

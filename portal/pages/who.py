@@ -30,7 +30,8 @@ from portal.web import notice, page_headers, read_form, redirect, render
 STOPPED = notice("who.stopped", N_("Stopped, at once. If you use that service again, it has to ask you first."))
 PAGE = 60
 HEAT_DAYS = 91
-SPANS = {"quarter": (HEAT_DAYS, N_("13 weeks")), "year": (365, N_("a year")), "all": (36500, N_("all"))}
+YEAR_DAYS = 365  # as long as a strip of days is one that somebody can look at
+SPANS = {"quarter": (HEAT_DAYS, N_("13 weeks")), "year": (YEAR_DAYS, N_("a year")), "all": (36500, N_("all"))}
 _WITHHELD = {
     "not_in_token": N_("%(what)s was asked for and not given: it was not part of the request."),
     "unknown_category": N_("%(what)s was asked for and not given: there is no such data."),
@@ -120,7 +121,7 @@ def gather(session: Session, catalogue: Catalogue, account_id: str, chosen: Chos
     return Seen(
         days=shown,
         more=more,
-        heat=views.heat(session, account_id, now=now, days=HEAT_DAYS),
+        heat=views.heat(session, account_id, now=now, days=min(YEAR_DAYS, SPANS[chosen.span][0])),
         recipients=views.by_recipient(session, account_id, since=since, until=until),
         standing=frozenset(r.id for r in records.list_for(session, account_id, now=now) if r.stands),
         grants=frozenset(grant.id for grant in grants.list_for(session, account_id)),
@@ -240,7 +241,8 @@ def heat_strip(days: Sequence[views.DayCount]) -> charts.HeatStrip:
             month = f"{each.day.month}月" if language.code == "ja" else f"{each.day:%b}"
         href = f"/who?day={each.day.isoformat()}"
         rows.append((language.plain_day(each.day), each.day.weekday(), each.count, href, month))
-    return charts.heat(_("Day by day, the last 13 weeks"), rows)
+    title = _("Day by day, the last 13 weeks") if len(days) <= HEAT_DAYS else _("Day by day, the last year")
+    return charts.heat(title, rows)
 
 
 def compose(chosen: Chosen, seen: Seen, catalogue: Catalogue, lang: str) -> Who:

@@ -70,6 +70,7 @@ async def test_the_recipients_signed_word_is_kept_with_the_key_it_verifies_under
     found = await state_of(bureau, consent_id)
     assert found.confirmed_at is not None
     assert found.statement == statement
+    assert orjson.loads(found.statement_key or "").keys() == {"kty", "crv", "x", "kid"}, "what verifies it alone"
     _, said = verify_with_jwks(
         found.statement, {"keys": [orjson.loads(found.statement_key or "")]}, algs=["EdDSA"],
         typ="consent-acknowledgement+jwt",
@@ -171,6 +172,38 @@ async def test_a_statement_counts_under_the_clients_own_key_and_for_its_own_memb
     answer = await web.post("/consent/acknowledgements", content="x", headers={"content-type": "application/jwt"})
     assert answer.status_code == 401
     assert (await state_of(bureau, consent_id)).confirmed_at is None
+
+
+@sqlite_only
+async def test_a_client_that_has_only_a_secret_confirms_with_its_token_and_that_is_kept_as_the_lesser_word_it_is(
+    bureau: Bureau, web: httpx2.AsyncClient
+) -> None:
+    _, consent_id, keyed, token = await ended(bureau, web, Signer())
+    claims = verify_with_jwks(token, bureau.jwks, algs=["EdDSA"], typ="secevent+jwt")[1]
+    said = {"txn": claims["txn"], "sub_id": claims["sub_id"], "data": "erased"}
+    word, kind = orjson.dumps(said).decode(), "application/json"
+    bus = await service(bureau, web, member=bureau.member)
+    assert (await acknowledge(web, keyed, word, 422, kind))["detail"].startswith("This client has a key")
+    clinic = await service(bureau, web, member=await bureau.add_member("Clinic"))
+    await acknowledge(web, clinic, word, 404, kind)
+    for wrong, status in (
+        ("{", 400), ("[]", 422), ("{}", 422), (orjson.dumps(said | {"data": "sold"}).decode(), 422),
+        (orjson.dumps(said | {"note": "浜田さんの件"}).decode(), 422),
+        (orjson.dumps(said | {"sub_id": {"format": "opaque", "id": {"name": "浜田"}}}).decode(), 422),
+    ):  # fmt: skip
+        await acknowledge(web, bus, wrong, status, kind)
+    assert (await state_of(bureau, consent_id)).confirmed_at is None
+    kept = await acknowledge(web, bus, word, 200, kind)
+    assert (kept["signed"], kept["consent"]) == (False, consent_id)
+    again = orjson.dumps(dict(reversed(said.items()))).decode()
+    assert await acknowledge(web, bus, again, 200, kind) == kept  # the same word in another order
+    await acknowledge(web, bus, word.replace("erased", "kept"), 409, kind)
+    found = await state_of(bureau, consent_id)
+    assert (found.statement_key, orjson.loads(found.statement or "")) == (None, said)
+    bureau.clock.advance(seconds=WITHIN / 1000 + 1)
+    assert await escalate(bureau) == 0
+    (entry,) = await bureau.audit("consent.acknowledgement.received")
+    assert (entry.detail["signed"], entry.detail["client"]) == (False, bus.client_id)
 
 
 @sqlite_only

@@ -132,6 +132,18 @@ async def test_leaving_erases_everything_and_tells_what_is_kept(bank: Bank) -> N
     assert (await bank.db.read(store.counts, bank.taro))["health_checkup"][0] == 1
 
 
+async def test_a_look_that_found_nothing_is_no_use_of_data(bank: Bank) -> None:
+    consent = await bank.agree(bank.hana, "health_checkup")
+    token = await bank.token(bank.hana, consent, "health_checkup")
+    await bank.fetch(token)
+    (day,) = await bank.db.read(views.timeline, bank.catalogue, bank.hana)
+    assert len(day.entries) == 1, "it is told among what happened"
+    assert await bank.db.read(views.by_consent, bank.hana) == {}
+    await bank.put(bank.hana, "health_checkup", CHECKUP, source="mem_clinic")
+    await bank.fetch(token)
+    assert (await bank.db.read(views.by_consent, bank.hana))[consent][0] == 1
+
+
 async def test_the_pages_views_are_complete(bank: Bank) -> None:
     past = [{**CHECKUP, "date": f"202{year}-10-02", "systolic": 120 + year} for year in range(6)]
     await bank.put(bank.hana, "health_checkup", *past, source="mem_clinic")

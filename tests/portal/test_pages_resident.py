@@ -225,6 +225,8 @@ async def test_use_is_told_in_one_sentence_with_its_consent_and_a_way_to_stop_it
         assert f'href="/consents/{consent}"' not in (await home.get(path)).text, path
     for path in ("/who?day=nonsense&page=-1&span=x", "/who?page=99999999", "/who?day=2026-99-99"):
         assert (await home.get(path)).status_code == 200
+    squares = [(await home.get(path)).text.count('<rect class="heat-') for path in ("/who", "/who?span=year")]
+    assert squares == [91, 365]
     export = await home.get("/who/export")
     assert export.headers["content-disposition"].startswith("attachment")
     assert export.json()[0]["receiverCode"] == home.party.client.member_id
