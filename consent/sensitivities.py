@@ -21,6 +21,10 @@ class Sensitivities:
         """The catalogue's categories."""
         self._known.update(categories)
 
+    def least(self, category: str) -> int:
+        """What may be stated at least; 0 for what the catalogue does not know, which `check` refuses."""
+        return self._known.get(category, 0)
+
     def check(self, proposal: Proposal) -> None:
         """Raise BadAgreement with a pointer for each category that is unknown or stated as less than it is."""
         if not self._known:

@@ -168,7 +168,7 @@ def disclosure_times(place: Place, account_id: str, *, since: Millis, until: Mil
 
 
 def uses(place: Place, account_id: str) -> list[tuple[Millis, str]]:
-    """(at, consent) of the disclosures that gave somebody something, oldest first; a look that found nothing is none."""
+    """(at, consent) of disclosures that gave somebody something, oldest first; a look that found nothing is none."""
     query = text("SELECT at, consent_id, counts FROM infobank_disclosure WHERE account_id = :account ORDER BY at")
     typed = query.columns(DISCLOSURE.c.at, DISCLOSURE.c.consent_id, DISCLOSURE.c.counts)
     rows = connection_of(place).execute(typed, {"account": account_id})

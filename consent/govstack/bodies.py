@@ -18,6 +18,7 @@ from consent.govstack.errors import BadInput
 from consent.govstack.objects import LAWFUL_BASES
 from consent.proposal import NoticeTexts, Proposal
 from consent.purposes import PURPOSES
+from consent.sensitivities import Sensitivities
 from kit.clock import DAY
 from kit.web import Body, pointer
 
@@ -68,7 +69,9 @@ class Attribute(Body):
 
     id: Name | None = None
     name: Name = Field(examples=["mobility"])
-    sensitivity: Annotated[str, Field(pattern=r"^[0-3]$")] = Field(default="0", examples=["1"])
+    sensitivity: Annotated[str, Field(pattern=r"^[0-3]$")] | None = Field(
+        default=None, examples=["1"], description="Not said: as the catalogue has it"
+    )
     category: Name | None = Field(default=None, examples=["mobility"])
     required: bool = True
 
@@ -216,7 +219,7 @@ def with_policy(given: Policy, before: Mapping[str, Any], place: str) -> dict[st
     return made
 
 
-def read_agreement(given: DataAgreement, before: Mapping[str, Any] | None = None) -> Proposal:
+def read_agreement(given: DataAgreement, before: Mapping[str, Any] | None = None, *, known: Sensitivities) -> Proposal:
     """A proposal of what is said, and of what was before. Raises BadInput, naming the member."""
     place = "/dataAgreement"
     if given.forgettable:
@@ -233,7 +236,13 @@ def read_agreement(given: DataAgreement, before: Mapping[str, Any] | None = None
         made["lawful_basis"] = basis
     if given.dataAttributes is not None:
         made["categories"] = [
-            {"category": each.category or each.name, "required": each.required, "sensitivity": int(each.sensitivity)}
+            {
+                "category": each.category or each.name,
+                "required": each.required,
+                "sensitivity": known.least(each.category or each.name)
+                if each.sensitivity is None
+                else int(each.sensitivity),
+            }
             for each in given.dataAttributes
         ]
     for ours, value in (

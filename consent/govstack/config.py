@@ -129,7 +129,8 @@ def config_router(office: Office) -> APIRouter:
             if given.controller is None or given.controller.id is None:
                 raise BadInput("Say which member it is.", pointer="/dataAgreement/controller/id")
             made = agreements.propose(
-                session, member_id=given.controller.id, proposal=read_agreement(given), actor=actor,
+                session, member_id=given.controller.id,
+                proposal=read_agreement(given, known=office.sensitivities), actor=actor,
                 now=office.clock.ms(), longest=office.longest, sensitivities=office.sensitivities,
             )  # fmt: skip
             return _both(session, office, made)
@@ -150,7 +151,7 @@ def config_router(office: Office) -> APIRouter:
             current = agreements.current(session, agreement_id)
             if given.controller is not None and given.controller.id not in (None, current.member_id):
                 raise BadInput("An agreement stays its member's.", pointer="/dataAgreement/controller/id")
-            proposal = read_agreement(given, proposal_of(current))
+            proposal = read_agreement(given, proposal_of(current), known=office.sensitivities)
             return _both(session, office, _revise(session, office, agreement_id, proposal, actor))
 
         return answer(await office.database.write(write))
