@@ -45,6 +45,17 @@ _ASKED_OF = Quick(
     "SELECT interaction_id, client_id FROM identity_decoupled WHERE account_id = :account_id"
     " AND interaction_id IS NOT NULL AND status = 'pending' AND expires_at > :now ORDER BY expires_at"
 )
+_OF_CLIENT = Quick(
+    "SELECT count(*) FROM identity_decoupled WHERE client_id = :client_id AND status = 'pending' AND expires_at > :now"
+)
+_REFUSED = Quick(
+    "SELECT 1 FROM identity_decoupled WHERE account_id = :account_id AND client_id = :client_id"
+    " AND status = 'refused' AND expires_at > :since LIMIT 1"
+)
+_WAITING_FOR = Quick(
+    "SELECT interaction_id, account_id FROM identity_decoupled WHERE digest = :digest AND status = 'pending'"
+    " AND expires_at > :now AND interaction_id IS NOT NULL AND account_id IS NOT NULL"
+)
 _TAKE_UP = Quick(
     "UPDATE identity_decoupled SET account_id = :account_id WHERE digest = :digest AND status = 'pending'"
     " AND expires_at > :now AND (account_id IS NULL OR account_id = :account_id)"
@@ -154,6 +165,23 @@ def asked_of(connection: Connection, account_id: str, now: Millis) -> tuple[str,
 def askers_of(connection: Connection, account_id: str, now: Millis) -> tuple[str, ...]:
     """The clients that wait for this resident (CIBA), one for each question."""
     return tuple(row[1] for row in _ASKED_OF.all(connection, account_id=account_id, now=now))
+
+
+def count_of_client(connection: Connection, client_id: str, now: Millis) -> int:
+    """How many questions of a client wait, whether for somebody or for nobody."""
+    found = _OF_CLIENT.one(connection, client_id=client_id, now=now)
+    return 0 if found is None else int(found[0])
+
+
+def refused_lately(connection: Connection, account_id: str, client_id: str, since: Millis) -> bool:
+    """Whether this resident refused a question of this client that would have waited until after then."""
+    return _REFUSED.one(connection, account_id=account_id, client_id=client_id, since=since) is not None
+
+
+def waiting_for(connection: Connection, digest: bytes, now: Millis) -> tuple[str, str] | None:
+    """The interaction in which a question waits, and whom it waits for."""
+    found = _WAITING_FOR.one(connection, digest=digest, now=now)
+    return None if found is None else (found[0], found[1])
 
 
 def take_up(connection: Connection, digest: bytes, *, account_id: str, now: Millis) -> bool:

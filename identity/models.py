@@ -173,7 +173,7 @@ class DecoupledRow(SQLModel, table=True):
         default=None, sa_column=Column(LargeBinary, nullable=True, unique=True), description="Of the user code"
     )
     chain: str = Field(description="Names everything issued from it")
-    client_id: str
+    client_id: str = Field(index=True)
     request: str = Field(sa_type=Text, description="JSON of the checked request")
     status: str = Field(default="pending", description="pending | approved | refused | used")
     account_id: str | None = Field(

@@ -16,6 +16,18 @@ class IdentitySettings(BaseModel):
     code_seconds: int = Field(60, ge=5, le=60, description="Lifetime of an authorization code (at most 60)")
     device_code_seconds: int = Field(600, ge=10, le=1800, description="How long a device's code may be answered")
     device_poll_seconds: int = Field(5, ge=1, le=30, description="How long a device waits between two questions")
+    backchannel_quiet_seconds: int = Field(
+        600,
+        ge=0,
+        le=3600,
+        description="How long after a refused question of a counter would have run out its service can't ask that"
+        " resident again",
+    )
+    backchannel_rehearsal: Literal["off", "loopback", "anybody-may-answer-for-residents"] = Field(
+        "off",
+        description="For conformance suites only: an address that answers counters' questions in residents' place; on"
+        " `loopback` it starts for a localhost issuer alone, elsewhere the setting must spell out what it does",
+    )
     par_seconds: int = Field(90, ge=10, lt=600, description="Lifetime of a pushed authorization request (under 600)")
     interaction_seconds: int = Field(1800, ge=60, le=7200, description="How long a sign-in or consent page may wait")
     access_token_seconds: int = Field(300, ge=10, le=3600, description="Lifetime of an access token")

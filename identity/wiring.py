@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from identity import accounts_wiring, endpoints, errors, logout
 from identity.bearer import AccessTokens, Bearer
@@ -33,6 +34,8 @@ from identity.oauth.introspection import Introspection
 from identity.oauth.pages import ErrorPage, FormPost
 from identity.oauth.par import PushedRequests
 from identity.oauth.registration import ClientRegistration
+from identity.oauth.rehearsal import PATH as REHEARSAL_PATH
+from identity.oauth.rehearsal import Rehearsal
 from identity.oauth.request_objects import RequestObjects
 from identity.oauth.resource_metadata import ProtectedResource
 from identity.oauth.revocation import Revocation
@@ -48,6 +51,7 @@ from identity.oidc.initiate import Initiate
 from identity.oidc.pages import SignedOutPage
 from identity.oidc.userinfo import UserInfo
 from identity.operations.openid import CHECK_SESSION
+from identity.operations.tokens import REHEARSAL
 from identity.pings import Pings
 from identity.registration import CIBA, DEVICE, EXCHANGE, JWT_BEARER
 from identity.remote_keys import RemoteKeys
@@ -68,11 +72,13 @@ from kit import outbox
 from kit.clock import DAY, SECOND, Millis
 from kit.fetch import Fetcher
 from kit.host import Host
+from kit.problems import Invalid
 
 # OpenID Connect Core section 2: RS256 unless the client registered otherwise.
 ID_TOKEN_ALGS = ("RS256", "PS256", "ES256", "EdDSA")
 SWEEP_SECONDS = 60
 TELL_SECONDS = 2
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 CLOSE_SECONDS = 600
 SESSION_CLIENTS_KEPT: Millis = 8 * DAY
 
@@ -216,6 +222,7 @@ def _backchannel(host: Host) -> BackchannelAuthentication:
     pings = Pings(host.db, host.clock, host.get(Clients), host.get(Sealer), host.get(Fetcher))
     host.provide(Pings, pings)
     host.job("identity.backchannel.ping", TELL_SECONDS, pings.deliver)
+    _rehearsal(host)
     return BackchannelAuthentication(
         host.issuer,
         host.settings.identity,
@@ -230,6 +237,18 @@ def _backchannel(host: Host) -> BackchannelAuthentication:
         host.get(IdTokenHints),
         host.get(Interactions),
     )
+
+
+def _rehearsal(host: Host) -> None:
+    """For a conformance suite: somebody who answers. Refused where residents could be meant."""
+    settings: IdentitySettings = host.settings.identity
+    if settings.backchannel_rehearsal == "off":
+        return
+    if settings.backchannel_rehearsal == "loopback" and urlsplit(host.issuer).hostname not in LOOPBACK:
+        raise Invalid("backchannel_rehearsal answers for residents: on loopback issuers only, unless it says so.")
+    answers = Rehearsal(host.db, host.clock, host.get(TokenHasher), host.get(Interactions))
+    host.front("POST", REHEARSAL_PATH, "public", answers.endpoint, REHEARSAL)
+    host.on_start(answers.warn)
 
 
 def _token_endpoint(host: Host) -> TokenEndpoint:

@@ -28,6 +28,7 @@ from identity.oauth.errors import (
     InvalidRequest,
     InvalidRequestObject,
     InvalidScope,
+    TemporarilyUnavailable,
     UnauthorizedClient,
     UnknownUserId,
 )
@@ -53,6 +54,8 @@ from kit.ids import new_id, secret
 PATH = "/oauth/backchannel-authentication"
 #: How many questions of this kind may wait for one person, and how many of one client: no service keeps out the others.
 MOST_WAITING, MOST_OF_ONE = 4, 2
+#: How many of one client wait in all, for somebody or for nobody: each is a row, and asking costs a client nothing.
+MOST_OF_CLIENT = 1000
 _LONGEST_MESSAGE = 40
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,1024}=*", re.ASCII)
 _HINTS = ("login_hint", "id_token_hint", "login_hint_token")
@@ -172,6 +175,8 @@ class BackchannelAuthentication:
         ping: bytes | None,
     ) -> None:
         now = self._clock.ms()
+        if decoupled.count_of_client(session.connection(), client.id, now) >= MOST_OF_CLIENT:
+            raise TemporarilyUnavailable("too many requests of this client wait for an answer; ask again later")
         expires_at = now + seconds * SECOND
         account_id = self._whom(session, form, client, bool(request.details), now)
         request = replace(request, decoupled=digest.hex())
@@ -215,6 +220,9 @@ class BackchannelAuthentication:
         askers = decoupled.askers_of(session.connection(), account.id, now)
         if len(askers) >= MOST_WAITING or askers.count(client.id) >= MOST_OF_ONE:
             return None
+        since = now - self._settings.backchannel_quiet_seconds * SECOND
+        if decoupled.refused_lately(session.connection(), account.id, client.id, since):
+            return None  # who has said no is left alone for a while; the client can't tell
         return account.id
 
     def _hinted(self, session: Session, token: str, client: Client) -> str:

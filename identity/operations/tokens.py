@@ -217,3 +217,13 @@ REVOKE_GRANT = _grant(
     "204",
     {"description": "Nothing under it is honoured any more (section 6.5)"},
 )
+REHEARSAL: Operation = {
+    "operationId": "identity_backchannel_rehearsal",
+    "tags": ["oauth"],
+    "summary": "Answer in a resident's place (conformance suites only; not there unless a setting asks for it)",
+    "parameters": [
+        {"name": "auth_req_id", "in": "query", "required": True, "schema": {"type": "string"}},
+        {"name": "action", "in": "query", "required": True, "schema": {"enum": ["allow", "deny"]}},
+    ],
+    "responses": {"200": answer("Answered"), "400": answer("Nothing to answer", ERROR)},
+}

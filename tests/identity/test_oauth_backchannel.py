@@ -18,6 +18,7 @@ from identity.registration import CIBA
 from kit import audit
 from kit.db import Session
 from kit.fetch import OutgoingSettings
+from kit.problems import Invalid
 from tests.identity.test_oauth_device import press
 from tests.support.household import settle
 from tests.support.relying_party import Party, Prover, advance, join, sign, sign_in
@@ -136,6 +137,87 @@ async def test_nobody_is_worn_down_by_asking_again_and_again_and_no_service_keep
     assert len(await questions(counter)) == MOST_WAITING
     asked = await counter.building.host.db.read(audit.entries, action="identity.backchannel.asked")
     assert {entry.detail["account"] for entry in asked} == {counter.account_id, ""}  # whom, if anybody (I8)
+
+
+async def test_who_refused_is_not_asked_again_at_once_and_the_counter_cannot_tell(counter: Party) -> None:
+    said = (await ask(counter, requested_expiry="60")).json()
+    await press(counter, (await questions(counter))[0], "refuse")
+    again = await ask(counter)
+    assert again.status_code == 200
+    assert again.json().keys() == said.keys()
+    assert await questions(counter) == []
+    other = await join(counter.building, counter.http, **COUNTER)
+    await ask(other, login_hint=await login_of(counter))
+    assert len(await questions(counter)) == 1  # of another service
+    advance(counter.building, 60 + 600 + 1)
+    await sign_in(counter)
+    await ask(counter)
+    assert len(await questions(counter)) == 1
+
+
+async def test_one_client_fills_no_table_with_questions_whoever_they_are_for(
+    counter: Party, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same for somebody and for nobody: a login name that exists counts like one that does not."""
+    monkeypatch.setattr("identity.oauth.backchannel.MOST_OF_CLIENT", 3)
+    for hint in (None, "nobody", "nobody"):
+        assert (await ask(counter, **({"login_hint": hint} if hint else {}))).status_code == 200
+    for hint in (None, "nobody"):
+        refused = await ask(counter, **({"login_hint": hint} if hint else {}))
+        assert refused.json()["error"] == "temporarily_unavailable"
+    other = await join(counter.building, counter.http, **COUNTER)
+    assert (await ask(other)).status_code == 200
+    advance(counter.building, 600)
+    assert (await ask(counter)).status_code == 200
+
+
+REHEARSAL = "/oauth/backchannel-authentication/rehearsal"
+
+
+async def test_nobody_answers_in_a_residents_place_unless_a_setting_asks_for_it(counter: Party) -> None:
+    said = (await ask(counter)).json()
+    where = {"auth_req_id": said["auth_req_id"], "action": "allow"}
+    assert (await counter.http.post(REHEARSAL, params=where)).status_code in (403, 404)
+    assert (await poll(counter, said["auth_req_id"])).json()["error"] == "authorization_pending"
+
+
+def test_the_setting_that_answers_for_residents_is_refused_where_residents_could_be_meant(settings: Any) -> None:
+    """Only a loopback issuer, or a setting that spells out its danger."""
+    from portal.app import create_app
+
+    for issuer, value, starts in (
+        ("https://id.city.example", "loopback", False),
+        ("https://id.city.example", "anybody-may-answer-for-residents", True),
+        ("http://localhost:8080", "loopback", True),
+    ):
+        part = settings.identity.model_copy(update={"backchannel_rehearsal": value})
+        changed = settings.model_copy(update={"issuer": issuer, "identity": part})
+        if starts:
+            rows = create_app(changed).host.rows
+            assert [row.path for row in rows if "rehearsal" in row.path] == [REHEARSAL]
+        else:
+            with pytest.raises(Invalid):
+                create_app(changed)
+
+
+async def test_a_rehearsal_answers_as_the_suite_asks_and_leaves_a_trace(settings: Any, clock: Any) -> None:
+    """The address that the Foundation's CIBA plans call (`automated_ciba_approval_url`)."""
+    from portal.app import create_app
+
+    part = settings.identity.model_copy(update={"backchannel_rehearsal": "loopback"})
+    async with create_app(settings.model_copy(update={"identity": part}), clock=clock).running(jobs=False) as building:
+        transport = httpx2.ASGITransport(app=building, raise_app_exceptions=False)
+        async with httpx2.AsyncClient(transport=transport, base_url=building.settings.issuer) as http:
+            party = await join(building, http, **COUNTER)
+            for action, status in (("allow", 200), ("deny", 400)):
+                said = (await ask(party)).json()
+                where = {"auth_req_id": said["auth_req_id"], "action": action}
+                assert (await http.post(REHEARSAL, params=where)).json() == {"action": action}
+                assert (await http.post(REHEARSAL, params=where)).status_code == 400  # answered once
+                assert (await poll(party, said["auth_req_id"])).status_code == status
+            assert (await http.post(REHEARSAL, params={"auth_req_id": "x", "action": "allow"})).status_code == 400
+            told = await building.host.db.read(audit.entries, action="identity.backchannel.rehearsed")
+            assert [entry.detail["action"] for entry in told] == ["allow", "deny"]
 
 
 async def test_of_eight_polls_at_once_one_gets_the_tokens(counter: Party) -> None:
