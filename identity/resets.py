@@ -97,10 +97,11 @@ class Entered:
 
 @dataclass(frozen=True, slots=True)
 class NotYet:
-    """The code is right, and counts from `ready_at` on, or at once with a recovery code beside it."""
+    """The code is right, and counts from `ready_at` on; where `sooner`, at once with a recovery code beside it."""
 
     ready_at: Millis
     wrong_second: bool = False
+    sooner: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,7 +319,7 @@ class Resets:
             return Throttled(wait.seconds)
         known = session.exec(select(Account.id).where(Account.login_hash == digest)).first()
         found = session.exec(
-            select(Reset.id, Reset.account_id, Reset.ready_at)
+            select(Reset.id, Reset.account_id, Reset.ready_at, Reset.opened_by)
             .join(Account, col(Account.id) == col(Reset.account_id))
             .where(
                 Reset.code_hash == self.digest(code[:100]),
@@ -339,8 +340,12 @@ class Resets:
                 outcome="refused",
             )
             return Refused()
-        reset_id, account_id, ready_at = found
+        reset_id, account_id, ready_at, opened_by = found
         if ready_at is not None and ready_at > now:
+            if opened_by == account_id:
+                # Begun at home by a recovery code: whoever found the sheet has the others too, and they prove nothing
+                # new. None is looked at, so none is spent.
+                return NotYet(ready_at, sooner=False)
             if not second or not recovery.accept(session, self._hasher, account_id, second[:100], now=now):
                 return NotYet(ready_at, bool(second))
             # Two of the ways to recover (NIST SP 800-63B-4 section 4.2): there is nothing to wait for.

@@ -57,6 +57,7 @@ class Reset:
     seconds: int
     code: str = ""
     ready_at: int = 0
+    sooner: bool = True  # a recovery code beside it makes an end of the wait
 
 
 @dataclass(frozen=True)

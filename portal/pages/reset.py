@@ -52,10 +52,11 @@ def router(host: Host) -> Any:
         login: str = "",
         code: str = "",
         ready_at: int = 0,
+        sooner: bool = True,
         seconds: int = 0,
         status: int = 200,
     ) -> Response:
-        page = pages_of.Reset(login, problem, seconds, code, ready_at)
+        page = pages_of.Reset(login, problem, seconds, code, ready_at, sooner)
         response = render(request, "signin/reset.html", page, status=status)
         if seconds:
             response.headers["retry-after"] = str(seconds)
@@ -73,7 +74,8 @@ def router(host: Host) -> Any:
         found = await host.db.write(resets.enter, login, typed, doors.browser(request), second=second)
         if isinstance(found, NotYet):
             problem = "second" if found.wrong_second else "waits"
-            return code_page(request, problem, login=login, code=typed, ready_at=found.ready_at, status=422)
+            when, sooner = found.ready_at, found.sooner
+            return code_page(request, problem, login=login, code=typed, ready_at=when, sooner=sooner, status=422)
         if isinstance(found, Entered):
             return doors.keep_attempt(redirect(request, f"{PLACE}/new"), found.token, "reset")
         if isinstance(found, Throttled):

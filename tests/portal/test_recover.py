@@ -219,3 +219,20 @@ async def test_an_empty_form_is_told_what_is_missing(app: Building, client: Any)
     assert (empty.status_code, code_of(empty)) == (422, "blank")
     assert (await client.get(f"{PLACE}/letter")).headers["location"] == f"{PLACE}?expired=1"
     assert code_of(await client.get(f"{PLACE}?expired=1")) == "expired"
+
+
+async def test_a_recovery_begun_at_home_waits_even_with_more_codes_of_the_same_sheet(
+    app: Building,
+    client: Any,
+    box: Letterbox,
+    clock: FrozenClock,
+) -> None:
+    """Whoever found the sheet holds ten codes: a second one proves nothing the first did not, and the owner's days to
+    stop it (NIST SP 800-63B-4 section 4.2) are the same. The code is not spent either."""
+    account_id, codes = await hana(app)
+    code = await begun(app, client, box, codes[0])
+    again = await post(client, "/sign-in/reset", login="hana", code=code, second=codes[1])
+    assert (again.status_code, code_of(again), 'id="second"' in again.text) == (422, "waits", False)
+    assert await app.host.db.read(recovery.left, account_id) == 9
+    clock.advance(seconds=3 * 86_400)
+    assert (await post(client, "/sign-in/reset", login="hana", code=code)).status_code == 303
