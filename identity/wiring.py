@@ -40,6 +40,7 @@ from identity.oauth.request_objects import RequestObjects
 from identity.oauth.resource_metadata import ProtectedResource
 from identity.oauth.revocation import Revocation
 from identity.oauth.token import TokenEndpoint
+from identity.oauth.trial import Trial
 from identity.oidc import userinfo
 from identity.oidc.backchannel_logout import LIFE_SECONDS, BackChannelLogout
 from identity.oidc.check_session import PATH as CHECK_PATH
@@ -182,7 +183,7 @@ def _requests(host: Host) -> None:
 
 
 def _authorize(host: Host) -> Authorize:
-    return Authorize(
+    authorize = Authorize(
         host.issuer,
         host.db,
         host.clock,
@@ -198,6 +199,17 @@ def _authorize(host: Host) -> Authorize:
         host.get(ErrorPage),
         host.get(Crowd),
     )
+    trial = Trial(
+        host.db,
+        host.get(Clients),
+        authorize,
+        host.get(PushedRequests),
+        host.get(RequestObjects),
+        host.get(IdTokenHints),
+        host.get(DetailTypes),
+    )
+    host.provide(Trial, trial)
+    return authorize
 
 
 def _device(host: Host) -> DeviceAuthorization:

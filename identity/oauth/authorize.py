@@ -59,6 +59,16 @@ class _Asked:
     pushed: bytes | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What a request comes to before anybody is asked: accepted, or refused, and where that is told."""
+
+    asked: _Asked | None = None
+    request: AuthorizationRequest | None = None
+    error: OAuthError | None = None
+    answerable: AuthorizationRequest | None = None  # None: the refusal is a page, nothing is redirected
+
+
 class _ToldError(Exception):
     """A refusal that may go to a proved address, although the request itself could not be read."""
 
@@ -106,20 +116,33 @@ class Authorize:
 
     async def get(self, call: Call) -> Reply:
         """GET /oauth/authorize."""
+        found = await self.examine(call.query, call.source)
+        if found.error is not None and found.answerable is None:
+            return self._page.render(call, found.error)
+        if found.error is not None and found.answerable is not None:
+            return _redirect(self._answers.url(found.answerable, **found.error.body()))
+        assert found.asked is not None
+        assert found.request is not None
         try:
-            if len(call.query) > _MAX_QUERY:
+            return _redirect(await self._decide(call, found.asked, found.request))
+        except OAuthError as error:
+            return _redirect(self._answers.url(found.asked.answerable, **error.body()))
+
+    async def examine(self, query: str, source: str) -> Examined:
+        """Everything up to the person: nothing is written, so an operator may ask the same (`oauth.trial`)."""
+        try:
+            if len(query) > _MAX_QUERY:
                 raise InvalidRequest("the request is too long; push it instead (RFC 9126)")
-            parameters = await self._read(call.query)
-            asked = await self._prove(parameters, call.source)
+            parameters = await self._read(query)
+            asked = await self._prove(parameters, source)
         except OAuthError as error:
-            return self._page.render(call, error)
+            return Examined(error=error)
         except _ToldError as told:
-            return _redirect(self._answers.url(told.answerable, **told.error.body()))
+            return Examined(error=told.error, answerable=told.answerable)
         try:
-            request = await self._check(asked)
-            return _redirect(await self._decide(call, asked, request))
+            return Examined(asked, await self._check(asked))
         except OAuthError as error:
-            return _redirect(self._answers.url(asked.answerable, **error.body()))
+            return Examined(asked, error=error, answerable=asked.answerable)
 
     async def post(self, call: Call) -> Reply:
         """POST /oauth/authorize (OpenID Connect Core section 3.1.2.1).

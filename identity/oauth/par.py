@@ -17,7 +17,7 @@ from identity.oauth.errors import InvalidRequest, InvalidRequestUri, Temporarily
 from identity.oauth.grant_actions import check_grant
 from identity.oauth.grants.shared import note_issued
 from identity.oauth.hints import opened, sealed
-from identity.oauth.parameters import read_form
+from identity.oauth.parameters import Parameters, read_form
 from identity.oauth.request import AuthorizationRequest, bound, unpack
 from identity.oauth.request_objects import RequestObjects
 from identity.oidc.hints import IdTokenHints
@@ -77,24 +77,27 @@ class PushedRequests:
             raise TemporarilyUnavailable(
                 "too many requests from this network", headers=((b"retry-after", str(seconds).encode()),)
             )
+        request = await self.examine(form, client, call.source)
+        request = await self._bind(call, client, request)
+        now = self._clock.ms()
+        handle = secret("par")
+        await self._database.write_core(self._add, self._hasher.digest("par", handle), client, request, now)
+        return reply_json(201, {"request_uri": PREFIX + handle, "expires_in": self._settings.par_seconds})
+
+    async def examine(self, form: Parameters, client: Client, source: str) -> AuthorizationRequest:
+        """The request, if it may be pushed by this client; nothing is written. Raises OAuthError."""
         if "request_uri" in form:
             raise InvalidRequest("request_uri can't be pushed")  # section 2.1 step 2
         if form.get("client_id", client.id) != client.id:
             raise InvalidRequest("client_id differs from the authenticated client")
         if "request" in form:
-            form = await self._objects.resolve(
-                form, client, call.source
-            )  # section 3: what is signed counts, and nothing beside it
+            form = await self._objects.resolve(form, client, source)  # section 3: what is signed counts, nothing else
         elif client.require_signed_request:
             raise InvalidRequest("this client must send its requests signed")  # RFC 9101 section 10.5
         request = check_request(form, client, check_redirect_uri(form, client))
-        request = await self._bind(call, client, self._hints.read(form, request))
+        request = self._hints.read(form, request)
         request = await self._types.narrow(self._database, client, form, request)
-        request = await check_grant(self._database, client, request)
-        now = self._clock.ms()
-        handle = secret("par")
-        await self._database.write_core(self._add, self._hasher.digest("par", handle), client, request, now)
-        return reply_json(201, {"request_uri": PREFIX + handle, "expires_in": self._settings.par_seconds})
+        return await check_grant(self._database, client, request)
 
     async def find(self, request_uri: str, client: Client) -> tuple[bytes, AuthorizationRequest]:
         """The pushed request behind a `request_uri` of ours; raises InvalidRequestUri."""

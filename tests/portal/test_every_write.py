@@ -61,6 +61,7 @@ ISSUING = {COMPACT, "identity_code", "identity_refresh"}
 # Questions by POST, because what is asked about must not stand in an address: they change nothing.
 READS = {
     "POST /oauth/authorize", "POST /oauth/end-session",  # lead to a GET of their own
+    "POST /console/request",
     "POST /oauth/introspect", "POST /oauth/userinfo", "POST /api/consent/decision", "POST /consent/decisions",
     "POST /api/cert/incidents/{incident_id}/containment/preview",
     # GovStack has these as changes; here they answer what is there (consent/README.md).

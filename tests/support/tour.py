@@ -351,6 +351,7 @@ def operator(tour: Tour, page: Page) -> Iterator[str]:
     """An operator of the city."""
     yield from _show(
         tour, page, "/console", "/console/members", "/console/members/new", "/console/clients", "/console/clients/new",
+        "/console/request", "/console/registration-tokens",
         "/console/agreements", "/console/keys", "/console/keys/rotate?alg=EdDSA", "/console/audit",
         "/console/audit?action=nothing",
     )  # fmt: skip

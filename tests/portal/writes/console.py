@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from identity.enrolments import Enrolments
 from tests.portal.test_campaign_pages import changed, planned
 from tests.portal.test_console import a_client, a_member, an_offer
 from tests.portal.test_desk import bus
@@ -202,3 +203,22 @@ async def post_console_keys_rotate(w: World) -> Any:
     who = await w.staff()
     assert (await who.post("/console/keys/rotate", {"kek": "1"})).status_code == 303
     return await who.post("/console/keys/rotate", {"alg": "EdDSA", "compromised": "1"})
+
+
+@case("POST /console/request")
+async def post_console_request(w: World) -> Any:
+    who, (_member, client_id) = await w.staff(), await bus(w.app)
+    return await who.post("/console/request", {"text": f"client_id={client_id}&scope=openid", "how": "pushed"})
+
+
+@case("POST /console/registration-tokens")
+async def post_console_registration_tokens(w: World) -> Any:
+    return await (await w.staff()).post("/console/registration-tokens", {"uses": "2", "days": "7", "scope": "openid"})
+
+
+@case("POST /console/registration-tokens/{token_id}/withdraw")
+async def post_console_registration_tokens_token_id_withdraw(w: World) -> Any:
+    who = await w.staff()
+    await who.post("/console/registration-tokens", {"uses": "2", "days": "7", "scope": "openid"})
+    (token,) = await w.app.host.db.read(w.app.host.get(Enrolments).list_initial)
+    return await who.post(f"/console/registration-tokens/{token.id}/withdraw")
