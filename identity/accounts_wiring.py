@@ -72,6 +72,7 @@ def include(host: Host) -> None:
         throttles=throttles,
         crowd=crowd,
         issuer=host.issuer,
+        trusted_hardware=settings.aal3_passkeys,
     )
     resets = Resets(
         sealer,

@@ -17,7 +17,7 @@ from identity.errors import UnknownClient
 from identity.fapi import Profile
 from identity.models import ClientRow
 from identity.oauth.mtls import NAMES
-from identity.registration import ASSERTION_ALGS, CIBA, ENCRYPTED, Registration, check
+from identity.registration import ASSERTION_ALGS, CIBA, ENCRYPTED, Registration, VerifiedClaims, check
 from identity.settings import IdentitySettings
 from identity.subjects import PUBLIC, sector_of
 from keys.hashing import TokenHasher
@@ -94,6 +94,9 @@ class Client:
     initiate_login_uri: str | None
     backchannel_logout_uri: str | None
     frontchannel_logout_uri: str | None
+    minimum_ial: int
+    minimum_aal: int
+    verified_claims: VerifiedClaims
     first_party: bool
     client_uri: str | None
     logo_uri: str | None
@@ -238,6 +241,24 @@ class Clients:
         changed = self.replace(session, client_id, before.model_copy(update=changes), actor=actor)
         tx_of(session).touch("tokens")  # verdicts on its tokens remember the profile
         return changed
+
+    def set_assurance(
+        self,
+        session: Session,
+        client_id: str,
+        *,
+        minimum_ial: int,
+        minimum_aal: int,
+        verified_claims: VerifiedClaims,
+        actor: Actor,
+    ) -> Client:
+        """How sure a client must be of residents, and what it may be told of it; acts on its next request and refresh.
+
+        Raises UnknownClient.
+        """
+        before = registration_of(session, client_id)
+        changes = {"minimum_ial": minimum_ial, "minimum_aal": minimum_aal, "verified_claims": verified_claims}
+        return self.replace(session, client_id, before.model_copy(update=changes), actor=actor)
 
     def rotate_secret(
         self, session: Session, client_id: str, *, actor: Actor, overlap_seconds: int = 0, expires: bool = False
@@ -440,6 +461,9 @@ def _client(found: Any) -> Client:
         initiate_login_uri=settings.get("initiate_login_uri"),
         backchannel_logout_uri=settings.get("backchannel_logout_uri"),
         frontchannel_logout_uri=settings.get("frontchannel_logout_uri"),
+        minimum_ial=settings.get("minimum_ial", 0),
+        minimum_aal=settings.get("minimum_aal", 0),
+        verified_claims=settings.get("verified_claims", "none"),
         first_party=settings["first_party"],
         client_uri=settings.get("client_uri"),
         logo_uri=settings.get("logo_uri"),

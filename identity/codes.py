@@ -47,6 +47,8 @@ class Authorized:
     userinfo_claims: tuple[str, ...] = ()
     id_token_claims: tuple[str, ...] = ()
     generation: int = 0  # of the grant (`grants.replace`)
+    userinfo_verified: tuple[dict[str, Any], ...] = ()
+    id_token_verified: tuple[dict[str, Any], ...] = ()
     managed: bool = False  # the client is told which grant it is (Grant Management for OAuth 2.0, section 5.5)
 
     def pack(self) -> str:
@@ -54,7 +56,8 @@ class Authorized:
         return orjson.dumps(self).decode()
 
 
-_TUPLES = ("scopes", "details", "resources", "amr", "userinfo_claims", "id_token_claims")
+_TUPLES = ("scopes", "details", "resources", "amr", "userinfo_claims", "id_token_claims",
+           "userinfo_verified", "id_token_verified")  # fmt: skip
 
 
 def unpack(text: str) -> Authorized:

@@ -21,6 +21,8 @@ from sqlalchemy import Connection, Table, insert, select, update
 from sqlmodel import SQLModel
 
 from identity import clients, codes, decoupled, grants, logout
+from identity.assurance.enough import floors_of, missing
+from identity.assurance.minimums import NOTHING, Needs
 from identity.clients import Client
 from identity.errors import UnknownInteraction
 from identity.oauth.answers import Answers
@@ -130,6 +132,7 @@ class Interactions:
         self, settings: IdentitySettings, hasher: TokenHasher, sealer: Sealer, clock: Clock, answers: Answers
     ) -> None:
         self._answers = answers
+        self._floors = floors_of(settings)
         self._settings = settings
         self._hasher = hasher
         self._sealer = sealer
@@ -146,6 +149,9 @@ class Interactions:
     ) -> str:
         """Open an interaction for a checked request; returns its id. `account_id`: the one person who may answer."""
         now = self._clock.ms()
+        client = clients.find(place, request.client_id)
+        if client is not None:
+            request = self.raised(client, request)
         identifier = new_id("int")
         _connection(place).execute(
             insert(_table),
@@ -182,11 +188,36 @@ class Interactions:
             now=self._clock.ms(),
         )
 
-    def needs_page(self, place: Session | Connection, interaction: Interaction, account_id: str) -> bool:
-        """Whether the person must be asked: always for data, else unless the remembered grant suffices."""
+    def raised(self, client: Client, request: AuthorizationRequest) -> AuthorizationRequest:
+        """The request with what the operator asks of the sign-in, so that it is asked for once (`needs_sign_in`)."""
+        needs = self._floors.of(client, request.scopes, verified=request.verified)
+        return replace(request, least_aal=needs.aal) if needs.aal else request
+
+    def short_of(
+        self, place: Session | Connection, client: Client, request: AuthorizationRequest, account_id: str, acr: str
+    ) -> Needs:
+        """What resident and sign-in lack for this request, as the operator asks it now."""
+        return missing(
+            place, self._floors, client, request.scopes,
+            verified=request.verified, account_id=account_id, acr=acr, now=self._clock.ms(),
+        )  # fmt: skip
+
+    def lacks(self, place: Session | Connection, interaction_id: str, session: BrowserSession) -> Needs:
+        """The same for somebody before the page, which then tells instead of asking. Raises UnknownInteraction."""
+        interaction = self.get(place, interaction_id)
+        client = clients.find(place, interaction.client_id)
+        if client is None:
+            return NOTHING
+        return self.short_of(place, client, interaction.request, session.account_id, session.acr)
+
+    def needs_page(self, place: Session | Connection, interaction: Interaction, session: BrowserSession) -> bool:
+        """Whether the person must be asked, or told what is missing: always for data, else unless a remembered grant
+        suffices."""
         request = interaction.request
         client = clients.find(place, interaction.client_id)
-        return needs_page(request, client, grants.find_remembered(place, account_id, interaction.client_id))
+        if client is not None and self.short_of(place, client, request, session.account_id, session.acr).any:
+            return True
+        return needs_page(request, client, grants.find_remembered(place, session.account_id, interaction.client_id))
 
     def resume(self, place: Session | Connection, interaction_id: str, session: BrowserSession) -> str | None:
         """After sign-in: the redirect, if nothing needs to be asked; None if the page is to be shown."""
@@ -197,7 +228,7 @@ class Interactions:
             self.amends(place, interaction, session.account_id)
         except InvalidGrantId as error:  # somebody else's grant, or none any more: no page shows what is in it
             return self._finish_with(place, interaction, session.actor(), error)
-        if self.needs_page(place, interaction, session.account_id):
+        if self.needs_page(place, interaction, session):
             return None
         return self.approve(
             place,
@@ -248,6 +279,9 @@ class Interactions:
                 raise LoginRequired("somebody else signed in than id_token_hint names")
             if request.unmet(acr):
                 raise UnmetAuthentication("acr: the level was not reached")
+            if (short := self.short_of(place, client, request, account_id, acr)).any:
+                # Asked again in the write that grants: the page may have been passed by, or the level ended meanwhile.
+                raise UnmetAuthentication(_what_is_short(short))
             if not set(scopes) <= set(request.scopes):
                 raise InvalidScope("more scopes were granted than asked for")
             if details and not client.may_use_data:
@@ -439,12 +473,18 @@ class Interactions:
             raise UnknownInteraction("This was answered already.")
 
 
+def _what_is_short(short: Needs) -> str:
+    if short.ial:
+        return f"the resident is not verified at identity assurance level {short.ial}"
+    return f"the sign-in does not reach authentication assurance level {short.aal}"
+
+
 def needs_page(request: AuthorizationRequest, client: Client | None, remembered: grants.Grant | None) -> bool:
     """Whether the resident must be asked. Data consent is never remembered; prompt=consent always asks, and so does who
     manages grants: what is made, added or taken away is always seen."""
     if request.details or "consent" in request.prompt or request.grant_action is not None:
         return True
-    if client is not None and client.first_party and "offline_access" not in request.scopes:
+    if client is not None and client.first_party and "offline_access" not in request.scopes and not request.verified:
         return False
     return remembered is None or not set(request.remembered) <= set(remembered.scopes)
 
@@ -473,6 +513,8 @@ def _authorized(
         amr=tuple(amr),
         dpop_jkt=request.dpop_jkt,
         userinfo_claims=request.userinfo_claims,
+        userinfo_verified=request.userinfo_verified,
+        id_token_verified=request.id_token_verified,
         id_token_claims=request.id_token_claims,
         generation=generation,
         managed=request.grant_action is not None,

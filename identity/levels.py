@@ -1,6 +1,6 @@
 """How sure we are who is there, said in two claims: `acr` and `amr`.
 
-`acr` names the authentication assurance level that was really reached (NIST SP 800-63B-4, sections 2.1 and 2.2);
+`acr` names the authentication assurance level that was really reached (NIST SP 800-63B-4, sections 2.1 to 2.3);
 `amr` names the methods that were really used (RFC 8176, section 2). Both are derived from the facts of one
 sign-in, never from what a client asked for or from what an account could have done.
 Pure: no clock, no storage, no web.
@@ -12,9 +12,10 @@ from typing import Literal
 
 AAL1 = "urn:sekisho:aal:1"
 AAL2 = "urn:sekisho:aal:2"
+AAL3 = "urn:sekisho:aal:3"
 
 #: Known levels, weakest first. A level that is not here satisfies nothing.
-ORDER: tuple[str, ...] = (AAL1, AAL2)
+ORDER: tuple[str, ...] = (AAL1, AAL2, AAL3)
 
 Method = Literal["password", "totp", "recovery", "passkey"]
 
@@ -27,7 +28,7 @@ class Level:
     amr: tuple[str, ...]
 
 
-def of(methods: Iterable[Method], *, key_stays_in_hardware: bool = True) -> Level:
+def of(methods: Iterable[Method], *, key_stays_in_hardware: bool = True, trusted_hardware: bool = False) -> Level:
     """The level reached by these methods together.
 
     - password alone: level 1, `pwd`;
@@ -35,11 +36,14 @@ def of(methods: Iterable[Method], *, key_stays_in_hardware: bool = True) -> Leve
     - password and a recovery code: level 2 (a look-up secret is something one has, SP 800-63B-4 section 3.1.2).
       RFC 8176 has no value for it, so only `pwd mfa`: `otp` would claim a method that was not used;
     - passkey with user verification: level 2 by itself, `hwk user mfa`, or `swk` when the key is synchronised
-      between devices and so is not held by one piece of hardware.
+      between devices and so is not held by one piece of hardware;
+    - the same is level 3 where the city trusts the hardware (`trusted_hardware`) and the key can't leave it: a synced
+      key never is (section 2.3 and appendix B). Nothing here proves what hardware it is, so the city has to know.
     """
     used = frozenset(methods)
     if "passkey" in used:
-        return Level(AAL2, ("hwk" if key_stays_in_hardware else "swk", "user", "mfa"))
+        level = AAL3 if trusted_hardware and key_stays_in_hardware else AAL2
+        return Level(level, ("hwk" if key_stays_in_hardware else "swk", "user", "mfa"))
     if "password" not in used:
         # A code by itself proves too little to be a sign-in; nobody should get here.
         raise ValueError("a sign-in needs a password or a passkey")
@@ -52,7 +56,7 @@ def of(methods: Iterable[Method], *, key_stays_in_hardware: bool = True) -> Leve
 
 def change(before: str, after: str) -> dict[str, str]:
     """A change between two known levels, as CAEP 1.0 section 3.4 says it."""
-    return _change("aal", ORDER.index(before) + 1, ORDER.index(after) + 1)
+    return _change("aal", rank(before), rank(after))
 
 
 def identity_change(before: int, after: int) -> dict[str, str]:
@@ -70,6 +74,16 @@ def _change(what: str, before: int, after: int) -> dict[str, str]:
         "previous_level": name(before),
         "change_direction": "increase" if after > before else "decrease",
     }
+
+
+def rank(acr: str) -> int:
+    """A level as a number from 1; 0 for an unknown name."""
+    return ORDER.index(acr) + 1 if acr in ORDER else 0
+
+
+def reachable(*, trusted_hardware: bool) -> tuple[str, ...]:
+    """The levels somebody can sign in at here."""
+    return ORDER if trusted_hardware else ORDER[:2]
 
 
 def satisfies(acr: str, required: str) -> bool:

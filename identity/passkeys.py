@@ -79,6 +79,7 @@ class Passkeys:
         crowd: Crowd,
         issuer: str,
         city: str = "Sekisho",
+        trusted_hardware: bool = False,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -91,6 +92,7 @@ class Passkeys:
         self._rp_id = parts.hostname or ""
         self._origin = f"{parts.scheme}://{parts.netloc}"
         self._city = city
+        self._trusted_hardware = trusted_hardware
 
     @property
     def available(self) -> bool:
@@ -359,7 +361,7 @@ class Passkeys:
         return moved.rowcount == 1
 
     def _begin(self, session: Session, account_id: str, synced: bool, browser: Browser, next: str) -> SignedIn:
-        level = levels.of(["passkey"], key_stays_in_hardware=not synced)
+        level = levels.of(["passkey"], key_stays_in_hardware=not synced, trusted_hardware=self._trusted_hardware)
         self._throttles.reward(session, login=None, source=browser.source, now=self._clock.ms())
         token, begun = self._sessions.begin(
             session,

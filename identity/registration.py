@@ -78,6 +78,8 @@ _CALLED = (
     "client_uri", "logo_uri", "policy_uri", "tos_uri",
 )  # fmt: skip
 
+VerifiedClaims = Literal["none", "claims", "evidence"]
+
 Name = Annotated[str, Field(min_length=1, max_length=120)]
 Short = Annotated[str, Field(min_length=1, max_length=200)]
 Uri = Annotated[str, Field(min_length=1, max_length=2000)]
@@ -174,6 +176,11 @@ class Registration(BaseModel):
     backchannel_logout_session_required: bool = False
     frontchannel_logout_uri: Uri | None = None
     frontchannel_logout_session_required: bool = False
+    minimum_ial: int = Field(0, ge=0, le=3, description="The least identity assurance level of who signs in to it")
+    minimum_aal: int = Field(0, ge=0, le=3, description="The least authentication assurance level of their sign-in")
+    verified_claims: VerifiedClaims = Field(
+        "none", description="What it may be told of what a clerk verified: nothing, the claims, by which documents too"
+    )
     first_party: bool = Field(False, description="The city's own: standard scopes need no page, data always does")
     client_uri: Uri | None = None
     logo_uri: Uri | None = None

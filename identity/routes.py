@@ -21,7 +21,7 @@ from identity.errors import (
 from identity.fapi import Profile
 from identity.grants import Grant
 from identity.members import Member
-from identity.registration import Registration
+from identity.registration import Registration, VerifiedClaims
 from identity.sectors import check_sector
 from kit.clock import Clock, iso
 from kit.db import Database, Session
@@ -85,6 +85,9 @@ class ClientAnswer(Answer):
     profile: Profile
     dpop_bound_access_tokens: bool
     require_pushed_authorization_requests: bool
+    minimum_ial: int
+    minimum_aal: int
+    verified_claims: VerifiedClaims
     first_party: bool
     created: str
 
@@ -306,6 +309,9 @@ def _client(client: Client) -> ClientAnswer:
         profile=client.profile,
         dpop_bound_access_tokens=client.dpop_bound,
         require_pushed_authorization_requests=client.require_par,
+        minimum_ial=client.minimum_ial,
+        minimum_aal=client.minimum_aal,
+        verified_claims=client.verified_claims,
         first_party=client.first_party,
         created=iso(client.created_at),
     )

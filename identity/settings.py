@@ -114,6 +114,25 @@ class IdentitySettings(BaseModel):
     verification_seconds: int = Field(
         5 * 365 * 86_400, ge=3600, description="How long a verification at the counter counts"
     )
+    trust_framework: str = Field(
+        "urn:sekisho:trust-framework:counter",
+        min_length=1,
+        max_length=200,
+        description="The name of the rules by which the counter verifies, for `verified_claims`",
+    )
+    scope_ial: dict[str, Annotated[int, Field(ge=1, le=3)]] = Field(
+        default_factory=dict,
+        description="The least identity assurance level for which a scope is given to a service, as a JSON object",
+    )
+    scope_aal: dict[str, Annotated[int, Field(ge=1, le=3)]] = Field(
+        default_factory=dict,
+        description="The same for the authentication assurance level of the sign-in",
+    )
+    aal3_passkeys: bool = Field(
+        False,
+        description="Whether a passkey that can't leave its device counts as authentication level 3; its make is not"
+        " attested, so only where the city hands the devices out",
+    )
     two_clerks_from: int = Field(
         3, ge=1, le=4, description="From which identity assurance level a second clerk must confirm; 4: never"
     )

@@ -51,5 +51,5 @@ class Minimums:
         old = oldest is not None and now - claims.get("auth_time", 0) * SECOND > oldest * SECOND
         if not low and not old:
             return None
-        wanted = ORDER[ORDER.index(least) :] if low and least is not None else ()
-        return Missing(tuple(wanted), oldest if old else None)
+        wanted = (least,) if low and least is not None else ()  # who asks for it is content with more
+        return Missing(wanted, oldest if old else None)

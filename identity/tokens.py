@@ -114,6 +114,8 @@ class Tokens:
             claims["amr"] = authorized.amr
             if authorized.userinfo_claims:
                 claims["claims"] = {"userinfo": authorized.userinfo_claims}  # asked for one by one
+            if authorized.userinfo_verified:
+                claims.setdefault("claims", {})["verified"] = authorized.userinfo_verified
             if authorized.details:
                 claims["authorization_details"] = authorized.details
         # Whose token was exchanged says who may go on from there (RFC 8693 section 4.4), not who exchanged it.

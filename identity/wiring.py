@@ -5,7 +5,9 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from identity import accounts_wiring, endpoints, errors, logout
+from identity import accounts_wiring, endpoints, errors, levels, logout
+from identity.assurance.telling import Telling
+from identity.assurance.verifications import Verifications
 from identity.bearer import AccessTokens, Bearer
 from identity.client_keys import ClientKeys
 from identity.clients import Clients
@@ -108,7 +110,9 @@ def include(host: Host) -> None:
         introspection=Introspection(auth, host.get(AccessTokens), tokens, ring, db, clock, envelopes),
         revocation=Revocation(settings, auth, tokens, ring, db, clock),
         managing=GrantManagement(host.get(Bearer), clients, host.get(DetailTypes), db, clock),
-        userinfo=UserInfo(host.get(Bearer), clients, tokens, host.get(Sealer), db, ring, limit, envelopes),
+        userinfo=UserInfo(
+            host.get(Bearer), clients, tokens, host.get(Sealer), db, ring, limit, envelopes, _telling(host)
+        ),
         registering=_registration(host),
         answers=host.get(Answers),
         end_session=host.get(EndSession),
@@ -267,7 +271,7 @@ def _token_endpoint(host: Host) -> TokenEndpoint:
     """A grant is a module and a row here."""
     settings: IdentitySettings = host.settings.identity
     db, clock, hasher, ring = host.db, host.clock, host.get(TokenHasher), host.get(KeyRing)
-    tokens, claims = host.get(Tokens), IdTokenClaims(db, host.get(Sealer))
+    tokens, claims = host.get(Tokens), IdTokenClaims(db, host.get(Sealer), _telling(host))
     return TokenEndpoint(
         host.get(ClientAuth),
         host.get(Dpop),
@@ -285,6 +289,11 @@ def _token_endpoint(host: Host) -> TokenEndpoint:
         clock,
         host.get(Envelopes),
     )
+
+
+def _telling(host: Host) -> Telling:
+    settings: IdentitySettings = host.settings.identity
+    return Telling(host.db, host.clock, host.get(Verifications), settings.trust_framework)
 
 
 def _registration(host: Host) -> ClientRegistration:
@@ -367,6 +376,8 @@ def _document(host: Host) -> Callable[[], dict[str, Any]]:
         registration=settings.registration != "off",
         mtls_url=settings.mtls_url,
         check_session=f"{host.issuer}{CHECK_PATH}" if state.on else None,
+        acr_values=levels.reachable(trusted_hardware=settings.aal3_passkeys),
+        trust_framework=settings.trust_framework,
     )
 
 

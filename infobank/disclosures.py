@@ -34,6 +34,11 @@ _CLAIMS = {
     "locale": Label("使う言葉", "language"),
     "email": Label("メールアドレス", "e-mail address"),
     "address": Label("住所", "address"),
+    "verified:name": Label("窓口で確認したお名前", "name, verified by a clerk"),
+    "verified:birthdate": Label("窓口で確認した生年月日", "date of birth, verified by a clerk"),
+    "verified:address": Label("窓口で確認した住所", "address, verified by a clerk"),
+    "verified:gender": Label("窓口で確認した性別", "gender, verified by a clerk"),
+    "verified:evidence": Label("確認に使った書類", "documents a clerk saw"),
 }
 
 

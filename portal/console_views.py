@@ -239,10 +239,31 @@ def client_page(session: Session, viewer: Viewer, client_id: str) -> pages.Clien
         dpop=found.dpop_bound,
         par=found.require_par,
         first_party=found.first_party,
+        minimum_ial=found.minimum_ial,
+        minimum_aal=found.minimum_aal,
+        verified_claims=found.verified_claims,
         residents=len(grants.holders(session, client_id)),
         created_at=found.created_at,
         has_secret=found.secret_digest is not None,
     )
+
+
+def client_assurance(
+    session: Session,
+    viewer: Viewer,
+    client_id: str,
+    *,
+    values: Mapping[str, str] | None = None,
+    errors: dict[str, str] | None = None,
+) -> pages.ClientAssurance:
+    """How sure a client must be, as it is or as it was typed."""
+    found = clients.get(session, client_id)
+    kept = {
+        "minimum_ial": str(found.minimum_ial),
+        "minimum_aal": str(found.minimum_aal),
+        "verified_claims": found.verified_claims,
+    }
+    return pages.ClientAssurance(client_id, found.name(viewer.lang), dict(values or kept), errors or {})
 
 
 def client_effect(session: Session, viewer: Viewer, client_id: str, *, secret: bool) -> pages.Confirm:

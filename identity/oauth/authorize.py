@@ -214,6 +214,7 @@ class Authorize:
     async def _decide(self, call: Call, asked: _Asked, request: AuthorizationRequest) -> str:
         if not request.reachable:
             raise UnmetAuthentication("acr: no level of those is known here")
+        request = self._interactions.raised(asked.client, request)
         session = await self._sessions.find(read_cookie(call, self._cookie))
         now = self._clock.ms()
         sign_in = request.needs_sign_in(
@@ -248,6 +249,10 @@ class Authorize:
     ) -> str:
         amended(connection, request, session.account_id)
         remembered = grants.find_remembered(connection, session.account_id, client.id)
+        if self._interactions.short_of(connection, client, request, session.account_id, session.acr).any:
+            if "none" in request.prompt:
+                raise UnmetAuthentication("the resident is not as surely known as this client needs")
+            return self._open(connection, request, pushed)  # the page says what to do
         if needs_page(request, client, remembered):
             if "none" in request.prompt:
                 raise ConsentRequired("the resident has to be asked")

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from identity.assurance.verified_request import Asked, narrowed
 from identity.clients import Client
 from identity.fapi import SIGNED_MODES, full_mode
 from identity.oauth import pkce
@@ -127,12 +128,21 @@ def read_wishes(parameters: Parameters, client: Client) -> Fields:
     return {
         "userinfo_claims": tuple(name for name in wanted.userinfo if name in covered),
         "id_token_claims": tuple(name for name in wanted.id_token if name in covered),
+        "userinfo_verified": _hearable(wanted.userinfo_verified, client),
+        "id_token_verified": _hearable(wanted.id_token_verified, client),
         "essential_acr": wanted.acr_values if wanted.acr_essential else (),
         "acr_values": (*asked, *levels) or client.default_acr_values,
         "hinted_subject": wanted.subject,
         "login_hint": parameters.get("login_hint", "")[:200] or None,
         "ui_locales": _wished(parameters, "ui_locales"),
     }
+
+
+def _hearable(asked: tuple[Asked, ...], client: Client) -> tuple[Asked, ...]:
+    """Verified claims are bounded by the scopes the client registered, as the others are, and by an operator's word."""
+    if client.verified_claims == "none":
+        return ()
+    return narrowed(asked, claims.names_of(client.scopes))
 
 
 def _wished(parameters: Parameters, name: str) -> tuple[str, ...]:

@@ -12,6 +12,9 @@ from typing import Any, get_args
 
 import orjson
 
+from identity.assurance.documents import CHECKS
+from identity.assurance.verified_request import CLAIMS as VERIFIED
+from identity.assurance.verified_request import DOCUMENTS, EVIDENCE
 from identity.levels import ORDER
 from identity.oauth.dpop import ALGS as DPOP_ALGS
 from identity.oauth.grant_actions import ACTIONS, QUERY, REVOKE
@@ -35,6 +38,8 @@ def build(
     registration: bool = True,
     mtls_url: str | None = None,
     check_session: str | None = None,
+    acr_values: Sequence[str] = ORDER,
+    trust_framework: str = "",
 ) -> dict[str, Any]:
     """The metadata document. `mtls_url`: the origin where client certificates are asked for, if there is one."""
     methods = [*_METHODS, *TLS_METHODS] if mtls_url else _METHODS
@@ -67,7 +72,7 @@ def build(
         "response_modes_supported": list(MODES),
         "grant_types_supported": list(get_args(GrantType)),
         "subject_types_supported": ["pairwise", "public"],
-        "acr_values_supported": list(ORDER),
+        "acr_values_supported": list(acr_values),
         "id_token_signing_alg_values_supported": list(id_token_algs),
         "token_endpoint_auth_methods_supported": [*methods, "none"],
         "token_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGS),
@@ -85,8 +90,10 @@ def build(
         "claims_supported": [
             "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid", "name",
             "name#ja-Kana-JP", "gender", "birthdate", "locale", "email", "email_verified", "address",
+            *(["verified_claims"] if trust_framework else []),
         ],
         "claims_parameter_supported": True,
+        **(_verified(trust_framework) if trust_framework else {}),
         "request_parameter_supported": True,
         "request_uri_parameter_supported": True,
         "require_request_uri_registration": True,
@@ -105,6 +112,18 @@ def build(
         "ui_locales_supported": ["ja", "en"],
         "service_documentation": f"{issuer}/docs",
     }  # fmt: skip
+
+
+def _verified(trust_framework: str) -> dict[str, Any]:
+    """OpenID Connect for Identity Assurance 1.0 section 8."""
+    return {
+        "verified_claims_supported": True,
+        "trust_frameworks_supported": [trust_framework],
+        "evidence_supported": list(EVIDENCE),
+        "documents_supported": list(DOCUMENTS),
+        "documents_check_methods_supported": list(CHECKS),
+        "claims_in_verified_claims_supported": list(VERIFIED),
+    }
 
 
 def _aliases(mtls_url: str) -> dict[str, Any]:

@@ -231,6 +231,7 @@ class ClientRegistration:
 _NOT_ITS_OWN = (
     "member_id", "first_party", "resources", "introspects", "sector_identifier", "access_token_signed_alg",
     "exchange_audiences", "exchange_scope", "exchange_impersonation", "may_act", "assertion_issuers",
+    "minimum_ial", "minimum_aal", "verified_claims",
 )  # fmt: skip
 
 

@@ -9,7 +9,8 @@ from urllib.parse import urlencode
 
 import orjson
 
-from identity.levels import ORDER, satisfies_any
+from identity.assurance import verified_request
+from identity.levels import ORDER, rank, satisfies_any
 from identity.oidc.claims import marks
 from kit.clock import SECOND, Millis
 
@@ -39,7 +40,10 @@ class AuthorizationRequest:
     response_mode: str = "query"
     userinfo_claims: tuple[str, ...] = ()
     id_token_claims: tuple[str, ...] = ()
+    userinfo_verified: tuple[dict[str, Any], ...] = ()
+    id_token_verified: tuple[dict[str, Any], ...] = ()
     essential_acr: tuple[str, ...] = ()
+    least_aal: int = 0  # what the operator asks of who answers this, as it stood when it came
     decoupled: str | None = None  # asked on another device: which `identity_decoupled` row waits for the answer
     binding_message: str | None = None  # what the service shows there, to be compared (CIBA Core section 7.1)
     grant_action: str | None = None  # create | merge | replace (Grant Management for OAuth 2.0, section 5.2)
@@ -49,7 +53,13 @@ class AuthorizationRequest:
     @property
     def remembered(self) -> tuple[str, ...]:
         """What a grant must hold to answer this without a page: scopes, and claims that no scope covers."""
-        return (*self.scopes, *marks(frozenset(self.scopes), (*self.userinfo_claims, *self.id_token_claims)))
+        single = marks(frozenset(self.scopes), (*self.userinfo_claims, *self.id_token_claims))
+        return (*self.scopes, *single, *verified_request.marks(self.userinfo_verified, self.id_token_verified))
+
+    @property
+    def verified(self) -> bool:
+        """Whether it asks what a clerk verified (OpenID Connect for Identity Assurance)."""
+        return bool(self.userinfo_verified or self.id_token_verified)
 
     def pack(self) -> str:
         """As JSON text, for a row."""
@@ -70,7 +80,7 @@ class AuthorizationRequest:
         if self.max_age is not None and (self.max_age == 0 or now - auth_at > self.max_age * SECOND):
             return True  # section 3.1.2.1: max_age=0 means the same as prompt=login
         wanted = [value for value in (*self.essential_acr, *self.acr_values) if value in ORDER]
-        return self.unmet(acr) or (bool(wanted) and not satisfies_any(acr, wanted))
+        return rank(acr) < self.least_aal or self.unmet(acr) or (bool(wanted) and not satisfies_any(acr, wanted))
 
     def unmet(self, acr: str) -> bool:
         """Whether a level the client can't do without is missing (OpenID Connect Core section 5.5.1.1)."""
@@ -90,7 +100,8 @@ def unpack(text: str) -> AuthorizationRequest:
     """Read what `pack` wrote."""
     raw: dict[str, Any] = orjson.loads(text)
     for name in ("scopes", "details", "prompt", "ui_locales", "acr_values", "resources",
-                 "userinfo_claims", "id_token_claims", "essential_acr"):  # fmt: skip
+                 "userinfo_claims", "id_token_claims", "userinfo_verified", "id_token_verified",
+                 "essential_acr"):  # fmt: skip
         raw[name] = tuple(raw.get(name, ()))
     return AuthorizationRequest(**raw)
 

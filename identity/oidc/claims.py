@@ -10,6 +10,8 @@ from typing import Any
 import orjson
 
 from identity.accounts import Profile
+from identity.assurance import verified_request
+from identity.assurance.verified_request import Asked
 from identity.oauth.errors import InvalidRequest
 
 MAX_BYTES = 8192
@@ -20,6 +22,7 @@ OF_SCOPE: dict[str, tuple[str, ...]] = {
 }
 #: How a grant remembers one claim.
 MARK = "claim:"
+VERIFIED = "verified_claims"
 KNOWN = frozenset(name for names in OF_SCOPE.values() for name in names)
 
 
@@ -32,6 +35,8 @@ class Wanted:
     subject: str | None = None
     acr_values: tuple[str, ...] = ()
     acr_essential: bool = False
+    userinfo_verified: tuple[Asked, ...] = ()
+    id_token_verified: tuple[Asked, ...] = ()
 
 
 def read(text: str | None) -> Wanted:
@@ -46,6 +51,7 @@ def read(text: str | None) -> Wanted:
         raise InvalidRequest("claims is not JSON") from None
     if not isinstance(value, dict):
         raise InvalidRequest("claims must be a JSON object")
+    verified = [_verified(value, name) for name in ("userinfo", "id_token")]
     userinfo, id_token = _member(value, "userinfo"), _member(value, "id_token")
     acr = id_token.get("acr") or {}
     return Wanted(
@@ -54,6 +60,8 @@ def read(text: str | None) -> Wanted:
         subject=_subject(userinfo, id_token),
         acr_values=_values(acr),
         acr_essential=acr.get("essential") is True,
+        userinfo_verified=verified[0],
+        id_token_verified=verified[1],
     )
 
 
@@ -86,9 +94,18 @@ def _member(value: dict[str, Any], name: str) -> dict[str, dict[str, Any]]:
     member = value.get(name)
     if member is None:
         return {}
-    if not isinstance(member, dict) or not all(one is None or isinstance(one, dict) for one in member.values()):
+    if not isinstance(member, dict):
         raise InvalidRequest(f"{name} of claims must be an object of null or objects")
-    return {claim: asked or {} for claim, asked in member.items()}
+    single = {claim: asked for claim, asked in member.items() if claim != VERIFIED}
+    if not all(one is None or isinstance(one, dict) for one in single.values()):
+        raise InvalidRequest(f"{name} of claims must be an object of null or objects")
+    return {claim: asked or {} for claim, asked in single.items()}
+
+
+def _verified(value: dict[str, Any], name: str) -> tuple[Asked, ...]:
+    """What is asked of a clerk's verification: a language of its own (OpenID Connect for Identity Assurance 5.3)."""
+    member = value.get(name)
+    return verified_request.read(member.get(VERIFIED)) if isinstance(member, dict) else ()
 
 
 def _subject(*members: dict[str, dict[str, Any]]) -> str | None:

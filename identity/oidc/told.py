@@ -7,10 +7,12 @@ durable, before the chain has reached it (PostgreSQL).
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
+from identity.assurance import verified_claims
 from kit import audit
 from kit.audit import audit_table
 from kit.clock import HOUR, Millis
@@ -30,6 +32,11 @@ class Told:
     client_id: str
     grant_id: str | None
     claims: tuple[str, ...]
+
+
+def names(claims: Iterable[str], verified: Any) -> list[str]:
+    """What is about to be told, verified claims by names of their own."""
+    return [*claims, *(verified_claims.names(verified) if verified is not None else ())]
 
 
 def record(

@@ -10,6 +10,7 @@ from typing import Any
 
 from identity import accounts
 from identity.accounts import Profile
+from identity.assurance.telling import Telling
 from identity.bearer import Bearer
 from identity.clients import Clients
 from identity.crowd import Crowd
@@ -43,6 +44,7 @@ class UserInfo:
         ring: KeyRing,
         crowd: Crowd,
         envelopes: Envelopes,
+        telling: Telling,
     ) -> None:
         self._bearer = bearer
         self._clients = clients
@@ -52,6 +54,7 @@ class UserInfo:
         self._ring = ring
         self._crowd = crowd
         self._envelopes = envelopes
+        self._telling = telling
 
     async def endpoint(self, call: Call) -> Reply:
         """The claims as JSON; the token by Authorization header, or in the body of a POST (RFC 6750 section 2.2)."""
@@ -62,17 +65,23 @@ class UserInfo:
             raise TokenRefused("This token does not speak for a resident.")
         envelope = await self._envelopes.find(client, "userinfo") if client.encryptions else None
         said: dict[str, Any] = {"sub": self._tokens.subject(access.account_id, client.sector)}
-        names = claims.names_of(access.scopes) | frozenset(access.claims.get("claims", {}).get("userinfo", ()))
-        if names:
+        single = access.claims.get("claims", {})
+        names = claims.names_of(access.scopes) | frozenset(single.get("userinfo", ()))
+        asked = tuple(single.get("verified", ()))
+        if names or asked:
             if seconds := self._crowd.wait(access.grant_id or access.client_id):  # each answer is a row for ever
                 raise TooMany("The profile was asked for very often under this grant.", retry_after=seconds)
             profile = await self._database.read(accounts.profile, self._sealer, access.account_id)
             found = claims.told(profile, names)
-            if found:
+            verified = await self._telling.of(asked, client, access.account_id, access.claims.get("acr", ""))
+            heard = told.names(found, verified)
+            if heard:
                 await self._database.write_core(
-                    told.record, found, actor=access.actor(), account_id=access.account_id, grant_id=access.grant_id
+                    told.record, heard, actor=access.actor(), account_id=access.account_id, grant_id=access.grant_id
                 )
             said.update(found)
+            if verified is not None:
+                said[claims.VERIFIED] = verified
         if client.userinfo_alg is None:
             return reply_json(200, said)
         # Section 5.3.2: signed, it says from whom and for whom.

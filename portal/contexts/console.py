@@ -182,9 +182,22 @@ class ClientPage:
     dpop: bool
     par: bool
     first_party: bool
+    minimum_ial: int
+    minimum_aal: int
+    verified_claims: str  # none | claims | evidence
     residents: int
     created_at: Millis
     has_secret: bool
+
+
+@dataclass(frozen=True)
+class ClientAssurance:
+    """console/client_assurance.html: how sure a client must be of residents, what it may be told of it."""
+
+    id: str
+    name: str
+    values: dict[str, str]
+    errors: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -506,6 +519,7 @@ def samples() -> list[Sample]:
         ),
         latest=tuple(LatestLine(one.at, one.action, one.actor, one.object) for one in _LINES),
     )
+    sure = {"minimum_ial": "2", "minimum_aal": "2", "verified_claims": "evidence"}
     client = ClientPage(
         id="minatohama-transit",
         name_ja="しおかぜバス乗換案内",
@@ -522,6 +536,9 @@ def samples() -> list[Sample]:
         dpop=False,
         par=True,
         first_party=False,
+        minimum_ial=2,
+        minimum_aal=2,
+        verified_claims="evidence",
         residents=118,
         created_at=_NOW - 280 * DAY,
         has_secret=True,
@@ -593,6 +610,8 @@ def samples() -> list[Sample]:
         of("client_secret", "new", ClientSecret("cli_01m7", "とどけ便", "sec_" + "Zk3" * 14 + "q", again=False)),
         of("client_secret", "again", ClientSecret("cli_01m7", "とどけ便", "sec_" + "Zk3" * 14 + "q", again=True)),
         of("client", "active", client),
+        of("client_assurance", "as-it-is", ClientAssurance(client.id, client.name_ja, sure, {})),
+        of("client_assurance", "errors", ClientAssurance(client.id, client.name_ja, sure, {"minimum_ial": "Choose."})),
         of("client", "suspended", replace(client, status="suspended", member_status="suspended", has_secret=False)),
         of(
             "confirm",

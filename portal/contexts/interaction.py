@@ -90,6 +90,30 @@ class Amends:
 
 
 @dataclass(frozen=True)
+class VerifiedAsk:
+    """What a service asks of a clerk's verification, and what it would be told: nothing if nobody has looked."""
+
+    ial: int
+    rows: tuple[ScopeRow, ...]
+    documents: bool  # it asks which documents were seen
+    number: bool  # and a document's number
+    kinds: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class StepUp:
+    """interaction/step_up.html: the resident, or their sign-in, is not as sure as the service needs."""
+
+    action: str
+    person: str
+    client: str
+    ial: int  # the level of identity that is missing, 0 if none is
+    aal: int  # the level of the sign-in that is missing, 0 if none is
+    again_href: str
+    app_href: str  # "" where an app would not help
+
+
+@dataclass(frozen=True)
 class Consent:
     """interaction/consent.html."""
 
@@ -103,6 +127,7 @@ class Consent:
     now: int
     elsewhere: Elsewhere | None
     amends: Amends | None = None
+    verified: VerifiedAsk | None = None
 
 
 @dataclass(frozen=True)
@@ -119,6 +144,7 @@ class Scopes:
     waits_until: int
     elsewhere: Elsewhere | None
     amends: Amends | None = None
+    verified: VerifiedAsk | None = None
 
 
 _CHECKUP = CategoryRow(
@@ -253,6 +279,64 @@ def samples() -> list[Sample]:
                 NOW + 1_800_000,
                 None,
             ),
+            viewer="resident",
+        ),
+        Sample(
+            "interaction/scopes.html",
+            "verified",
+            Scopes(
+                "/interaction/int_07",
+                "浜田 みどり",
+                "口座開設",
+                "湊浜信用金庫",
+                "",
+                learns,
+                False,
+                NOW + 1_800_000,
+                None,
+                verified=VerifiedAsk(
+                    3,
+                    (*learns[:1], ScopeRow("生年月日", "1981年12月2日")),
+                    True,
+                    True,
+                    ("individual-number-card", "driving-licence"),
+                ),
+            ),
+            viewer="resident",
+        ),
+        Sample(
+            "interaction/scopes.html",
+            "verified-nothing",
+            Scopes(
+                "/interaction/int_08",
+                "浜田 みどり",
+                "口座開設",
+                "湊浜信用金庫",
+                "",
+                (),
+                False,
+                NOW + 1_800_000,
+                None,
+                verified=VerifiedAsk(0, (), False, False, ()),
+            ),
+            viewer="resident",
+        ),
+        Sample(
+            "interaction/step_up.html",
+            "desk",
+            StepUp("/interaction/int_09", "浜田 みどり", "口座開設", 2, 0, "", ""),
+            viewer="resident",
+        ),
+        Sample(
+            "interaction/step_up.html",
+            "sign-in",
+            StepUp("/interaction/int_10", "浜田 みどり", "口座開設", 0, 2, "/sign-in?again=1", "/safety/app"),
+            viewer="resident",
+        ),
+        Sample(
+            "interaction/step_up.html",
+            "both",
+            StepUp("/interaction/int_11", "浜田 みどり", "口座開設", 3, 3, "/sign-in?again=1", ""),
             viewer="resident",
         ),
         Sample(

@@ -5,7 +5,7 @@ A client's secret is answered to the POST that made it, never stored, never in a
 """
 
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, cast, get_args
 
 import orjson
 from fastapi import APIRouter
@@ -18,7 +18,7 @@ from consent.errors import AgreementState, SameEyes
 from identity import members
 from identity.clients import Client, Clients
 from identity.errors import InvalidClientMetadata, MemberState
-from identity.registration import DEVICE, Registration
+from identity.registration import DEVICE, Registration, VerifiedClaims
 from identity.sessions import BrowserSession
 from infobank.catalogue import Catalogue
 from keys.ceremonies import KeyStore
@@ -38,6 +38,7 @@ from portal.web import Form, notice, page_headers, read_form, redirect, render
 
 MEMBER_ADDED = notice("console.member-added", N_("The member is registered as an applicant."))
 APPROVED = notice("console.approved", N_("Approved."))
+ASSURED = notice("console.assured", N_("Saved. It counts from the next sign-in and the next renewal of a token."))
 SUSPENDED = notice("console.suspended", N_("Suspended. It is in force everywhere."))
 RESUMED = notice("console.resumed", N_("It continues."))
 RETURNED = notice("console.returned", N_("Returned to the member."))
@@ -196,6 +197,35 @@ def router(host: Host) -> APIRouter:
     async def client(request: Request, client_id: str) -> Response:
         enter(request)
         return await show(request, "client", views.client_page, client_id)
+
+    @routes.get("/console/clients/{client_id}/assurance")
+    async def assurance(request: Request, client_id: str) -> Response:
+        enter(request)
+        return await show(request, "client_assurance", views.client_assurance, client_id)
+
+    @routes.post("/console/clients/{client_id}/assurance")
+    async def set_assurance(request: Request, client_id: str) -> Response:
+        actor = enter(request).actor()
+        form = await read_form(request)
+        chosen = {name: form.one(name) for name in ("minimum_ial", "minimum_aal", "verified_claims")}
+        told = chosen["verified_claims"]
+        errors = {name: _("Choose one of the list.") for name in ("minimum_ial", "minimum_aal")
+                  if chosen[name] not in ("0", "1", "2", "3")}  # fmt: skip
+        if told not in get_args(VerifiedClaims):
+            errors["verified_claims"] = _("Choose one of the list.")
+        if errors:
+            return await show(
+                request, "client_assurance", views.client_assurance, client_id, values=chosen, errors=errors
+            )
+        await db.write(
+            host.get(Clients).set_assurance,
+            client_id,
+            minimum_ial=int(chosen["minimum_ial"]),
+            minimum_aal=int(chosen["minimum_aal"]),
+            verified_claims=cast(VerifiedClaims, told),
+            actor=actor,
+        )
+        return redirect(request, f"/console/clients/{client_id}", notice=ASSURED)
 
     @routes.get("/console/clients/{client_id}/suspend")
     async def client_effect(request: Request, client_id: str) -> Response:

@@ -10,7 +10,6 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 from fastapi import APIRouter
@@ -23,16 +22,15 @@ from consent.durations import parse_duration
 from consent.errors import AgreementState, BadConsent
 from consent.purposes import LAWFUL_BASES, PURPOSES
 from identity import accounts, clients, members
+from identity.assurance.verifications import Verifications
 from identity.clients import Client
 from identity.interaction import Interaction, Interactions
-from identity.oauth.errors import InvalidGrantId, OAuthError
+from identity.oauth.errors import InvalidGrantId, OAuthError, UnmetAuthentication
 from identity.oauth.pages import AnswerForm, ErrorPage, FormPost
-from identity.oidc.userinfo import claims_for
 from identity.sessions import BrowserSession
 from identity.subjects import sector_of
 from infobank import views
 from infobank.catalogue import SENSITIVITY_LABELS, Catalogue
-from infobank.tracker import SCOPE_USAGE
 from keys.envelope import Sealer
 from kit import context
 from kit.clock import DAY, SECOND, Millis
@@ -42,9 +40,10 @@ from kit.host import Host
 from kit.problems import Conflict, Malformed, NotFound
 from portal import i18n
 from portal.contexts.base import ErrorPage as ErrorPageContext
-from portal.contexts.interaction import Ask, CategoryRow, Consent, Earlier, Elsewhere, ScopeRow, Scopes
+from portal.contexts.interaction import Ask, CategoryRow, Consent, Earlier, Elsewhere, Scopes, StepUp
 from portal.contexts.interaction import FormPost as FormPostContext
 from portal.i18n import N_, _
+from portal.pages import surer
 from portal.pages.amending import Amending, amending, told, widened
 from portal.pages.mydata import CAREFUL, headline
 from portal.visits import pages, sign_in_address, visit_of
@@ -53,18 +52,6 @@ from portal.web import Form, notice, origin_of, page_headers, read_form, redirec
 WAITING_COOKIE, WAITING = "sekisho-waiting", 5
 DEFERRED = notice("interaction.deferred", N_("Nothing has happened. The question waits below."), kind="info")
 WORD_JOINER, NO_BREAK = "\u2060", "\u00a0"  # keep a date in one line
-
-_CLAIM_NAMES = {
-    "name": N_("Your name"),
-    "name#ja-Kana-JP": N_("Reading of your name"),
-    "gender": N_("Gender"),
-    "birthdate": N_("Date of birth"),
-    "locale": N_("Your language"),
-    "email": N_("E-mail address"),
-    "address": N_("Address"),
-}
-
-_GENDERS = {"female": N_("female"), "male": N_("male")}
 
 
 @dataclass(frozen=True)
@@ -262,26 +249,6 @@ def ask_of(
     )
 
 
-def learns_of(profile: accounts.Profile, scopes: Sequence[str]) -> tuple[ScopeRow, ...]:
-    """What the standard scopes tell a service about a person (OpenID Connect Core section 5.4), with the values."""
-    rows = []
-    for claim, value in claims_for(profile, frozenset(scopes)).items():
-        if claim not in _CLAIM_NAMES or not value:
-            continue
-        words = value.get("formatted", "") if isinstance(value, dict) else str(value)
-        if claim == "locale":
-            words = i18n.LANGUAGES.get(words, words)
-        elif claim == "birthdate":
-            with suppress(ValueError):  # the standard also allows a year alone
-                words = i18n.current().plain_day(date.fromisoformat(words))
-        elif claim == "gender" and words in _GENDERS:
-            words = i18n.current().gettext(_GENDERS[words])
-        rows.append(ScopeRow(i18n.current().gettext(_CLAIM_NAMES[claim]), words))
-    if SCOPE_USAGE in scopes:
-        rows.append(ScopeRow(_("Who used your data"), _("the list you see under “Who used it”")))
-    return tuple(rows)
-
-
 def chosen_categories(element: Element, form: Form) -> list[str]:
     """What the resident agreed to: the required ones, and the optional ones that were ticked. Raises Malformed."""
     ticked = set(form.all(element.field))
@@ -306,6 +273,7 @@ def router(host: Host) -> APIRouter:
     """/interaction/{id}, and the page for a request that cannot be redirected."""
     routes = pages(host)
     interactions, sealer, catalogue = host.get(Interactions), host.get(Sealer), host.get(Catalogue)
+    visits = host.get(Verifications)
     host.get(ErrorPage).render = _oauth_error_page
     host.get(FormPost).render = _form_post
 
@@ -318,11 +286,11 @@ def router(host: Host) -> APIRouter:
         now = host.clock.ms()
         change = amending(session, interactions, interaction, account_id, now=now)
         scopes = (*interaction.learns, *(change.scopes if change else ()))
-        learns = learns_of(profile, scopes)
+        learns = surer.learns_of(profile, scopes)
         keeps = "offline_access" in scopes
         amends = None
         if change is not None:
-            amends = told(change, others(session, change, lang), learns, learns_of(profile, change.grant.scopes))
+            amends = told(change, others(session, change, lang), learns, surer.learns_of(profile, change.grant.scopes))
         elements = elements_of(session, interaction, account_id, now=now, change=change)
         if not elements:
             member = members.find(session, client.member_id) if client.member_id else None
@@ -339,6 +307,7 @@ def router(host: Host) -> APIRouter:
                 interaction.expires_at,
                 _elsewhere(interaction),
                 amends,
+                surer.verified_ask(session, visits, client, interaction, account_id),
             )
         cards = {
             card.category.id: card
@@ -357,6 +326,7 @@ def router(host: Host) -> APIRouter:
             now,
             _elsewhere(interaction),
             amends,
+            surer.verified_ask(session, visits, client, interaction, account_id),
         )
         return interaction, page
 
@@ -383,6 +353,9 @@ def router(host: Host) -> APIRouter:
             return _see_other(target)
         _require_resident(interaction, browser)
         lang = i18n.current().code
+        if (not_yet := await host.db.read(short_page, interaction_id, browser, lang, request.url.path)) is not None:
+            origins = (origin_of(interaction.redirect_uri),)
+            return render(request, "interaction/step_up.html", not_yet, form_action=origins)
         try:
             interaction, page = await host.db.read(look, interaction_id, browser.account_id, lang, request.url.path)
         except InvalidGrantId as error:
@@ -401,14 +374,36 @@ def router(host: Host) -> APIRouter:
         said = form.one("answer")
         if said == "later" and browser.kind != "resident":
             return _see_other("/desk")  # staff have no letter; they start again at the service
-        if said not in ("agree", "refuse", "later"):
+        if said not in ("agree", "refuse", "later", "leave"):
             raise Malformed("Choose one of the answers.")
-        step = {"agree": agree, "refuse": refuse, "later": later}[said]
+        step = {"agree": agree, "refuse": refuse, "later": later, "leave": leave}[said]
         shown_in = form.one("shown_in", i18n.current().code)
         if shown_in not in i18n.LANGUAGES:
             raise Malformed("The answer does not say in which language it was read.")
         target = await host.db.write(step, interaction_id, browser, form, shown_in)
         return _keep_waiting(request, interaction) if target is None else _see_other(target)
+
+    def short_page(
+        session: Session, interaction_id: str, browser: BrowserSession, lang: str, action: str
+    ) -> StepUp | None:
+        short = interactions.lacks(session, interaction_id, browser)
+        if not short.any:
+            return None
+        client = _client(session, interactions.get(session, interaction_id))
+        return surer.step_up(session, host, client, browser, short, action=action, lang=lang)
+
+    def leave(session: Session, interaction_id: str, browser: BrowserSession, _form: Form, _lang: str) -> str:
+        """Not as surely known as the service needs, and back to it: by the error that says so."""
+        short = interactions.lacks(session, interaction_id, browser)
+        if not short.any:  # meanwhile it is enough: whoever goes back all the same said no
+            return interactions.refuse(session, interaction_id, account_id=browser.account_id)
+        return interactions.refuse(
+            session,
+            interaction_id,
+            account_id=browser.account_id,
+            error=UnmetAuthentication,
+            description="the resident is not as surely known as this client needs",
+        )
 
     def agree(session: Session, interaction_id: str, browser: BrowserSession, form: Form, lang: str) -> str:
         """The resident agreed: every consent and the authorization, in this one write."""

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from identity import chains, codes
+from identity.assurance.enough import floors_of
 from identity.clients import Client
 from identity.oauth.errors import InvalidDpopProof, InvalidGrant, InvalidScope
 from identity.oauth.grants.shared import (
@@ -19,6 +20,7 @@ from identity.oauth.grants.shared import (
     note_issued,
     read_audience,
     require_binding,
+    require_enough,
 )
 from identity.oauth.holder import Holder
 from identity.oauth.parameters import Parameters, read_scopes, require
@@ -53,6 +55,7 @@ class RefreshToken:
         self._settings = settings
         self._tokens = tokens
         self._claims = claims
+        self._floors = floors_of(settings)
 
     async def handle(self, form: Parameters, client: Client, holder: Holder) -> dict[str, Any]:
         """Fresh tokens for a refresh token; answered once the rotation is durable."""
@@ -91,6 +94,7 @@ class RefreshToken:
         asked = read_scopes(form.get("scope"))
         if not set(asked) <= set(authorized.scopes):
             raise InvalidScope("scope asks for more than was granted")  # section 6
+        require_enough(connection, self._floors, client, asked or authorized.scopes, authorized, account_id, now)
         audience = read_audience(form.get("resource"), authorized.resources, self._tokens.issuer)
         idle = self._settings.refresh_idle_seconds
         if client.fapi:

@@ -6,9 +6,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from identity.assurance.enough import missing
+from identity.assurance.minimums import Floors
 from identity.clients import Client
 from identity.codes import Authorized, issued_table
-from identity.oauth.errors import InvalidDpopProof, InvalidRequest, InvalidTarget
+from identity.oauth.errors import InvalidDpopProof, InvalidGrant, InvalidRequest, InvalidTarget
 from identity.oauth.holder import Holder
 from identity.settings import IdentitySettings
 from identity.tokens import Tokens
@@ -55,6 +57,27 @@ def require_binding(client: Client, holder: Holder) -> None:
         raise InvalidDpopProof("this client must send a DPoP proof")
     if client.certificate_bound and holder.x5t is None:
         raise InvalidRequest("this client must use its client certificate, at the port that asks for one")
+
+
+def require_enough(
+    connection: Connection,
+    floors: Floors,
+    client: Client,
+    scopes: Sequence[str],
+    authorized: Authorized,
+    account_id: str,
+    now: Millis,
+) -> None:
+    """A grant lives longer than a sign-in or a verification: what it rests on is asked again, by the minimums of now.
+
+    Raises InvalidGrant and changes nothing: sent through the authorization endpoint the resident is told what to do.
+    """
+    verified = bool(authorized.userinfo_verified or authorized.id_token_verified)
+    short = missing(
+        connection, floors, client, scopes, verified=verified, account_id=account_id, acr=authorized.acr, now=now
+    )
+    if short.any:
+        raise InvalidGrant("the resident is not as surely known as this client needs; send them to sign in again")
 
 
 def note_issued(

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from identity.assurance.enough import floors_of, missing
 from identity.bearer import AccessTokens, honours
 from identity.clients import Client
 from identity.codes import Authorized
@@ -54,6 +55,7 @@ class TokenExchange:
         self._tokens = tokens
         self._access_tokens = access_tokens
         self._ring = ring
+        self._floors = floors_of(settings)
 
     async def handle(self, form: Parameters, client: Client, holder: Holder) -> dict[str, Any]:
         """A token for another's; answered once the exchange is durable."""
@@ -168,6 +170,14 @@ class TokenExchange:
         for name, proved in (("subject_token", subject), ("actor_token", actor)):
             if proved is not None and not honours(connection, proved.claims)[0]:
                 raise InvalidRequest(f"{name} was revoked")
+        if subject.account_id is not None:
+            # The exchanger gets what the resident's own sign-in was worth (`acr` goes along), or nothing.
+            short = missing(
+                connection, self._floors, client, decided.scopes,
+                verified=False, account_id=subject.account_id, acr=subject.claims["acr"], now=now,
+            )  # fmt: skip
+            if short.any:
+                raise InvalidRequest("subject_token: its resident is not as surely known as this client needs")
         note_issued(connection, jti, "access", client_id=client.id, grant_id=subject.grant_id, now=now, seconds=seconds)
         audit.record(
             connection,

@@ -102,6 +102,13 @@ async def post_console_residents(w: World) -> Any:
     return found
 
 
+@case("POST /console/clients/{client_id}/assurance")
+async def post_console_clients_assurance(w: World) -> Any:
+    party = await w.party()
+    form = {"minimum_ial": "2", "minimum_aal": "2", "verified_claims": "evidence"}
+    return await (await w.staff("operator")).post(f"/console/clients/{party.client.id}/assurance", form)
+
+
 @case("POST /console/residents/{account_id}/sessions/end")
 async def post_console_residents_sessions_end(w: World) -> Any:
     party = await w.party()
