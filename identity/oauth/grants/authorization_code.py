@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from identity import chains, codes
+from identity.assurance.enough import floors_of
 from identity.clients import Client
 from identity.oauth import pkce
 from identity.oauth.errors import InvalidGrant
@@ -22,6 +23,7 @@ from identity.oauth.grants.shared import (
     note_issued,
     read_audience,
     require_binding,
+    require_enough,
 )
 from identity.oauth.holder import Holder
 from identity.oauth.parameters import Parameters, require
@@ -59,6 +61,7 @@ class AuthorizationCode:
         self._hasher = hasher
         self._tokens = tokens
         self._claims = claims
+        self._floors = floors_of(settings)
 
     async def handle(self, form: Parameters, client: Client, holder: Holder) -> dict[str, Any]:
         """Tokens for a code; answered once its use is durable."""
@@ -99,6 +102,8 @@ class AuthorizationCode:
         if authorized.dpop_jkt is not None and not holder.holds(authorized.dpop_jkt):
             raise InvalidGrant("the DPoP proof was made with another key than the code is bound to")
         require_binding(client, holder)
+        # A merged grant brings scopes of another day along: what they need is asked where they become a token.
+        require_enough(connection, self._floors, client, authorized.scopes, authorized, account_id, now)
         audience = read_audience(form.get("resource"), authorized.resources, self._tokens.issuer)
         if _USE.run(connection, digest=digest, now=now) != 1:
             return self._replayed(connection, chain, grant_id, client, now)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection
 
 from identity import chains, codes, decoupled
+from identity.assurance.enough import floors_of
 from identity.clients import Client
 from identity.oauth.errors import (
     AccessDenied,
@@ -22,7 +23,14 @@ from identity.oauth.errors import (
     SlowDown,
 )
 from identity.oauth.grants.families import begin_family
-from identity.oauth.grants.shared import Exchanged, answer, note_issued, read_audience, require_binding
+from identity.oauth.grants.shared import (
+    Exchanged,
+    answer,
+    note_issued,
+    read_audience,
+    require_binding,
+    require_enough,
+)
 from identity.oauth.holder import Holder
 from identity.oauth.parameters import Parameters, require
 from identity.oauth.request import unpack
@@ -56,6 +64,7 @@ class Polling:
         self._hasher = hasher
         self._tokens = tokens
         self._claims = claims
+        self._floors = floors_of(settings)
 
     async def handle(self, form: Parameters, client: Client, holder: Holder) -> dict[str, Any]:
         """Tokens for an answered request; until then, when to ask again."""
@@ -86,6 +95,7 @@ class Polling:
         if not found.stands:
             raise InvalidGrant("the authorization was withdrawn")
         authorized = codes.unpack(found.authorized)
+        require_enough(connection, self._floors, client, authorized.scopes, authorized, found.account_id, now)
         audience = read_audience(form.get("resource"), authorized.resources, self._tokens.issuer)
         if not decoupled.use(connection, digest):
             return self._replayed(connection, found, client, now)
