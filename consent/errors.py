@@ -105,6 +105,12 @@ class BadCampaign(Invalid):
     slug, title = "bad-campaign", "The plan needs correction"
 
 
+class BadImport(Invalid):
+    """A file of another system's consents does not hold; `errors` name the fields. Nothing of it was taken in."""
+
+    slug, title = "bad-import", "The consents of another system do not hold"
+
+
 class BadHolderProof(Invalid):
     """A wallet's proof of its key does not hold."""
 
@@ -130,4 +136,5 @@ ALL: tuple[type[Problem], ...] = (
     CampaignState,
     BadCampaign,
     BadHolderProof,
+    BadImport,
 )

@@ -103,6 +103,21 @@ class ConsentEvent(SQLModel, table=True):
     sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False), description="Event, salt and leaf id")
 
 
+class Import(SQLModel, table=True):
+    """A consent as another system wrote it down: evidence, and no decision reads it."""
+
+    __tablename__ = "consent_import"
+    __table_args__ = (Index("uq_consent_import_account_digest", "account_id", "digest", unique=True),)
+
+    id: str = Field(primary_key=True, max_length=40)
+    account_id: str = Field(max_length=40)
+    digest: bytes = Field(sa_column=Column(LargeBinary, nullable=False), description="Keyed hash of what was taken in")
+    sealed: bytes = Field(
+        sa_column=Column(LargeBinary, nullable=False), description="The document, where it came from, what came of it"
+    )
+    taken_at: int = Field(sa_type=BigInteger)
+
+
 class Reach(SQLModel, table=True):
     """How many people answered an agreement, as of the last time it could be told, in tens (see consent.reach)."""
 

@@ -10,7 +10,7 @@ from sqlmodel import select as orm_select
 
 from consent import asks
 from consent.errors import UnknownAgreement
-from consent.models import Agreement, AgreementRevision, ConsentEvent, Hold, Record, Showing
+from consent.models import Agreement, AgreementRevision, ConsentEvent, Hold, Import, Record, Showing
 from consent.states import OPEN, STANDING
 from kit.clock import Millis
 from kit.db import Quick
@@ -19,6 +19,7 @@ from kit.db import Quick
 _R: Table = SQLModel.metadata.tables[str(Record.__tablename__)]
 _E: Table = SQLModel.metadata.tables[str(ConsentEvent.__tablename__)]
 _SHOWN: Table = SQLModel.metadata.tables[str(Showing.__tablename__)]
+_IMPORT: Table = SQLModel.metadata.tables[str(Import.__tablename__)]
 _ALL = select(
     _R.c.id, _R.c.account_id, _R.c.member_id, _R.c.agreement_id, _R.c.revision_id, _R.c.state, _R.c.purpose,
     _R.c.categories, _R.c.until_at, _R.c.events, _R.c.created_at, _R.c.changed_at, _R.c.notified_until, _R.c.seen_id,
@@ -267,10 +268,11 @@ def last_event(session: Session, consent_id: str) -> EventRow | None:
 
 
 def delete_for(session: Session, account_id: str) -> None:
-    """Remove a resident's records and events, and receipts they show to somebody just now."""
+    """Remove a resident's records, events and imports, and receipts they show to somebody just now."""
     connection = session.connection()
     asks.delete_for(connection, account_id)
     connection.execute(_SHOWN.delete().where(_SHOWN.c.account_id == account_id))
+    connection.execute(_IMPORT.delete().where(_IMPORT.c.account_id == account_id))
     connection.execute(_E.delete().where(_E.c.account_id == account_id))
     connection.execute(_R.delete().where(_R.c.account_id == account_id))
 

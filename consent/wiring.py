@@ -21,6 +21,7 @@ from consent.details import TYPE, DataUseChecker
 from consent.gate import Decisions
 from consent.govstack import errors as govstack_errors
 from consent.govstack import plug as govstack
+from consent.import_routes import import_router
 from consent.ledger_routes import (
     ADD_OPERATION,
     CHECKPOINT_OPERATION,
@@ -61,6 +62,7 @@ from identity.oauth.resource_metadata import ProtectedResource
 from identity.tokens import Tokens
 from keys.ceremonies import KeyStore
 from keys.envelope import Sealer
+from keys.hashing import TokenHasher
 from keys.ring import KeyRing
 from kit.clock import SECOND
 from kit.fetch import Fetcher
@@ -238,6 +240,7 @@ def _api(host: Host, receipts: Receipts) -> None:
     host.provide(Uses, views.uses)
     host.get(ProtectedResource).asks_for(SCOPE_VIEWS)
     host.routes("resident", resident_views(views))
+    host.routes("resident", import_router(database, sealer, host.get(TokenHasher), clock))
     host.routes("service", service_router(database, clients))
     host.routes("service", recipient_views(views, clients, tokens))
     host.routes("service", recipient_router(database, sealer, clock, clients))

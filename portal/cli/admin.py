@@ -222,3 +222,55 @@ def verify_audit(data: Data = HERE, as_json: Json = False) -> None:
     show(found, as_json, f"{found['entries']} entries hold" if found["held"] else found["error"])
     if not found["held"]:
         raise typer.Exit(1)
+
+
+@app.command("import-consents", short_help="Take in what another system wrote down about a resident's consents.")
+def import_consents(
+    file: Annotated[Path, typer.Argument(help="A Kantara receipt (JSON or JWT), or GovStack consent records.")],
+    resident: Annotated[str, typer.Option(help="Login name of the resident it is about.")],
+    source: Annotated[str, typer.Option(help="Where it comes from, in words the resident understands.")],
+    form: Annotated[str, typer.Option("--format", help="kantara or govstack.")] = "kantara",
+    keys: Annotated[Path | None, typer.Option(help="JWKS that a JWT must verify under; without it, unchecked.")] = None,
+    data: Data = HERE,
+    as_json: Json = False,
+) -> None:
+    """Keep them as evidence, sealed for the resident. They permit nothing: where one fits an agreement, the resident is
+    asked. The whole file or nothing of it; the same file twice is one.
+
+    Example: sekisho admin import-consents old.json --resident hanako --source "The former portal"
+    """
+    import json
+
+    if form not in ("kantara", "govstack"):
+        fail("the format is kantara or govstack")
+
+    async def work(building: Any) -> list[dict[str, Any]]:
+        from consent import foreign, imports
+        from consent.errors import BadImport
+        from identity import accounts
+        from keys.envelope import Sealer
+        from keys.hashing import TokenHasher
+        from kit.host import SYSTEM
+
+        host = building.host
+        try:
+            jwks = None if keys is None else json.loads(keys.read_bytes())
+            found = foreign.read(file.read_bytes(), "kantara" if form == "kantara" else "govstack", jwks=jwks)
+        except BadImport as bad:
+            wrong = bad.document().get("errors", [])
+            lines = [f"{each['pointer']}: {each['detail']}" for each in wrong] or [bad.detail]
+            fail("nothing was taken in: " + "; ".join(lines))
+        hasher = host.get(TokenHasher)
+        account = await host.db.read(accounts.find_account, hasher, resident)
+        if account is None or account.kind != "resident":
+            fail("no resident has this login name")
+        made = await host.db.write(
+            imports.take_in, host.get(Sealer), hasher, found, account_id=account.id, source=source,
+            authority="operator", actor=SYSTEM, now=host.clock.ms(),
+        )  # fmt: skip
+        return [imports.document(each) for each in made]
+
+    taken = with_building(data, work)
+    new = sum(bool(each["new"]) for each in taken)
+    asked = sum(each["question"] is not None for each in taken)
+    show(taken, as_json, f"{len(taken)} read, {new} new; the resident is asked about {asked}")

@@ -214,3 +214,45 @@ def test_the_walk_without_a_server_says_how_to_start_one(tmp_path: Path) -> None
     done = sekisho("walk", "--credentials", str(tmp_path / "none.json"))
     assert done.returncode == 2
     assert "sekisho demo" in done.stderr
+
+
+def test_consents_of_another_system_are_taken_in_whole_or_not_at_all(data: Path, tmp_path: Path) -> None:
+    """`sekisho admin import-consents`: pointers to what is wrong; the same file twice is one."""
+    import asyncio
+    import shutil
+
+    from typer.testing import CliRunner
+
+    from identity.accounts import Profile, create_account
+    from keys.envelope import Sealer
+    from keys.hashing import TokenHasher
+    from kit.host import SYSTEM
+    from portal.cli.common import load_settings, offline
+    from tests.consent.test_imports import kantara
+
+    city = tmp_path / "data"
+    shutil.copytree(data, city)
+
+    async def add() -> None:
+        async with offline(load_settings(city)) as building:
+            host = building.host
+            await host.db.write(
+                create_account, host.get(Sealer), host.get(TokenHasher), login="hanako", now=host.clock.ms(),
+                kind="resident", profile=Profile(name="湊 花子", login="hanako"), password_hash=None, actor=SYSTEM,
+            )  # fmt: skip
+
+    asyncio.run(add())
+    file = tmp_path / "old.json"
+    file.write_text(json.dumps(kantara(consentTimestamp="now")))
+    given = ["admin", "import-consents", str(file), "--source", "The former portal", "--data", str(city)]
+    run = CliRunner().invoke
+    wrong = run(app, [*given, "--resident", "hanako"])
+    assert wrong.exit_code == 2
+    assert "nothing was taken in: /consentTimestamp" in wrong.stderr
+    file.write_text(json.dumps(kantara()))
+    assert "no resident has this login name" in run(app, [*given, "--resident", "taro"]).stderr
+    for new in (True, False):
+        done = run(app, [*given, "--resident", "hanako", "--json"])
+        assert done.exit_code == 0, done.stderr
+        (made,) = json.loads(done.stdout)
+        assert (made["new"], made["authority"], made["state"]) == (new, "operator", "evidence")

@@ -4,6 +4,7 @@ import json
 import re
 from typing import Any
 
+from tests.consent.test_imports import kantara
 from tests.portal.writes.base import World, case
 from tests.portal.writes.services import service_tokens
 from tests.support.desk import Colleague
@@ -50,6 +51,13 @@ async def post_interaction_interaction_id(w: World) -> Any:
     home = await w.home()
     await home.answer(await home.ask(), {"answer": "refuse"})
     return await home.answer(await home.ask(), {"answer": "agree", "category": ["mobility"]})
+
+
+@case("POST /api/consent/imports")
+async def post_api_consent_imports(w: World) -> Any:
+    """A receipt of another system, as evidence."""
+    body = {"format": "kantara", "source": "the former town", "document": kantara()}
+    return await resident(await w.home()).api("POST", "/api/consent/imports", body)
 
 
 @case("POST /consents/{consent_id}/answer")
