@@ -36,7 +36,8 @@ from consent.states import (
     read_event,
 )
 from consent.store import EventRow, RecordRow
-from identity import grants
+from identity import grants, mandates
+from identity.errors_account import OutsideMandate
 from keys.envelope import Sealer
 from keys.errors import KeyDestroyed
 from kit import audit
@@ -414,6 +415,27 @@ def new_record(account_id: str, revision: Revision, now: Millis) -> RecordRow:
     )
 
 
+def _authority(
+    session: Session, row: RecordRow, kind: EventType, actor: Actor, authority: Authority, now: Millis
+) -> tuple[Authority, str]:
+    """Under whose authority this event comes, asked in the very write that appends it. Raises OutsideMandate.
+
+    Closes here, for every page and API: a mandate that ended a moment ago, one for somebody else, for something else,
+    and a resident who answers for another without any.
+    """
+    if authority != "self" or actor.kind != "resident":
+        return authority, ""
+    if actor.mandate_id is None:
+        if actor.id != row.account_id:
+            raise OutsideMandate("This is another person's consent.")
+        return "self", ""
+    action = "withdraw" if kind == "withdrawn" else "answer"
+    mandate = mandates.require(
+        session, actor, subject_id=row.account_id, action=action, purpose=row.purpose, now=now
+    )  # fmt: skip
+    return ("guardian" if mandate.kind == "guardian" else "delegate"), mandate.id
+
+
 def append_event(
     session: Session,
     sealer: Sealer,
@@ -433,6 +455,7 @@ def append_event(
 
     For this module, `consent.questions` and `consent.campaigns`; who else changes a record asks one of these.
     """
+    authority, mandate_id = _authority(session, row, kind, actor, authority, now)
     stood = row.state == STANDING
     try:
         row.state = after(cast(State, row.state) if row.events else None, kind)
@@ -455,7 +478,7 @@ def append_event(
         "time": iso(at),
         "until": iso(row.until_at),
         "subject": row.account_id,
-        "actor": {"kind": actor.kind, "authority": authority},
+        "actor": {"kind": actor.kind, "authority": authority, **({"mandate": mandate_id} if mandate_id else {})},
         "agreement": row.agreement_id,
         "revision": row.revision_id,
         "revision_hash": revision.hash,

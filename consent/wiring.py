@@ -9,6 +9,7 @@ from consent import (
     dummies,
     endings,
     errors,
+    majority,
     public_entries,
     reach,
     records,
@@ -272,6 +273,11 @@ def _jobs(host: Host) -> None:
     async def end_showings() -> int:
         return await database.bulk(showing.sweep, now=clock.ms())
 
+    async def settle() -> None:
+        while await host.db.bulk(majority.settle, host.get(Sealer), now=host.clock.ms()):
+            pass
+
+    host.job("consent.majority", settings.expiry_every.total_seconds(), settle)
     host.job("consent.sweep", settings.expiry_every.total_seconds(), sweep)
     host.job("consent.tell-people", TELL_EVERY, tell_people)
     host.job("consent.showings", SHOWINGS_EVERY, end_showings)

@@ -20,6 +20,7 @@ from identity.models_account import (
     Attempt,
     EmailChange,
     KnownBrowser,
+    Mandate,
     Passkey,
     PasskeyChallenge,
     RecoveryCode,
@@ -228,6 +229,9 @@ def close_account(session: Session, sealer: Sealer, account_id: str, *, now: Mil
     for table in rows:
         session.exec(delete(table).where(col(table.account_id) == account_id))
     session.exec(delete(PasskeyChallenge).where(col(PasskeyChallenge.holder) == account_id))
+    session.exec(
+        delete(Mandate).where((col(Mandate.subject_id) == account_id) | (col(Mandate.holder_id) == account_id))
+    )
     outbox.clear(session.connection(), MAIL_TOPIC, account_id)
     row.status, row.closed_at = "closed", now
     row.login_hash, row.password, row.password_at = None, None, None

@@ -12,6 +12,7 @@ from identity.credentials import Credentials
 from identity.crowd import Crowd
 from identity.emails import Emails
 from identity.mail import Mail
+from identity.mandates import Mandates
 from identity.passkeys import Passkeys
 from identity.recoveries import Recoveries
 from identity.resets import Resets
@@ -116,6 +117,8 @@ def include(host: Host) -> None:
         life=7 * DAY,  # who waited for days need not be at home on the hour
     )
     host.provide(Recoveries, recoveries)
+    mandates = Mandates(sealer, hasher, host.clock, throttles)
+    host.provide(Mandates, mandates)
     host.provide(Mail, mail)
     host.provide(Emails, emails)
     host.provide(Alarm, Alarm(sealer, host.clock, sessions=sessions, emails=emails, resets=resets))
@@ -149,6 +152,8 @@ def include(host: Host) -> None:
 
     async def apply() -> None:
         while await host.db.bulk(emails.apply_due) >= 100:
+            pass
+        while await host.db.bulk(mandates.run_out) >= 100:
             pass
 
     host.job("identity.emails.apply", APPLY_SECONDS, apply)

@@ -84,6 +84,18 @@ class VisitClosed(Problem):
     slug, title, status = "visit-closed", "This visit can't go on", 409
 
 
+class MandateClosed(Problem):
+    """The mandate or its code was used, has ended, or never was."""
+
+    slug, title, status = "mandate-closed", "This mandate can't go on", 409
+
+
+class OutsideMandate(Problem):
+    """Acting for somebody in what the mandate does not list, or after its end."""
+
+    slug, title, status = "outside-mandate", "Your mandate does not cover this", 403
+
+
 ALL: tuple[type[Problem], ...] = (
     LoginTaken,
     WeakPassword,
@@ -97,5 +109,7 @@ ALL: tuple[type[Problem], ...] = (
     SecondPersonNeeded,
     ResetWaits,
     ResetClosed,
+    MandateClosed,
+    OutsideMandate,
     VisitClosed,
 )

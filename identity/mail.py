@@ -48,6 +48,9 @@ TOLD: Final[Mapping[str, str]] = {
     "identity.reset.approved": "reset-approved",
     "identity.reset.withdrawn": "reset-withdrawn",
     "identity.reset.used": "reset-used",
+    "identity.mandate.accepted": "mandate-accepted",
+    "identity.mandate.begun": "mandate-begun",
+    "identity.mandate.ended": "mandate-ended",
     "identity.alarm.raised": "alarm",
 }
 

@@ -103,6 +103,7 @@ class SessionRow(SQLModel, table=True):
     seen_at: int = Field(sa_type=BigInteger)
     expires_at: int = Field(sa_type=BigInteger, index=True)
     ended_at: int | None = Field(default=None, sa_type=BigInteger)
+    mandate_id: str | None = None  # for whom this browser acts at the moment, under which mandate
 
 
 class Attempt(SQLModel, table=True):
@@ -150,6 +151,30 @@ class KnownBrowser(SQLModel, table=True):
     digest: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
     account_id: str = Field(foreign_key="identity_account.id", index=True)
     seen_at: int = Field(sa_type=BigInteger, index=True)
+
+
+class Mandate(SQLModel, table=True):
+    """Who may act for whom: agreed by both, or a guardian's, checked at the counter by two."""
+
+    __tablename__ = "identity_mandate"
+
+    id: str = Field(primary_key=True)
+    kind: str  # "guardian" | "delegate"
+    subject_id: str = Field(foreign_key="identity_account.id", index=True)
+    holder_id: str | None = Field(default=None, foreign_key="identity_account.id", index=True)
+    status: str  # "offered" | "accepted" | "checked" | "active" | "ended"
+    actions: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    purposes: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))  # none: all
+    proof: str  # "both", or the document that was seen
+    opened_by: str
+    opened_at: int = Field(sa_type=BigInteger)
+    until_at: int = Field(sa_type=BigInteger, index=True)
+    # The code that the person gives away, as a keyed hash; empty once it is used.
+    code_hash: bytes | None = Field(default=None, sa_column=Column(LargeBinary, unique=True, nullable=True))
+    code_until: int | None = Field(default=None, sa_type=BigInteger)
+    changed_at: int | None = Field(default=None, sa_type=BigInteger)
+    ended_at: int | None = Field(default=None, sa_type=BigInteger)
+    why: str = ""
 
 
 class Reset(SQLModel, table=True):

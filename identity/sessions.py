@@ -55,6 +55,7 @@ class BrowserSession:
     amr: tuple[str, ...]
     auth_at: Millis
     expires_at: Millis
+    mandate_id: str | None = None
 
     def actor(self) -> Actor:
         """The person as the author of what they do."""
@@ -196,6 +197,18 @@ class Sessions:
             self._end(session, [replaces], begun.actor(), "replaced")
         return token, begun
 
+    def act_for(self, session: Session, current: BrowserSession, mandate_id: str | None) -> None:
+        """From now on this browser acts under a mandate, or for its own person again; in every process at once."""
+        session.exec(update(Row).where(col(Row.id) == current.id).values(mandate_id=mandate_id))
+        tx_of(session).touch("sessions")
+        audit.record(
+            session,
+            "identity.session.switched",
+            actor=current.actor(),
+            object=("session", current.id),
+            detail={"mandate": mandate_id} if mandate_id else None,
+        )
+
     def list_for(self, session: Session, account_id: str) -> tuple[SessionView, ...]:
         """The live sessions of an account, last used first."""
         now = self._clock.ms()
@@ -309,14 +322,14 @@ def _load(connection: Connection, key: bytes, count: int) -> _Entry | None:
     found = connection.execute(
         select(
             Row.id, Row.account_id, Account.kind, Account.roles, Row.acr, Row.amr,
-            Row.auth_at, Row.expires_at, Row.seen_at,
+            Row.auth_at, Row.expires_at, Row.seen_at, Row.mandate_id,
         )  # type: ignore[call-overload]  # sqlmodel's select stops at four columns
         .join(Account, col(Account.id) == col(Row.account_id))
         .where(col(Row.token_hash) == key, col(Row.ended_at).is_(None), col(Account.status) == "active")
     ).first()  # fmt: skip
     if found is None:
         return None
-    identifier, account_id, kind, roles, acr, amr, auth_at, expires_at, seen_at = found
+    identifier, account_id, kind, roles, acr, amr, auth_at, expires_at, seen_at, mandate_id = found
     session = BrowserSession(
         id=identifier,
         account_id=account_id,
@@ -326,6 +339,7 @@ def _load(connection: Connection, key: bytes, count: int) -> _Entry | None:
         amr=tuple(amr),
         auth_at=auth_at,
         expires_at=expires_at,
+        mandate_id=mandate_id,
     )
     return _Entry(session, seen_at, count)
 

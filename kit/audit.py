@@ -169,7 +169,7 @@ class AuditTrail:
         return {
             "id": entry_id, "seq": None, "at": self._clock.ms(), "action": action, "outcome": outcome,
             "actor_kind": actor.kind, "actor_id": actor.id,
-            "authority": actor.session_id or actor.client_id or "",
+            "authority": actor.mandate_id or actor.session_id or actor.client_id or "",
             "object_kind": about[0], "object_id": about[1], "request_id": request.request_id,
             "detail": canonical(dict(detail)).decode() if detail else "{}",
             "sealed": sealed, "hash": None,

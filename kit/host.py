@@ -30,6 +30,7 @@ class Actor:
     session_id: str | None = None
     client_id: str | None = None
     scopes: frozenset[str] = frozenset()
+    mandate_id: str | None = None  # acting for somebody else: the object is theirs, and this is why it may be
 
 
 SYSTEM = Actor("system", "sekisho")

@@ -131,6 +131,20 @@ KINDS: Mapping[str, Kind] = {
         N_("On %(when)s a new way into your account was made, and every former one stopped working."),
         sign_in=True,
     ),
+    "mandate-accepted": Kind(
+        N_("Somebody accepted your mandate"),
+        N_(
+            "On %(when)s somebody typed the code you gave away. Look under “People who act for you” who it is: only "
+            "when you confirm it, this person may act for you."
+        ),
+    ),
+    "mandate-begun": Kind(
+        N_("Somebody may act for you"),
+        N_("From %(when)s on another person may act for you, as far as the mandate goes. You see it in your account."),
+    ),
+    "mandate-ended": Kind(
+        N_("A mandate has ended"), N_("On %(when)s a mandate to act for you ended. Nobody acts under it any more.")
+    ),
     "alarm": Kind(
         N_("You were signed out everywhere"),
         N_(

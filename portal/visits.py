@@ -6,18 +6,53 @@ sign-in page and back.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from contextvars import ContextVar
+from dataclasses import dataclass, fields
 from urllib.parse import urlencode
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from identity import mandates
+from identity.errors_account import OutsideMandate
+from identity.mandates import MandateView
 from identity.sessions import BrowserSession, Sessions, session_cookie
-from kit.host import Host
+from keys.envelope import Sealer
+from kit.clock import Millis
+from kit.db import Session
+from kit.host import Actor, Host
 from kit.problems import NotFound, Problem
 from kit.web import LaterRoute
 from portal import i18n
+
+
+@dataclass(frozen=True)
+class Acting:
+    """Somebody acts for somebody else: for whom, under what. No mandate: it has ended, and nothing goes on."""
+
+    mandate: MandateView | None
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ActingSession(BrowserSession):
+    """A browser that acts: the account is the other person's, the actor the one who signed in."""
+
+    holder_id: str = ""
+
+    def actor(self) -> Actor:
+        """Who it really is, and why it may be."""
+        return Actor("resident", self.holder_id, session_id=self.id, mandate_id=self.mandate_id)
+
+
+_acting: ContextVar[MandateView | None] = ContextVar("acting", default=None)
+
+
+def may_see(purpose: str) -> bool:
+    """Whether a consent for this purpose is within the mandate of the visit; everything is, in one's own."""
+    mandate = _acting.get()
+    return mandate is None or mandate.allows("see", purpose)
 
 
 @dataclass(frozen=True)
@@ -27,6 +62,7 @@ class Visit:
     language: i18n.Language
     browser: BrowserSession | None
     secure: bool
+    acting: Acting | None = None
 
 
 class SignInNeeded(Exception):
@@ -60,16 +96,50 @@ async def begin_visit(host: Host, request: Request) -> Visit:
     """Find language and browser session, once a request."""
     token = request.cookies.get(session_cookie(host.issuer))
     browser = await host.get(Sessions).find(token) if token else None
-    visit = Visit(_negotiated(request), browser, host.issuer.startswith("https://"))
+    acting = None
+    if browser is not None and browser.mandate_id is not None:
+        found = (browser.mandate_id, browser.account_id, host.clock.ms())
+        acting = await host.db.read(_find_acting, host.get(Sealer), *found)
+    visit = Visit(_negotiated(request), browser, host.issuer.startswith("https://"), acting)
+    _acting.set(acting.mandate if acting else None)
     request.state.visit = visit
     if browser is not None:
         request.state.actor = browser.actor()
     return visit
 
 
-def require_session(request: Request, *, fresh_ms: int | None = None, now: int | None = None) -> BrowserSession:
-    """The browser session of a resident. Raises SignInNeeded; with `fresh_ms`, also when the proof is old."""
-    browser = visit_of(request).browser
+def _find_acting(session: Session, sealer: Sealer, mandate_id: str, holder_id: str, now: Millis) -> Acting:
+    found = mandates.standing(session, mandate_id, holder_id=holder_id, now=now)
+    return Acting(found, mandates.name_of(session, sealer, found.subject_id) if found else "")
+
+
+def require_own(request: Request) -> None:
+    """Nobody does this for somebody else, and nobody does their own while they act: whose it was would be unclear.
+    Raises OutsideMandate."""
+    if visit_of(request).acting is not None:
+        raise OutsideMandate("You act for somebody else at the moment. Go back to your own account first.")
+
+
+def require_session(
+    request: Request, *, fresh_ms: int | None = None, now: int | None = None, may: str = "", whole: bool = False
+) -> BrowserSession:
+    """The browser session of a resident. Raises SignInNeeded; with `fresh_ms`, also when the proof is old.
+
+    A page that may be used for somebody else says what it does (`may`: see, answer or withdraw); all others are closed
+    while a mandate is in use (OutsideMandate), and so is a `whole` view to a mandate for some purposes only.
+    """
+    visit = visit_of(request)
+    browser = visit.browser
+    if browser is not None and visit.acting is not None:
+        mandate = visit.acting.mandate
+        if mandate is None:
+            raise OutsideMandate("This mandate has ended. Go back to your own account.")
+        if not may:
+            require_own(request)
+        if not mandate.allows(may) or (whole and mandate.purposes):
+            raise OutsideMandate("Your mandate does not cover this.")
+        own = {each.name: getattr(browser, each.name) for each in fields(BrowserSession)}
+        return ActingSession(**own | {"account_id": mandate.subject_id}, holder_id=browser.account_id)
     if browser is None or browser.kind != "resident":
         raise SignInNeeded
     if fresh_ms is not None and now is not None and now - browser.auth_at > fresh_ms:

@@ -120,6 +120,7 @@ class Frame:
     roles: frozenset[str]
     notice: Notice | None
     notice_code: str
+    acting: str | None = None  # the name of whom the reader acts for; "" after the mandate has ended
 
 
 def _frame(request: Request, visit: Visit) -> Frame:
@@ -139,6 +140,7 @@ def _frame(request: Request, visit: Visit) -> Frame:
         roles=frozenset(browser.roles) if browser else frozenset(),
         notice=_NOTICES.get(code),
         notice_code=code if code in _NOTICES else "",
+        acting=visit.acting.name if visit.acting else None,
     )
 
 

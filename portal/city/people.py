@@ -84,7 +84,7 @@ RESIDENTS: tuple[Resident, ...] = (
     ),
 )  # fmt: skip
 
-# Mandates as data: who may act for whom, by which authority, until when. The identity package will carry them out.
+# Mandates: who may act for whom, by which authority, until when.
 MANDATES: tuple[dict[str, str], ...] = (
     {
         "kind": "guardian", "holder": "hanako", "subject": "sora", "authority": "民法第818条 親権",

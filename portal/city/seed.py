@@ -8,7 +8,7 @@ again, never a city nobody can enter. A second call finds the city and changes n
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from consent import agreements, gate, records
@@ -20,6 +20,7 @@ from identity.assurance import verifications
 from identity.assurance.documents import Document
 from identity.assurance.verifications import Verifications
 from identity.clients import Clients
+from identity.mandates import ACTIONS, LONGEST, Mandates, day_end
 from identity.registration import Registration
 from infobank import access, items, vault
 from infobank.access import Ask
@@ -34,7 +35,7 @@ from kit.ids import new_id
 from portal.city import proposals
 from portal.city.credentials import ClientKeys, Credentials, Person, new_password
 from portal.city.incidents import plant_incidents
-from portal.city.people import MEMBERS, RESIDENTS, STAFF, Member, Resident, Staff
+from portal.city.people import MANDATES, MEMBERS, RESIDENTS, STAFF, Member, Resident, Staff
 from portal.city.proposals import AGREED, DISCLOSED, PROPOSALS
 from portal.city.records import generate as generate_records
 
@@ -124,6 +125,7 @@ def _plant(session: Session, host: Host, prepared: _Prepared, now: Millis) -> di
         return None
     sealer = host.get(Sealer)
     _people(session, host, prepared, now)
+    _mandates(session, host, prepared, now)
     _verified(session, host, prepared)
     secrets = _organisations(session, host, prepared, now)
     office = Actor("operator", prepared.credentials.staff["operator"].account_id)
@@ -177,6 +179,23 @@ def _people(session: Session, host: Host, prepared: _Prepared, now: Millis) -> N
             account_id=person.account_id,
         )
         totp.turn_on(session, sealer, person.account_id, secret=person.totp_secret, now=now, actor=CITY)
+
+
+def _mandates(session: Session, host: Host, prepared: _Prepared, now: Millis) -> None:
+    """A mother for her child, written down by two clerks; a son for his mother, agreed by both."""
+    desk, residents, staff = host.get(Mandates), prepared.credentials.residents, prepared.credentials.staff
+    for one in MANDATES:
+        subject, holder = residents[one["subject"]].account_id, residents[one["holder"]].account_id
+        if one["kind"] == "guardian":
+            clerks = [Actor("operator", staff[login].account_id) for login in ("counter", "operator")]
+            made = desk.check(session, subject, holder, evidence="family-register", actor=clerks[0])
+            desk.approve(session, made, actor=clerks[1])
+            continue
+        until_at = min(day_end(date.fromisoformat(one["until"])), now + LONGEST)
+        actors = [Actor("resident", account_id) for account_id in (subject, holder)]
+        made, code = desk.offer(session, subject, actions=ACTIONS, until_at=until_at, actor=actors[0])
+        desk.accept(session, holder, code, source="", actor=actors[1])
+        desk.confirm(session, made, subject, actor=actors[0])
 
 
 def _verified(session: Session, host: Host, prepared: _Prepared) -> None:

@@ -84,7 +84,7 @@ def router(host: Host) -> APIRouter:
 
     @routes.get("/consents/history")
     async def history(request: Request) -> Response:
-        account = require_session(request).account_id
+        account = require_session(request, may="see", whole=True).account_id
         before, lang = request.query_params.get("before", "")[:40], i18n.current().code
         page = await host.db.read(past_page, sealer, catalogue, account, before=before, lang=lang)
         return render(request, "resident/history.html", page)

@@ -26,7 +26,7 @@ from portal.contexts.consents import ConsentGroup, ConsentLine, Consents, StopAl
 from portal.i18n import N_, _
 from portal.pages.consents import STATES, names
 from portal.pages.interaction import inside
-from portal.visits import pages, require_session
+from portal.visits import may_see, pages, require_session
 from portal.web import notice, read_form, redirect, render
 
 STOPPED = notice("consents.stopped", N_("Stopped, all of it. Nobody can see this data because of it any more."))
@@ -70,6 +70,8 @@ def list_page(session: Session, catalogue: Catalogue, account_id: str, *, by: st
     ended: list[ConsentLine] = []
     waiting: list[ConsentLine] = []
     for record in records.list_for(session, account_id, now=now):
+        if not may_see(record.purpose):
+            continue
         revision = agreements.get_revision(session, record.revision_id)
         uses, last = used.get(record.id, (0, None))
         line = ConsentLine(
@@ -150,7 +152,7 @@ def router(host: Host) -> APIRouter:
 
     @routes.get("/consents")
     async def consents(request: Request) -> Response:
-        account = require_session(request).account_id
+        account = require_session(request, may="see").account_id
         asked = request.query_params.get("by", "")
         by = asked if asked in _BY else "recipient"
         lang, now = i18n.current().code, host.clock.ms()
@@ -159,7 +161,7 @@ def router(host: Host) -> APIRouter:
 
     @routes.get(PATH)
     async def ask(request: Request) -> Response:
-        account = require_session(request).account_id
+        account = require_session(request, may="withdraw", whole=True).account_id
         query = request.query_params
         wanted = _wanted(query.get("recipient", ""), query.get("category", ""))
         lang, now = i18n.current().code, host.clock.ms()
@@ -170,7 +172,7 @@ def router(host: Host) -> APIRouter:
 
     @routes.post(PATH)
     async def stop(request: Request) -> Response:
-        session = require_session(request)
+        session = require_session(request, may="withdraw", whole=True)
         form = await read_form(request)
         wanted = _wanted(form.one("recipient"), form.one("category"))
         stopped = await host.db.write(

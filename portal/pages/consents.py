@@ -13,7 +13,7 @@ from consent import receipts as receipts_module
 from consent.agreements import Revision
 from consent.asks import Question
 from consent.endings import EndingView
-from consent.errors import BadConsent, ConsentState, ReceiptNotReady
+from consent.errors import BadConsent, ConsentState, ReceiptNotReady, UnknownConsent
 from consent.ledger import commitment
 from consent.purposes import LAWFUL_BASES, PURPOSES
 from consent.receipts import MEDIA_TYPE
@@ -32,7 +32,7 @@ from portal.contexts.resident import Choice, ConsentView, EventLine, Receipt, Wi
 from portal.i18n import JST, N_, _
 from portal.pages.interaction import agreed_sentence, inside, paragraphs
 from portal.pages.showing import qr_svg
-from portal.visits import pages, require_session
+from portal.visits import may_see, pages, require_session
 from portal.web import notice, page_headers, read_form, redirect, render
 
 RENEWABLE: Millis = 30 * DAY  # the home page speaks of an end from then on
@@ -75,7 +75,15 @@ _EVENTS = {
     "notified": N_("The offer has new words. What it means is the same."),
     "ends-soon": N_("We told you that it ends soon."),
     "asked-again": N_("We reminded you of the question."),
+    "came-of-age": N_("You came of age. What your guardian agreed to has ended, and you are asked yourself."),
     "not-answered": N_("It ended, because you did not agree to the changed offer in time."),
+}
+
+
+#: Who did it in the person's stead.
+_BY = {
+    "guardian": N_("%(what)s Your guardian did this for you."),
+    "delegate": N_("%(what)s Somebody with your mandate did this for you."),
 }
 
 
@@ -101,6 +109,8 @@ class Whole:
 def read_whole(session: Session, sealer: Sealer, consent_id: str, account_id: str, now: Millis) -> Whole:
     """Read a consent; raises UnknownConsent for none and for another's."""
     record = records.get(session, consent_id, account_id=account_id, now=now)
+    if not may_see(record.purpose):
+        raise UnknownConsent("No consent of yours has this id.")
     uses, last = views.by_consent(session, account_id).get(consent_id, (0, None))
     revision = agreements.get_revision(session, record.revision_id)
     later = agreements.since(session, revision) if record.stands and revision.status != "withdrawn" else ()
@@ -219,8 +229,11 @@ def _event_line(event: StoredEvent, catalogue: Catalogue, lang: str) -> EventLin
     detail = ""
     if document["type"] in ("given", "renewed", "changed"):
         detail = i18n.current().join(names(tuple(document["categories"]), catalogue, lang))
-    words = _EVENTS.get(document.get("reason", ""), _EVENTS[document["type"]])
-    return EventLine(from_iso(document["time"]), i18n.current().gettext(words), detail)
+    words = i18n.current().gettext(_EVENTS.get(document.get("reason", ""), _EVENTS[document["type"]]))
+    by = _BY.get(document["actor"]["authority"])
+    if by is not None:
+        words = i18n.current().gettext(by) % {"what": words}
+    return EventLine(from_iso(document["time"]), words, detail)
 
 
 def ledger_index(made: receipts_module.Receipt) -> int:
@@ -274,7 +287,7 @@ def router(host: Host) -> APIRouter:
 
     @routes.get("/consents/{consent_id}")
     async def consent(request: Request, consent_id: str) -> Response:
-        account = require_session(request).account_id
+        account = require_session(request, may="see").account_id
         whole = await host.db.read(read_whole, sealer, consent_id, account, host.clock.ms())
         if whole.record.state == OPEN:
             return redirect(request, f"/consents/{consent_id}/answer")
@@ -286,7 +299,7 @@ def router(host: Host) -> APIRouter:
 
     @routes.post("/consents/{consent_id}/change")
     async def change(request: Request, consent_id: str) -> Response:
-        session = require_session(request)
+        session = require_session(request, may="answer")
         ticked = set((await read_form(request)).all("category"))
         now = host.clock.ms()
 
@@ -315,7 +328,7 @@ def router(host: Host) -> APIRouter:
 
     @routes.get("/consents/{consent_id}/withdraw")
     async def withdraw_form(request: Request, consent_id: str) -> Response:
-        account = require_session(request).account_id
+        account = require_session(request, may="withdraw").account_id
         lang = i18n.current().code
 
         def look(session: Session) -> tuple[Whole, tuple[str, ...]]:
@@ -345,7 +358,7 @@ def router(host: Host) -> APIRouter:
 
     @routes.post("/consents/{consent_id}/withdraw")
     async def withdraw(request: Request, consent_id: str) -> Response:
-        session = require_session(request)
+        session = require_session(request, may="withdraw")
         await read_form(request)
         try:
             await host.db.write(
@@ -362,7 +375,7 @@ def router(host: Host) -> APIRouter:
 
     @routes.get("/consents/{consent_id}/receipt")
     async def receipt(request: Request, consent_id: str) -> Response:
-        account = require_session(request).account_id
+        account = require_session(request, may="see").account_id
         lang = i18n.current().code
 
         def look(session: Session) -> tuple[Whole, str]:

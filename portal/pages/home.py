@@ -297,6 +297,8 @@ def router(host: Host) -> APIRouter:
         browser = visit_of(request).browser
         if browser is not None and browser.kind == "staff":
             return RedirectResponse("/desk", status_code=303, headers={"cache-control": "no-store"})
+        if visit_of(request).acting is not None:
+            return RedirectResponse("/consents", status_code=303, headers={"cache-control": "no-store"})
         current = require_session(request)
         account = current.account_id
         lang, now = i18n.current().code, host.clock.ms()

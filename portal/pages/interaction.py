@@ -46,7 +46,7 @@ from portal.i18n import N_, _
 from portal.pages import surer
 from portal.pages.amending import Amending, amending, told, widened
 from portal.pages.mydata import CAREFUL, headline
-from portal.visits import pages, sign_in_address, visit_of
+from portal.visits import pages, require_own, sign_in_address, visit_of
 from portal.web import Form, notice, origin_of, page_headers, read_form, redirect, render
 
 WAITING_COOKIE, WAITING = "sekisho-waiting", 5
@@ -345,6 +345,7 @@ def router(host: Host) -> APIRouter:
     @routes.get("/interaction/{interaction_id}")
     async def show(request: Request, interaction_id: str) -> Response:
         browser = visit_of(request).browser
+        require_own(request)  # whoever signs in at a service is always oneself
         interaction = await host.db.read(interactions.get, interaction_id)
         if browser is None or interactions.needs_sign_in(interaction, browser):
             return _see_other(sign_in_address(request, again=browser is not None))
@@ -366,6 +367,7 @@ def router(host: Host) -> APIRouter:
     @routes.post("/interaction/{interaction_id}")
     async def answer(request: Request, interaction_id: str) -> Response:
         browser = visit_of(request).browser
+        require_own(request)  # whoever signs in at a service is always oneself
         interaction = await host.db.read(interactions.get, interaction_id)
         if browser is None or interactions.needs_sign_in(interaction, browser):
             return _see_other(sign_in_address(request, again=browser is not None))

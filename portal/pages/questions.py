@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from consent import agreements, questions, records
-from consent.errors import AgreementState, ConsentState
+from consent.errors import AgreementState, ConsentState, UnknownConsent
 from consent.records import RecordView
 from consent.states import OPEN
 from identity import accounts
@@ -25,7 +25,7 @@ from portal import i18n
 from portal.contexts.interaction import Consent
 from portal.i18n import N_, _
 from portal.pages.interaction import Element, ask_of, check_shown, chosen_categories
-from portal.visits import pages, require_session
+from portal.visits import may_see, pages, require_session
 from portal.web import Form, notice, read_form, redirect, render
 
 AGREED = notice("question.agreed", N_("You have agreed. The seal and the receipt are below."))
@@ -49,6 +49,8 @@ def router(host: Host) -> APIRouter:
     def look(session: Session, consent_id: str, account_id: str, action: str, lang: str) -> Consent | None:
         now = host.clock.ms()
         record = records.get(session, consent_id, account_id=account_id, now=now)
+        if not may_see(record.purpose):
+            raise UnknownConsent("No consent of yours has this id.")
         if record.state != OPEN:
             return None
         element = element_of(session, record)
@@ -71,7 +73,7 @@ def router(host: Host) -> APIRouter:
 
     @routes.get("/consents/{consent_id}/answer")
     async def show(request: Request, consent_id: str) -> Response:
-        account, lang = require_session(request).account_id, i18n.current().code
+        account, lang = require_session(request, may="answer").account_id, i18n.current().code
         page = await host.db.read(look, consent_id, account, request.url.path, lang)
         if page is None:
             return redirect(request, f"/consents/{consent_id}", notice=GONE)
@@ -79,7 +81,7 @@ def router(host: Host) -> APIRouter:
 
     @routes.post("/consents/{consent_id}/answer")
     async def answer(request: Request, consent_id: str) -> Response:
-        browser = require_session(request)
+        browser = require_session(request, may="answer")
         form = await read_form(request)
         said, lang = form.one("answer"), form.one("shown_in", i18n.current().code)
         if said not in _SAID or lang not in i18n.LANGUAGES:

@@ -88,7 +88,7 @@ def router(host: Host) -> APIRouter:
 
     @routes.get("/consents/{consent_id}/renew")
     async def renew_form(request: Request, consent_id: str) -> Response:
-        account, now = require_session(request).account_id, host.clock.ms()
+        account, now = require_session(request, may="answer").account_id, host.clock.ms()
         whole = await host.db.read(read_whole, sealer, consent_id, account, now)
         if not whole.record.stands:
             return redirect(request, f"/consents/{consent_id}", notice=OVER)
@@ -97,7 +97,7 @@ def router(host: Host) -> APIRouter:
 
     @routes.post("/consents/{consent_id}/renew")
     async def renew(request: Request, consent_id: str) -> Response:
-        session = require_session(request)
+        session = require_session(request, may="answer")
         said = read(await read_form(request))
 
         def apply(db: Session) -> None:

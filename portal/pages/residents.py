@@ -42,6 +42,26 @@ NOT_NOW = notice("residents.not-now", N_("That is not possible any more. This is
 PLACE = "/console/residents"
 
 
+def enter(request: Request) -> BrowserSession:
+    """An operator."""
+    return require_staff(request, *OPERATOR)
+
+
+def proved(host: Host, request: Request, back: str) -> BrowserSession | Response:
+    """An operator who showed two factors a moment ago; or the way to the sign-in page and back."""
+    found = enter(request)
+    if not levels.satisfies(found.acr, levels.AAL2):
+        raise Forbidden("Sign in with a passkey, or with your password and the app, to do this.")
+    try:
+        require_recent(found, now=host.clock.ms())
+    except RecentSignInNeeded:
+        return redirect(request, "/sign-in?" + urlencode({"next": back, "again": "1"}))
+    return found
+
+
+_proved = proved
+
+
 def router(host: Host) -> APIRouter:
     """Everything below /console/residents and /console/resets."""
     routes = pages(host)
@@ -49,19 +69,8 @@ def router(host: Host) -> APIRouter:
     support, office, sealer = host.get(Support), host.get(Resets), host.get(Sealer)
     visits = host.get(Verifications)
 
-    def enter(request: Request) -> BrowserSession:
-        return require_staff(request, *OPERATOR)
-
     def proved(request: Request, back: str) -> BrowserSession | Response:
-        """An operator who showed two factors a moment ago; or the way to the sign-in page and back."""
-        found = enter(request)
-        if not levels.satisfies(found.acr, levels.AAL2):
-            raise Forbidden("Sign in with a passkey, or with your password and the app, to do this.")
-        try:
-            require_recent(found, now=host.clock.ms())
-        except RecentSignInNeeded:
-            return redirect(request, "/sign-in?" + urlencode({"next": back, "again": "1"}))
-        return found
+        return _proved(host, request, back)
 
     # -- finding one
 

@@ -27,7 +27,7 @@ from portal import i18n, user_agents
 from portal.contexts import safety as pages_of
 from portal.i18n import N_
 from portal.pages.signin import Doors, json_answer, json_body, json_bytes
-from portal.visits import SignInNeeded, pages, visit_of
+from portal.visits import SignInNeeded, pages, require_own, visit_of
 from portal.web import local_path, notice, read_form, redirect, render
 
 PASSKEY_ADDED = notice("safety.passkey-added", N_("The passkey is there. Next time, one touch is enough."))
@@ -67,6 +67,11 @@ _HAPPENED = {
     ("identity.email.waiting", ""): N_("A change of the e-mail address began"),
     ("identity.email.stopped", ""): N_("A change of the e-mail address was stopped"),
     ("identity.email.removed", ""): N_("The e-mail address was taken away"),
+    ("identity.mandate.offered", ""): N_("A code for a mandate was made"),
+    ("identity.mandate.accepted", ""): N_("Somebody accepted a mandate to act for you"),
+    ("identity.mandate.checked", ""): N_("The city office wrote down a guardian, and a colleague looks at it"),
+    ("identity.mandate.begun", ""): N_("A mandate to act for you began"),
+    ("identity.mandate.ended", ""): N_("A mandate to act for you ended"),
     ("identity.alarm.raised", ""): N_("“This wasn't me” was pressed: everybody was signed out"),
 }
 #: What somebody else might have done to get in or stay in; the first page asks whether it was you.
@@ -110,6 +115,7 @@ def who(request: Request) -> BrowserSession:
     found = visit_of(request).browser
     if not isinstance(found, BrowserSession):
         raise SignInNeeded
+    require_own(request)
     return found
 
 

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from consent import agreements, records
 from consent.agreements import Revision
 from consent.compare import Difference, compare
+from consent.errors import UnknownConsent
 from consent.purposes import LAWFUL_BASES, PURPOSES
 from infobank.catalogue import Catalogue
 from kit.clock import Millis
@@ -18,7 +19,7 @@ from portal.contexts.consents import ChangeLine, VersionChoice, Versions
 from portal.i18n import N_, _
 from portal.pages.consents import names
 from portal.pages.interaction import duration_words, jurisdiction_words
-from portal.visits import pages, require_session
+from portal.visits import may_see, pages, require_session
 from portal.web import render
 
 _LABELS = {
@@ -86,6 +87,8 @@ def versions_page(
 ) -> Versions:
     """The page; 0 for the version that was answered, and for the newest. Raises UnknownConsent, NotFound."""
     record = records.get(session, consent_id, account_id=account_id, now=now)
+    if not may_see(record.purpose):
+        raise UnknownConsent("No consent of yours has this id.")
     answered = agreements.text_of(session, record.revision_id)
     there = {each.number: each for each in agreements.published(session, record.agreement_id)}
     there.setdefault(answered.number, answered)
@@ -127,7 +130,7 @@ def router(host: Host) -> APIRouter:
 
     @routes.get("/consents/{consent_id}/versions")
     async def versions(request: Request, consent_id: str) -> Response:
-        account = require_session(request).account_id
+        account = require_session(request, may="see").account_id
         old, new = (_number(request.query_params.get(name, "")) for name in ("old", "new"))
         lang, now = i18n.current().code, host.clock.ms()
         page = await host.db.read(versions_page, catalogue, consent_id, account, old=old, new=new, lang=lang, now=now)

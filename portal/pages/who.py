@@ -288,7 +288,7 @@ def router(host: Host) -> APIRouter:
 
     @routes.get("/who")
     async def who(request: Request) -> Response:
-        account = require_session(request).account_id
+        account = require_session(request, may="see", whole=True).account_id
         chosen = read_filters(request)
         seen = await host.db.read(gather, catalogue, account, chosen, now=host.clock.ms())
         return render(request, "resident/who.html", compose(chosen, seen, catalogue, i18n.current().code))

@@ -45,7 +45,6 @@ def test_everyone_is_obviously_invented() -> None:
 
 
 def test_one_is_a_guardian_and_one_a_delegate_with_an_authority_and_an_end() -> None:
-    """As data: nobody can act on a mandate yet."""
     logins = {resident.login for resident in people.RESIDENTS}
     assert sorted(mandate["kind"] for mandate in people.MANDATES) == ["delegate", "guardian"]
     for mandate in people.MANDATES:

@@ -328,6 +328,25 @@ def at_home(tour: Tour, page: Page) -> Iterator[str]:
     yield "receipt-seen"
 
 
+def guardian(tour: Tour, page: Page) -> Iterator[str]:
+    """A mother who gives a mandate, looks after her child's consents and goes back."""
+    yield from _show(tour, page, "/mandates")
+    page.check("#actions-see")
+    page.fill("#until", "2027-12-31")
+    page.click("#give")
+    page.wait_for_selector("#code")
+    yield "mandate-code"
+    page.goto(f"{tour.url}/mandates")
+    page.locator("[id^='act-']").first.click()
+    page.wait_for_selector("#acting")
+    yield "acting"
+    page.goto(f"{tour.url}/safety")
+    yield "acting-closed"
+    page.click("#acting-back")
+    page.wait_for_url("**/mandates")
+    yield "mandates-back"
+
+
 def lead(tour: Tour, page: Page) -> Iterator[str]:
     """The lead of the CERT."""
     yield from _show(
@@ -401,6 +420,10 @@ def helped(tour: Tour, page: Page) -> Iterator[str]:
     page.click("#find")
     page.wait_for_selector("#account-id")
     yield "resident"
+    account = page.url
+    page.goto(f"{account}/guardians")
+    yield "guardians"
+    page.goto(account)
     page.click("#lock")
     yield "resident-lock-wrong"
     page.click("#reset")
@@ -486,6 +509,7 @@ WALKS: tuple[tuple[str, Walk], ...] = (
     ("", holder),
     ("hanako", asked),
     ("hanako", at_home),
+    ("hanako", guardian),
     ("lead", lead),
     ("operator", operator),
     ("operator", helped),

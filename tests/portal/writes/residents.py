@@ -5,6 +5,8 @@ import re
 from typing import Any
 
 from tests.consent.test_imports import kantara
+from tests.portal.test_mandates import CHILD_BORN, agreed, guardian_of, mandate_on, somebody
+from tests.portal.test_reset import two
 from tests.portal.writes.base import World, case
 from tests.portal.writes.services import service_tokens
 from tests.support.desk import Colleague
@@ -136,3 +138,74 @@ async def post_leave_erase(w: World) -> Any:
     home = await w.home()
     await service_tokens(home)
     return await home.post("/leave/erase", {"confirm": "消す"})
+
+
+async def offered(w: World) -> tuple[Any, Any, str]:
+    """Somebody gave a code away: both, and the code."""
+    giver, holder = await somebody(w.app, w.http, "とめ"), await somebody(w.app, w.http, "健一")
+    made = await giver.post("/mandates/give", {"actions": ["see"], "until": "2027-06-30"})
+    return giver, holder, "-".join(re.findall(r"<span>([0-9A-Z]{5})</span>", made.text.split('id="code"')[1]))
+
+
+@case("POST /mandates/give")
+async def post_mandates_give(w: World) -> Any:
+    who = await somebody(w.app, w.http, "とめ")
+    return await who.post("/mandates/give", {"actions": ["see"], "until": "2027-06-30"})
+
+
+@case("POST /mandates/accept")
+async def post_mandates_accept(w: World) -> Any:
+    """Wrong, then right."""
+    _giver, holder, code = await offered(w)
+    await holder.post("/mandates/accept", {"code": "00000-00000"})
+    return await holder.post("/mandates/accept", {"code": code})
+
+
+@case("POST /mandates/{mandate_id}/confirm")
+async def post_mandates_confirm(w: World) -> Any:
+    giver, holder, code = await offered(w)
+    await holder.post("/mandates/accept", {"code": code})
+    return await giver.post(f"/mandates/{mandate_on(await giver.get('/mandates'), 'confirm')}/confirm")
+
+
+@case("POST /mandates/{mandate_id}/act")
+async def post_mandates_act(w: World) -> Any:
+    giver, holder = await somebody(w.app, w.http, "とめ"), await somebody(w.app, w.http, "健一")
+    return await holder.post(f"/mandates/{await agreed(giver, holder, 'see')}/act")
+
+
+@case("POST /mandates/back")
+async def post_mandates_back(w: World) -> Any:
+    giver, holder = await somebody(w.app, w.http, "とめ"), await somebody(w.app, w.http, "健一")
+    await holder.post(f"/mandates/{await agreed(giver, holder, 'see')}/act")
+    return await holder.post("/mandates/back")
+
+
+@case("POST /mandates/{mandate_id}/end")
+async def post_mandates_end(w: World) -> Any:
+    giver, _holder, _code = await offered(w)
+    return await giver.post(f"/mandates/{mandate_on(await giver.get('/mandates'), 'end')}/end")
+
+
+@case("POST /console/residents/{account_id}/guardians")
+async def post_console_residents_guardians(w: World) -> Any:
+    child, parent = await somebody(w.app, w.http, "空", born=CHILD_BORN), await somebody(w.app, w.http, "花子")
+    first, _second = await two(w.app, w.http)
+    form = {"holder": parent.id, "evidence": "family-register"}
+    return await first.post(f"/console/residents/{child.id}/guardians", form)
+
+
+@case("POST /console/mandates/{mandate_id}/approve")
+async def post_console_mandates_approve(w: World) -> Any:
+    child, parent = await somebody(w.app, w.http, "空", born=CHILD_BORN), await somebody(w.app, w.http, "花子")
+    first, second = await two(w.app, w.http)
+    place = f"/console/residents/{child.id}/guardians"
+    await first.post(place, {"holder": parent.id, "evidence": "court-order"})
+    return await second.post(f"/console/mandates/{mandate_on(await second.get(place), 'approve')}/approve")
+
+
+@case("POST /console/mandates/{mandate_id}/end")
+async def post_console_mandates_end(w: World) -> Any:
+    child, parent = await somebody(w.app, w.http, "空", born=CHILD_BORN), await somebody(w.app, w.http, "花子")
+    clerks = await two(w.app, w.http)
+    return await clerks[0].post(f"/console/mandates/{await guardian_of(clerks, child, parent)}/end")
