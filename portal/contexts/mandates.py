@@ -45,12 +45,23 @@ class MandateCode:
 
 
 @dataclass(frozen=True)
+class GuardianLine:
+    """One guardian at the counter: a number, no name."""
+
+    id: str
+    status: str  # checked | active | ended
+    who: str
+    until_at: int
+    may_end: bool
+
+
+@dataclass(frozen=True)
 class Guardians:
     """console/guardians.html: a child's guardians, and writing one down. No names: numbers and login names only."""
 
     account_id: str
     login: str
-    lines: tuple[MandateLine, ...]
+    lines: tuple[GuardianLine, ...]
     errors: dict[str, str]
     me: str
     opened_by: dict[str, str]  # mandate id: who checked it
@@ -75,7 +86,7 @@ def samples() -> list[Sample]:
         held=(guardian, replace(line, id="mdt_6", status="accepted", who="浜野 とめ")),
     )
     page, path = "resident/mandates.html", "/mandates"
-    checked = replace(guardian, status="checked", who="acc_01")
+    checked = GuardianLine("mdt_4", "checked", "acc_01", _NOW + 400 * _DAY, True)
     counter = Guardians("acc_1", "sora", (), {}, "acc_9", {})
     return [
         Sample(page, "empty", empty, viewer="resident", path=path),

@@ -101,8 +101,7 @@ def _code(wrong: Problem) -> str:
     return "stands" if isinstance(wrong, Conflict) else "age"
 
 
-def _line(view: MandateView) -> pages_of.MandateLine:
-    return pages_of.MandateLine(
-        id=view.id, kind=view.kind, status=view.status, who=view.holder_id, actions=view.actions, purposes=(),
-        until_at=view.until_at, why=view.why, may_end=view.status in ("checked", "active"),
-    )  # fmt: skip
+def _line(view: MandateView) -> pages_of.GuardianLine:
+    return pages_of.GuardianLine(
+        view.id, view.status, view.holder_id, view.until_at, view.status in ("checked", "active")
+    )
