@@ -144,6 +144,20 @@ RULES: tuple[Rule, ...] = (
         layers=(SECURITY,),
     ),
     Rule(
+        id="counter-guessing",
+        name=Words("窓口で使えないコードの繰り返し", "Codes tried out at the counter"),
+        because=Words("同じ職員", "same clerk"),
+        # A clerk's own hand or stolen session trying for somebody who is not there, or for an account of their own.
+        actions=frozenset({"identity.verification.missed", "identity.verification.own-name"}),
+        key=("actor",),
+        subject="seq",
+        threshold=8,
+        window=15 * MINUTE,
+        quiet=24 * HOUR,
+        severity=Severity.MEDIUM,
+        layers=(SECURITY,),
+    ),
+    Rule(
         id="end-not-confirmed",
         name=Words(
             "同意の終了を提供先が期限までに確認していない", "A recipient has not confirmed in time that a consent ended"

@@ -5,6 +5,8 @@ clerk writes down which documents were seen; the level follows by rule. Where a 
 same person and never a namesake of the resident. Everything is in the trail, and the resident reads it under Safety.
 """
 
+from datetime import date
+
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,7 +24,7 @@ from kit.clock import to_datetime
 from kit.db import Session
 from kit.host import Host
 from kit.problems import Forbidden, Invalid
-from portal import staff
+from portal import i18n, staff
 from portal.contexts import counter as pages_of
 from portal.i18n import JST, N_, _
 from portal.staff import CLERK
@@ -161,6 +163,16 @@ def router(host: Host) -> APIRouter:
     return routes
 
 
+def _birthday(text: str) -> str:
+    """As documents show it: in Japanese with the year of the era."""
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:  # a year alone, or nothing
+        return text
+    words = i18n.current().plain_day(day)
+    return f"{words}（{i18n.era_year(day)}）" if i18n.current().code == "ja" else f"{words} ({text})"
+
+
 def _documents(form: Form) -> list[Document]:
     """The rows of the form that name a document."""
     return [
@@ -184,7 +196,7 @@ def _page(
         status=found.status,
         name=person.name,
         kana=person.name_kana,
-        birthdate=person.birthdate,
+        birthdate=_birthday(person.birthdate),
         address=person.address or "",
         gender=person.gender or "",
         until=found.expires_at,

@@ -114,3 +114,17 @@ def test_five_new_ways_in_within_an_hour_by_one_hand_are_an_alert() -> None:
     found = judge(rule, five, now=4 * MINUTE)
     assert found is not None
     assert found.severity == Severity.HIGH
+
+
+def test_a_clerk_who_tries_out_codes_is_told_to_the_desk() -> None:
+    """A stolen clerk's session, or a clerk after an account of their own: wrong codes and a turned-away name count."""
+    kinds = ("identity.verification.missed", "identity.verification.own-name")
+    found = [
+        signal
+        for number in range(8)
+        for signal in signals(Event(number, 0, kinds[number % 2], ("operator", "acc_c"), ("account", f"acc_{number}")))
+    ]
+    assert {(signal.rule, signal.key) for signal in found} == {("counter-guessing", "operator/acc_c")}
+    seen = [(signal.subject, number * MINUTE, False) for number, signal in enumerate(found)]
+    assert judge(BY_ID["counter-guessing"], seen[:7], now=7 * MINUTE) is None
+    assert judge(BY_ID["counter-guessing"], seen, now=7 * MINUTE) is not None

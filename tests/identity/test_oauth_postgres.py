@@ -8,13 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import orjson
 import pytest
+from sqlalchemy import select
 
 from identity import grants
+from kit.audit import audit_table
+from kit.db import Session
 from kit.host import SYSTEM
 from tests.identity import test_oauth_backchannel as backchannel
 from tests.identity import test_oauth_exchange as exchange
 from tests.identity.test_oauth_device import KIOSK, ask, poll, press, type_code
+from tests.support import counter
+from tests.support.desk import colleague
 from tests.support.relying_party import Party, Prover, join
 
 pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -105,3 +111,27 @@ async def test_withdrawal_is_effective_before_it_is_answered(party: Party) -> No
     (grant,) = await host.db.read(grants.list_for, party.account_id)
     await host.db.write(grants.revoke, grant.id, actor=SYSTEM, now=host.clock.ms())
     assert await party.introspect(token) == {"active": False}
+
+
+async def test_a_code_for_the_counter_opens_one_visit_and_one_second_clerk_confirms_it(party: Party) -> None:
+    """Invariant I7, where transactions really run side by side; the level is raised once."""
+    app, http = party.building, party.http
+    clerks = [await colleague(app, http, "clerk", login=f"clerk-{number}") for number in range(4)]
+    code = await counter.shown_code(await counter.phone(app, http, party.account_id))
+    answers = await asyncio.gather(*(clerk.post("/counter", {"code": code}) for clerk in clerks))
+    assert Counter(answer.status_code for answer in answers) == {303: 1, 422: 3}
+    (first, visit) = next(
+        (clerk, str(answer.headers["location"]))
+        for clerk, answer in zip(clerks, answers, strict=True)
+        if answer.status_code == 303
+    )
+    assert (await first.post(visit, counter.CHIP)).status_code == 303
+    others = [clerk for clerk in clerks if clerk is not first]
+    said = await asyncio.gather(*(clerk.post(f"{visit}/confirm", {"confirmed": "1"}) for clerk in others))
+    assert {answer.status_code for answer in said} <= {303, 404}
+
+    def told(session: Session) -> list[str]:  # the chain is laid a moment later: the rows themselves
+        rows = select(audit_table.c.detail).where(audit_table.c.action == "identity.assurance.changed")
+        return list(session.connection().execute(rows).scalars())
+
+    assert [orjson.loads(detail)["to"] for detail in await app.host.db.read(told)] == [3]
