@@ -5,6 +5,8 @@ nobody can tell from the table who shares a browser. The first browser of an acc
 the account is older than this list.
 """
 
+import secrets
+
 from sqlmodel import col, delete, func, select
 
 from identity.models_account import KnownBrowser
@@ -48,9 +50,12 @@ def recognise(
         audit.record(session, "identity.browser.new", actor=actor, object=("account", account_id), detail=detail)
 
 
-def forget(session: Session, account_id: str) -> None:
-    """None is known any more."""
+def distrust(session: Session, account_id: str, *, now: Millis) -> None:
+    """None is known any more, and the next one is news: else whoever was thrown out would come back without a letter,
+    by the browser that was told of before. The row that stays is nobody's browser."""
     session.exec(delete(KnownBrowser).where(col(KnownBrowser.account_id) == account_id))
+    session.add(KnownBrowser(digest=secrets.token_bytes(32), account_id=account_id, seen_at=now))
+    session.flush()
 
 
 def sweep(session: Session, *, now: Millis, limit: int = 1_000) -> int:

@@ -8,6 +8,7 @@ import pytest
 
 from identity import totp
 from identity.accounts import MAIL_TOPIC, Profile, profile
+from identity.alarm import Alarm
 from identity.emails import TRIES
 from identity.mail import TOLD, Mail
 from identity.oidc.claims import told
@@ -317,6 +318,20 @@ async def test_this_was_not_me_on_the_page_keeps_this_window_and_ends_every_othe
     client.cookies.clear()
     client.cookies.set(SESSION, other)
     assert (await client.get("/safety")).status_code == 303
+
+
+async def test_after_this_was_not_me_every_browser_is_news_again(app: Building, client: Any, box: Letterbox) -> None:
+    """Whoever was thrown out comes back with the browser that the owner was told of: that is told once more."""
+    account_id = await inside(app, client)
+    await prove(app, client, box, OLD)
+    client.cookies.clear()
+    for _ in range(2):  # the second time it is known
+        await post(client, "/sign-in", login="hana", password=PASSWORD)
+    assert (await actions(app, account_id)).count("identity.browser.new") == 1
+    await post(client, "/not-me", ticket=app.host.get(Alarm).ticket(account_id))
+    client.cookies.delete(SESSION)
+    await post(client, "/sign-in", login="hana", password=PASSWORD)
+    assert (await actions(app, account_id)).count("identity.browser.new") == 2
 
 
 @pytest.mark.parametrize("ticket", ["x", "AAAA", "e30"])
