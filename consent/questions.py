@@ -5,7 +5,9 @@ its own from the start (`requested`): the resident finds it with their consents 
 next event, and what was asked and put off is in the ledger like everything else. It covers nothing.
 
 One question waits for each resident and agreement, by a partial unique index: who asks again finds the first one, so a
-service cannot fill a resident's page. Who was told no about a text does not ask for the same again by itself.
+service cannot fill a resident's page; nor by asking and taking back, for each is in the ledger and in the resident's
+history: three come to nothing, then nobody asks by itself for a while. Who was told no about a text does not ask for
+the same again by itself.
 """
 
 from collections.abc import Iterable
@@ -21,6 +23,8 @@ from kit.db import Session
 from kit.host import SYSTEM, Actor
 
 WAITS: Final[Millis] = 30 * DAY
+#: Questions of one agreement that a service may put by itself in that time and take back, or see run out.
+MOST_UNANSWERED: Final = 3
 
 
 def ask(
@@ -55,6 +59,8 @@ def ask(
         append_event(session, sealer, waiting, "expired", actor=SYSTEM, authority="rule", now=now, reason="unanswered")
     if by_itself and store.said_no(session, account_id, revision.id):
         raise ConsentState("The person has said no to this. Only they can come back to it.")
+    if by_itself and store.unanswered(session, account_id, revision.agreement_id, now - WAITS) >= MOST_UNANSWERED:
+        raise ConsentState("The person was asked this often enough lately. Wait until they come by themselves.")
     row = new_record(account_id, revision, now)
     row.categories, row.until_at = " ".join(sorted(asked)), now + WAITS
     append_event(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, bindparam, or_, select, text
+from sqlalchemy import Connection, Select, Table, bindparam, func, or_, select, text
 from sqlmodel import Session, SQLModel, col
 from sqlmodel import select as orm_select
 
@@ -170,6 +170,17 @@ def page_of_records(
 
 def _agreements_of(member_id: str) -> Select[Any]:
     return select(col(Agreement.id)).where(col(Agreement.member_id) == member_id)
+
+
+def unanswered(session: Session, account_id: str, agreement_id: str, since: Millis) -> int:
+    """How many questions under an agreement were put to a resident since then and are over without an answer."""
+    query = select(func.count()).where(
+        _R.c.account_id == account_id,
+        _R.c.agreement_id == agreement_id,
+        _R.c.state == "lapsed",
+        _R.c.created_at > since,
+    )
+    return session.connection().execute(query).scalar_one()
 
 
 def said_no(session: Session, account_id: str, revision_id: str) -> bool:

@@ -123,3 +123,18 @@ async def test_a_question_is_nobody_elses_and_is_forgotten_with_its_resident(bur
     await bureau.db.write(records.forget, bureau.sealer, account_id=hanako, actor=person(hanako), now=bureau.clock.ms())
     assert not [row for row in await bureau.rows("consent_record") if row["account_id"] == hanako]
     assert DAY * 30 == questions.WAITS
+
+
+@sqlite_only
+async def test_asking_and_taking_back_without_end_fills_nobodys_history(bureau: Bureau) -> None:
+    """Each question is in the ledger and in the resident's history, answered or not: a service by itself gets three."""
+    hanako = await bureau.resident()
+    who = {"account_id": hanako, "member_id": bureau.member, "actor": STAFF}
+    for _ in range(questions.MOST_UNANSWERED):
+        await asked(bureau, hanako, by_itself=True)
+        await bureau.db.write(questions.take_back, bureau.sealer, **who, now=bureau.clock.ms())
+    with pytest.raises(ConsentState):
+        await asked(bureau, hanako, by_itself=True)
+    assert await asked(bureau, await bureau.resident("taro"), by_itself=True)  # of that resident alone
+    bureau.clock.advance(seconds=questions.WAITS / 1000 + 1)
+    assert await asked(bureau, hanako, by_itself=True)
