@@ -12,7 +12,7 @@ interaction and sends the browser to /interaction/{id}; the page calls, in this 
 Every step that ends at the client returns the whole redirect URL (RFC 6749 section 4.1.2, RFC 9207).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -23,6 +23,8 @@ from sqlmodel import SQLModel
 from identity import clients, codes, decoupled, grants, logout
 from identity.assurance.enough import floors_of, missing
 from identity.assurance.minimums import NOTHING, Needs
+from identity.assurance.verifications import standing_at
+from identity.assurance.verified_request import MARK as VERIFIED
 from identity.clients import Client
 from identity.errors import UnknownInteraction
 from identity.oauth.answers import Answers
@@ -210,6 +212,14 @@ class Interactions:
             return NOTHING
         return self.short_of(place, client, interaction.request, session.account_id, session.acr)
 
+    def agreed(
+        self, place: Session | Connection, request: AuthorizationRequest, account_id: str, *, before: Millis
+    ) -> tuple[str, ...]:
+        """What a yes to this request lets the service learn, as a grant remembers it. Of what a clerk verified it is
+        what stood `before` then: nobody says yes to what they will show at the counter one day."""
+        at = standing_at(place, account_id, now=self._clock.ms()) if request.verified else 0
+        return request.agreed(at if at <= before else 0)
+
     def needs_page(self, place: Session | Connection, interaction: Interaction, session: BrowserSession) -> bool:
         """Whether the person must be asked, or told what is missing: always for data, else unless a remembered grant
         suffices."""
@@ -217,7 +227,9 @@ class Interactions:
         client = clients.find(place, interaction.client_id)
         if client is not None and self.short_of(place, client, request, session.account_id, session.acr).any:
             return True
-        return needs_page(request, client, grants.find_remembered(place, session.account_id, interaction.client_id))
+        agreed = self.agreed(place, request, session.account_id, before=self._clock.ms())
+        remembered = grants.find_remembered(place, session.account_id, interaction.client_id)
+        return needs_page(request, client, remembered, agreed)
 
     def resume(self, place: Session | Connection, interaction_id: str, session: BrowserSession) -> str | None:
         """After sign-in: the redirect, if nothing needs to be asked; None if the page is to be shown."""
@@ -299,8 +311,9 @@ class Interactions:
             object=("interaction", interaction.id),
             detail={"client": client.id, "scopes": list(scopes), "consents": list(consent_ids)},
         )
+        learns = self.agreed(place, request, account_id, before=interaction.created_at)
         agreed: dict[str, Any] = {
-            "scopes": (*scopes, *request.remembered[len(request.scopes) :]),
+            "scopes": (*scopes, *learns[len(request.scopes) :]),
             "details": details,
             "consent_ids": consent_ids,
             "actor": actor,
@@ -479,14 +492,16 @@ def _what_is_short(short: Needs) -> str:
     return f"the sign-in does not reach authentication assurance level {short.aal}"
 
 
-def needs_page(request: AuthorizationRequest, client: Client | None, remembered: grants.Grant | None) -> bool:
+def needs_page(
+    request: AuthorizationRequest, client: Client | None, remembered: grants.Grant | None, agreed: Collection[str]
+) -> bool:
     """Whether the resident must be asked. Data consent is never remembered; prompt=consent always asks, and so does who
     manages grants: what is made, added or taken away is always seen."""
     if request.details or "consent" in request.prompt or request.grant_action is not None:
         return True
     if client is not None and client.first_party and "offline_access" not in request.scopes and not request.verified:
         return False
-    return remembered is None or not set(request.remembered) <= set(remembered.scopes)
+    return remembered is None or not set(agreed) <= set(remembered.scopes)
 
 
 def _authorized(
@@ -525,7 +540,7 @@ def _whole(
     request: AuthorizationRequest, grant: grants.Grant
 ) -> tuple[AuthorizationRequest, tuple[str, ...], tuple[dict[str, Any], ...]]:
     """After a merge tokens carry the whole grant: its former refresh tokens have ended, and nothing else could."""
-    scopes = tuple(scope for scope in grant.scopes if not scope.startswith(MARK))
+    scopes = tuple(scope for scope in grant.scopes if not scope.startswith((MARK, VERIFIED)))
     single = (scope.removeprefix(MARK) for scope in grant.scopes if scope.startswith(MARK))
     claims = tuple(dict.fromkeys([*request.userinfo_claims, *single]))
     return replace(request, userinfo_claims=claims), scopes, grant.details

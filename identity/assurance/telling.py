@@ -2,11 +2,12 @@
 
 from typing import Any
 
+from identity import grants
 from identity.assurance import verified_claims
 from identity.assurance.minimums import VERIFIED_AAL
 from identity.assurance.verifications import Verifications
 from identity.assurance.verified_claims import Proof
-from identity.assurance.verified_request import Asked
+from identity.assurance.verified_request import Asked, dated, marks
 from identity.clients import Client
 from identity.levels import rank
 from kit.clock import Clock
@@ -22,20 +23,27 @@ class Telling:
         self._visits = visits
         self._framework = framework
 
-    async def of(self, asked: tuple[Asked, ...], client: Client, account_id: str, acr: str) -> Any:
+    async def of(
+        self, asked: tuple[Asked, ...], client: Client, *, account_id: str, grant_id: str | None, acr: str
+    ) -> Any:
         """The value of `verified_claims`, or None.
 
         What the operator lets the client hear is asked here and not only when the request came: an operator who takes
-        it back is obeyed at once. A session that proved too little tells nothing, whatever the page allowed.
+        it back is obeyed at once. A session that proved too little tells nothing, whatever the page allowed; nor is a
+        verification told that is not the one the resident saw when they agreed, by the word of the grant.
         """
         if not asked or client.verified_claims == "none" or rank(acr) < VERIFIED_AAL:
             return None
-        proof = await self._database.read(self._proof, account_id)
+        proof, agreed = await self._database.read(self._known, account_id, grant_id)
+        if proof is None:
+            return None
+        allowed = [one for one in asked if agreed.issuperset(dated(marks((one,)), proof.verified_at))]
         may_see = client.verified_claims == "evidence"
-        return verified_claims.answer(asked, proof, framework=self._framework, evidence=may_see, now=self._clock.ms())
+        return verified_claims.answer(allowed, proof, framework=self._framework, evidence=may_see, now=self._clock.ms())
 
-    def _proof(self, session: Session, account_id: str) -> Proof | None:
-        return proof_of(self._visits, session, account_id)
+    def _known(self, session: Session, account_id: str, grant_id: str | None) -> tuple[Proof | None, frozenset[str]]:
+        grant = None if grant_id is None else grants.find(session, grant_id)
+        return proof_of(self._visits, session, account_id), frozenset(grant.scopes if grant else ())
 
 
 def proof_of(visits: Verifications, session: Session, account_id: str) -> Proof | None:

@@ -111,6 +111,18 @@ def level(place: Session | Connection, account_id: str, *, now: Millis) -> int:
     return int(connection.execute(query).scalar() or papers.NONE)
 
 
+def standing_at(place: Session | Connection, account_id: str, *, now: Millis) -> Millis:
+    """When that was verified which counts now (`Verifications.standing`); 0 if nothing does."""
+    query = (
+        core_select(_table.c.verified_at)
+        .where(_table.c.account_id == account_id, _table.c.status == "standing", _table.c.expires_at > now)
+        .order_by(_table.c.ial.desc(), _table.c.verified_at.desc())
+        .limit(1)
+    )
+    connection = place if isinstance(place, Connection) else place.connection()
+    return int(connection.execute(query).scalar() or 0)
+
+
 class Verifications:
     """The visits of this city."""
 

@@ -10,16 +10,20 @@ to know of their verification; `value`, `values` and `max_age` restrict. The nor
 So a normal form is at most a few hundred bytes of our own names and the service's values, fit for a token. Pure.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from identity.assurance.documents import WIRE
 from identity.oauth.errors import InvalidRequest
+from kit.clock import Millis
 
 #: What a clerk compares, and so what can be told as verified (`claims_in_verified_claims_supported`).
 CLAIMS: Final = ("name", "birthdate", "address", "gender")
 EVIDENCE: Final = ("document",)
 DOCUMENTS: Final = tuple(WIRE.values())
+
+#: How a grant remembers one (`marks`).
+MARK: Final = "verified:"
 
 Asked = dict[str, Any]
 _MOST = 10
@@ -58,15 +62,20 @@ def names(asked: tuple[Asked, ...]) -> frozenset[str]:
     return frozenset(name for one in asked for name in one["claims"])
 
 
+def dated(marks: Iterable[str], at: Millis) -> tuple[str, ...]:
+    """The same of the verification of that moment, which the resident saw; 0: they saw that there is none."""
+    return tuple(f"{mark}@{at}" for mark in marks)
+
+
 def marks(*asked: tuple[Asked, ...]) -> tuple[str, ...]:
     """How a grant remembers what a resident let a service be told: `verified:name`, `verified:evidence`, …"""
     found = set()
     for one in (each for some in asked for each in some):
-        found |= {f"verified:{name}" for name in one["claims"]}
+        found |= {f"{MARK}{name}" for name in one["claims"]}
         for entry in one["verification"].get("evidence", ()):
-            found.add("verified:evidence")
+            found.add(f"{MARK}evidence")
             if "document_number" in entry.get("document_details", {}):
-                found.add("verified:number")
+                found.add(f"{MARK}number")
     return tuple(sorted(found))
 
 

@@ -253,17 +253,18 @@ class Authorize:
             if "none" in request.prompt:
                 raise UnmetAuthentication("the resident is not as surely known as this client needs")
             return self._open(connection, request, pushed)  # the page says what to do
-        if needs_page(request, client, remembered):
+        learns = self._interactions.agreed(connection, request, session.account_id, before=self._clock.ms())
+        if needs_page(request, client, remembered, learns):
             if "none" in request.prompt:
                 raise ConsentRequired("the resident has to be asked")
             return self._open(connection, request, pushed)
-        if remembered is None or not set(request.remembered) <= set(remembered.scopes):
+        if remembered is None or not set(learns) <= set(remembered.scopes):
             # The city's own service: the grant is recorded all the same, so that it can be seen and revoked.
             remembered = grants.give(
                 connection,
                 account_id=session.account_id,
                 client_id=client.id,
-                scopes=request.remembered,
+                scopes=learns,
                 actor=session.actor(),
                 now=self._clock.ms(),
             )

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from identity import grants
+from identity.assurance.verified_request import MARK as VERIFIED
 from identity.bearer import Access, Bearer
 from identity.clients import Client, Clients
 from identity.errors import TokenRefused, TokenTooNarrow, UnknownGrant
@@ -63,7 +64,7 @@ class GrantManagement:
 
 def describe(grant: grants.Grant) -> dict[str, Any]:
     """The members of section 6.4. Pure."""
-    scopes = frozenset(scope for scope in grant.scopes if not scope.startswith(MARK))
+    scopes = frozenset(scope for scope in grant.scopes if not scope.startswith((MARK, VERIFIED)))
     single = {scope.removeprefix(MARK) for scope in grant.scopes if scope.startswith(MARK)}
     return {
         "scopes": [{"scope": " ".join(scope for scope in grant.scopes if scope in scopes)}] if scopes else [],

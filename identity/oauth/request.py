@@ -52,9 +52,17 @@ class AuthorizationRequest:
 
     @property
     def remembered(self) -> tuple[str, ...]:
-        """What a grant must hold to answer this without a page: scopes, and claims that no scope covers."""
-        single = marks(frozenset(self.scopes), (*self.userinfo_claims, *self.id_token_claims))
-        return (*self.scopes, *single, *verified_request.marks(self.userinfo_verified, self.id_token_verified))
+        """Scopes, claims that no scope covers, and what a clerk verified."""
+        return (*self._plain, *verified_request.marks(self.userinfo_verified, self.id_token_verified))
+
+    def agreed(self, verified_at: Millis) -> tuple[str, ...]:
+        """The same as a grant must hold it to answer this without a page: what a clerk verified is of one visit."""
+        marks = verified_request.marks(self.userinfo_verified, self.id_token_verified)
+        return (*self._plain, *verified_request.dated(marks, verified_at))
+
+    @property
+    def _plain(self) -> tuple[str, ...]:
+        return (*self.scopes, *marks(frozenset(self.scopes), (*self.userinfo_claims, *self.id_token_claims)))
 
     @property
     def verified(self) -> bool:

@@ -33,7 +33,9 @@ class IdTokenClaims:
         if names:
             profile = await self._database.read(accounts.profile, self._sealer, exchanged.account_id)
             found = claims.told(profile, frozenset(names))
-        verified = await self._telling.of(asked, client, exchanged.account_id, authorized.acr)
+        verified = await self._telling.of(
+            asked, client, account_id=exchanged.account_id, grant_id=exchanged.grant_id, acr=authorized.acr
+        )
         said = told.names(found, verified)
         if said:
             await self._database.write_core(

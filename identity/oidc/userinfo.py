@@ -73,7 +73,9 @@ class UserInfo:
                 raise TooMany("The profile was asked for very often under this grant.", retry_after=seconds)
             profile = await self._database.read(accounts.profile, self._sealer, access.account_id)
             found = claims.told(profile, names)
-            verified = await self._telling.of(asked, client, access.account_id, access.claims.get("acr", ""))
+            verified = await self._telling.of(
+                asked, client, account_id=access.account_id, grant_id=access.grant_id, acr=access.claims.get("acr", "")
+            )
             heard = told.names(found, verified)
             if heard:
                 await self._database.write_core(

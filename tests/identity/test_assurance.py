@@ -323,3 +323,25 @@ def test_a_passkey_is_level_3_where_the_city_knows_the_hardware_and_the_key_stay
     assert of(["passkey"], trusted_hardware=True, key_stays_in_hardware=False).acr == AAL2
     assert of(["password", "totp"], trusted_hardware=True).acr == AAL2
     assert [rank(one) for one in (AAL1, AAL2, AAL3, "urn:other")] == [1, 2, 3, 0]
+
+
+async def test_who_agreed_while_nothing_was_verified_is_asked_again_when_something_is(app: Any, client: Any) -> None:
+    """The page said that the service is told nothing: the day at the counter makes no yes of that, neither for a token
+    that is there already nor for a silent request; nor does another visit for what the page showed of the first."""
+    party = await join(app, client, verified_claims="evidence")
+    wanted = asking(id_token=SMALL, userinfo=WHOLE)
+    tokens = await tokens_for(party, scope="openid offline_access", prompt="consent", claims=wanted)
+    silent = party.request(scope="openid", prompt="none", claims=wanted)
+    assert "code" in location(await party.authorize(silent))[1]  # there is nothing to be told: they said yes to that
+    for clerk, seen in (("ura", TWO), ("oda", CHIP)):
+        advance(party.building, 1)
+        await verify(app, client, party.account_id, seen, by=clerk)
+        tokens = (await party.refresh(tokens["refresh_token"])).json()
+        assert "verified_claims" not in await userinfo(party, tokens)
+        assert "verified_claims" not in await id_token(party, tokens)
+        silent = party.request(scope="openid", prompt="none", claims=wanted)
+        assert location(await party.authorize(silent))[1]["error"] == "consent_required"
+        tokens = await tokens_for(party, scope="openid offline_access", prompt="consent", claims=wanted)
+        assert "verified_claims" in await userinfo(party, tokens)
+        assert "verified_claims" in await id_token(party, tokens)
+        assert "code" in location(await party.authorize(silent))[1]

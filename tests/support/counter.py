@@ -42,9 +42,11 @@ async def begin(clerk: Colleague, who: Colleague) -> str:
     return str(made.headers["location"])
 
 
-async def verify(app: "Building", http: Any, account_id: str, form: dict[str, Any] | None = None) -> None:
+async def verify(
+    app: "Building", http: Any, account_id: str, form: dict[str, Any] | None = None, *, by: str = "ura"
+) -> None:
     """The whole visit, with a second clerk where one is needed."""
-    clerk = await colleague(app, http, "clerk", login="ura")
+    clerk = await colleague(app, http, "clerk", login=by)
     who = await phone(app, http, account_id)
     visit = await begin(clerk, who)
     made = await clerk.post(visit, form or CHIP)
