@@ -10,13 +10,14 @@ from typing import Final
 from sqlmodel import col, select
 
 from consent import asks
-from consent.campaign_rules import OPEN
+from consent.campaign_rules import OPEN, Outcome
 from consent.models import Campaign
 from consent.reach import FEWEST, draw
 from kit.clock import DAY, Clock, Millis
 from kit.db import Database, Session
 
 EVERY: Final = DAY
+Counted = dict[Outcome, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +33,19 @@ class Progress:
     at: Millis
 
 
-def publish(session: Session, campaign_id: str, *, now: Millis) -> bool:
-    """Publish progress anew if it is time and enough people moved; whether it was done."""
+def count(session: Session, campaign_id: str, *, now: Millis) -> Counted | None:
+    """The exact figures, if it is time to publish some. For `publish`, and for nobody's eyes."""
     row = session.get(Campaign, campaign_id)
     if row is None or (row.shown_at and now - row.shown_at < EVERY):
+        return None
+    return asks.count(session.connection(), campaign_id)
+
+
+def publish(session: Session, campaign_id: str, found: Counted, *, now: Millis) -> bool:
+    """Publish progress anew if enough people moved; whether it was done."""
+    row = session.get(Campaign, campaign_id)
+    if row is None:
         return False
-    found = asks.count(session.connection(), campaign_id)
     before = {
         "agreed": row.agreed, "partly": row.partly, "refused": row.refused, "waiting": row.waiting, "ended": row.ended,
     }  # fmt: skip
@@ -82,5 +90,7 @@ async def run(database: Database, clock: Clock) -> int:
 
     done = 0
     for campaign_id in await database.read(lately):
-        done += await database.bulk(publish, campaign_id, now=clock.ms())
+        found = await database.read(count, campaign_id, now=clock.ms())  # beside the writes, as in `reach`
+        if found is not None:
+            done += await database.bulk(publish, campaign_id, found, now=clock.ms())
     return done
