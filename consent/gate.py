@@ -5,6 +5,7 @@
 or members have moved; the counters are compared on every single use, and if they cannot be read, it does not answer.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -66,7 +67,8 @@ class Decisions:
         self._clock = clock
         self._size = size
         self._count: tuple[int, int] = (-1, -1)
-        self._kept: dict[str, Facts] = {}
+        # Ordered: the first key of a plain dict is found behind all that went before it, ever slower as it turns over.
+        self._kept: OrderedDict[str, Facts] = OrderedDict()
 
     async def ask(
         self,
@@ -95,7 +97,7 @@ class Decisions:
             if self._count == count:
                 for consent_id, facts in found.items():
                     if len(self._kept) >= self._size:
-                        self._kept.pop(next(iter(self._kept)))
+                        self._kept.popitem(last=False)
                     self._kept[consent_id] = facts
         now = self._clock.ms()
         return [

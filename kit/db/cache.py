@@ -4,6 +4,7 @@ Every use compares the change counter (invariant I5): a value filled under an ol
 carries the count it was read under, so a change that lands during the fill is seen by the next use.
 """
 
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
@@ -21,7 +22,8 @@ class CheckedCache(Generic[K, V]):
         self._topic = topic
         self._size = size
         self._count = -1
-        self._values: dict[K, V] = {}
+        # Ordered: the first key of a plain dict is found behind all that went before it, ever slower as it turns over.
+        self._values: OrderedDict[K, V] = OrderedDict()
 
     async def get(self, key: K, load: Callable[[K], Awaitable[V]]) -> V:
         """The value as of now; `load` reads it when it is missing or stale. What `load` raises is not kept."""
@@ -35,6 +37,6 @@ class CheckedCache(Generic[K, V]):
         value = await load(key)
         if self._count == count and value is not None:
             if len(self._values) >= self._size:
-                self._values.pop(next(iter(self._values)))
+                self._values.popitem(last=False)
             self._values[key] = value
         return value
