@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import orjson
-from sqlmodel import col, select
+from sqlmodel import col, func, select
 
 from consent import agreements, questions
 from consent.agreements import Revision
-from consent.errors import AgreementState, ConsentState, UnknownAgreement
+from consent.errors import AgreementState, BadImport, ConsentState, UnknownAgreement
 from consent.foreign import Foreign
 from consent.models import Import
 from consent.states import OPEN
@@ -30,6 +30,7 @@ from kit.encoding import canonical
 from kit.host import Actor
 from kit.ids import new_id
 
+MOST_KEPT = 500
 _LABEL = "consent-import"
 Authority = Literal["self", "operator"]
 
@@ -63,7 +64,11 @@ def take_in(
     actor: Actor,
     now: Millis,
 ) -> tuple[Imported, ...]:
-    """Keep each of these about a resident, whole or not at all; ask the resident where one fits an agreement."""
+    """Keep each of these about a resident, whole or not at all; ask the resident where one fits an agreement. Raises
+    BadImport when there would be too many."""
+    count = select(func.count()).select_from(Import).where(Import.account_id == account_id)
+    if session.exec(count).one() + len(found) > MOST_KEPT:
+        raise BadImport(f"At most {MOST_KEPT} are kept for each resident.")
     return tuple(
         _one(session, sealer, hasher, each, account_id, source=source, authority=authority, actor=actor, now=now)
         for each in found

@@ -2,6 +2,7 @@
 
 from urllib.parse import urlsplit
 
+from consent.govstack.asking import asking_router
 from consent.govstack.common import AUDIT, CONFIG, SERVICE, Office
 from consent.govstack.config import config_router
 from consent.govstack.people import people_router
@@ -46,5 +47,6 @@ def include(host: Host) -> None:
     host.routes("operator", config_router(office))
     host.routes("service", people_router(office))
     host.routes("service", records_router(office))
+    host.routes("service", asking_router(office))
     host.routes("operator", audit_records(office))
     host.get(ProtectedResource).asks_for(CONFIG, SERVICE, AUDIT)

@@ -260,12 +260,10 @@ async def _take_part(home: Household, call: Caller) -> None:
     assert paired["signature"]["signature"] == ""
     same = await call("serviceIndividualConsentRecordCreate", first, individualId=who)
     assert same["consentRecord"]["id"] == asked["id"]
-    await call("serviceIndividualConsentRecordDeleteAll", individualId=who)
-    over = await call("serviceVerificationConsentRecordRead", asked["id"])
-    assert over["consentRecord"]["status"] == "lapsed"
-    asked = (await call("serviceIndividualConsentRecordCreate", first, individualId=who))["consentRecord"]
     assert (await home.answer(f"/consents/{asked['id']}/answer", {"answer": "refuse"})).status_code == 303
     await call("serviceIndividualConsentRecordCreate", first, individualId=who, code=400)  # it was refused
+
+    await call("serviceIndividualConsentRecordDeleteAll", individualId=who)  # nothing waits: nothing is taken back
 
     await call("auditDataAgreementList")
     await call("auditDataAgreementRead", first)
@@ -296,6 +294,15 @@ async def test_a_service_reads_nobody_elses_people_records_and_agreements(
         await call("serviceIndividualConsentRecordList", individualId=wrong, code=400)
     both = {**call.headers, "x-consentbb-individualid": "another"}
     await Caller(client, both)("serviceIndividualConsentRecordList", individualId=person["id"], code=400)
+
+
+async def test_a_question_taken_back_is_over_and_was_never_answered(home: Household, call: Caller) -> None:
+    await home.post(f"/consents/{await home.give()}/withdraw")
+    who = (await call("serviceIndividualList"))["individuals"][0]["id"]
+    asked = (await call("serviceIndividualConsentRecordCreate", home.agreement_id, individualId=who))["consentRecord"]
+    await call("serviceIndividualConsentRecordDeleteAll", individualId=who)
+    over = await call("serviceVerificationConsentRecordRead", asked["id"])
+    assert (over["consentRecord"]["status"], over["consentRecord"]["state"]) == ("lapsed", "unsigned")
 
 
 async def test_each_group_asks_for_its_own_scope_or_role(
