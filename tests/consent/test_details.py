@@ -28,7 +28,7 @@ async def client_of(bureau: Bureau, member: str | None) -> Client:
 
 async def check(bureau: Bureau, client: Client, **detail: Any) -> dict[str, Any]:
     asked = {"type": "data_use", "agreement": bureau.agreement, **detail}
-    return await bureau.db.read(DataUseChecker().check, client, asked)
+    return await bureau.db.read(DataUseChecker(bureau.sealer).check, client, asked)
 
 
 @sqlite_only
