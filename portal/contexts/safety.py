@@ -77,6 +77,17 @@ class Email:
 
 
 @dataclass(frozen=True)
+class ProfilePage:
+    """safety/profile.html: the name as the register writes it, its reading, the language of letters."""
+
+    name: str
+    name_kana: str
+    locale: str
+    errors: dict[str, str]
+    labels: dict[str, str]
+
+
+@dataclass(frozen=True)
 class NotMe:
     """safety/not_me.html: the button; with a letter's ticket, or "" for somebody signed in."""
 
@@ -236,6 +247,15 @@ def samples() -> list[Sample]:
         ),
         Sample("safety/email.html", "leaves", replace(plain, waiting="", ready_at=NOW + 3 * DAY), viewer="resident"),
         Sample("safety/email.html", "throttled", replace(plain, problem="throttled", seconds=600), viewer="resident"),
+        Sample(
+            "safety/profile.html", "plain", ProfilePage("葛\U000e0100城 花子", "カツラギ ハナコ", "ja", {}, {}),
+            viewer="resident", path="/safety/profile",
+        ),
+        Sample(
+            "safety/profile.html", "wrong",
+            ProfilePage("", "Hanako", "en", {"name": "Write your name.", "name_kana": "Write it in kana."}, {}),
+            viewer="resident", path="/safety/profile",
+        ),
         Sample("safety/not_me.html", "letter", NotMe("t"), path="/not-me"),
         Sample("safety/not_me.html", "page", NotMe(""), viewer="resident", path="/not-me"),
         Sample("safety/not_me_done.html", "letter", NotMeDone(2, 1, False), path="/not-me"),

@@ -597,7 +597,7 @@ def _signed_out(call: Call, page: SignedOut) -> Reply:
 
 
 _TAKEN = N_("Somebody else uses this login name. Choose another.")
-_WRONG = {
+WRONG = {
     "name": N_("Write your name."),
     "name_kana": N_("Write it in hiragana or katakana, or leave it empty."),
     "birthdate": N_("This date could not be read. Write for example 1951-4-2 or 昭和26年4月2日."),
@@ -607,19 +607,32 @@ _KANA = re.compile(r"[ァ-ヺー・ \u3000]*")
 _HIRAGANA = {code: code + 0x60 for code in range(0x3041, 0x3097)}
 
 
+def read_name(typed: str) -> str | None:
+    """A name as it is kept, character for character: no normal form, for the register tells 渡邉 from 渡邊, and 葛󠄀 from
+    葛 by a variation selector (Unicode UTS #37) that every normal form keeps and every careless filter drops. None for
+    what is no name."""
+    name = " ".join(typed.split())
+    return name if name and len(name) <= 80 and name.isprintable() else None
+
+
+def read_kana(typed: str) -> str | None:
+    """A reading, in katakana; "" for none, None for what is no kana."""
+    kana = " ".join(typed.split()).translate(_HIRAGANA)
+    return kana if len(kana) <= 80 and _KANA.fullmatch(kana) else None
+
+
 def read_person(form: Form, *, now_ms: int) -> tuple[Profile, dict[str, str]]:
     """The person a sign-up form describes, and what is wrong with it, by field, in the reader's language."""
     errors: dict[str, str] = {}
     language = i18n.current()
 
     def wrong(name: str) -> None:
-        errors[name] = language.gettext(_WRONG[name])
+        errors[name] = language.gettext(WRONG[name])
 
-    name = " ".join(form.one("name").split())
-    if not name or len(name) > 80 or not name.isprintable():
+    name, kana = read_name(form.one("name")), read_kana(form.one("name_kana"))
+    if name is None:
         wrong("name")
-    kana = " ".join(form.one("name_kana").split()).translate(_HIRAGANA)
-    if len(kana) > 80 or not _KANA.fullmatch(kana):
+    if kana is None:
         wrong("name_kana")
     birthdate = ""
     try:
@@ -632,5 +645,5 @@ def read_person(form: Form, *, now_ms: int) -> tuple[Profile, dict[str, str]]:
         login = read_login(form.one("login"))
     except Invalid:
         wrong("login")
-    person = Profile(name=name, name_kana=kana, birthdate=birthdate, login=login, locale=language.code)
+    person = Profile(name=name or "", name_kana=kana or "", birthdate=birthdate, login=login, locale=language.code)
     return person, errors

@@ -8,8 +8,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from identity import totp
+from identity.accounts import profile
 from identity.breached import Breached
 from identity.sessions import RECENT
+from keys.envelope import Sealer
 from portal.app import Building
 from tests.identity.test_breached import LEAKED, as_file
 from tests.portal.test_signin import PASSWORD, SESSION, add, code_of, json_post, post, session_of
@@ -214,3 +216,27 @@ async def test_what_happened_at_the_door_is_told_without_saying_from_where(app: 
     assert "A wrong password was typed" in page.text
     assert "You signed in with your password" in page.text
     assert "127.0.0.1" not in page.text
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["葛\U000e0100城 花子", "渡邉 花子", "𠮷田 花子", "髙橋 神\ufa19 花", "Zoe\u0301 O'Neill", "グエン ティ ラン"],
+)
+async def test_a_name_is_kept_character_for_character(app: Building, client: Any, name: str) -> None:
+    """Variation sequences (UTS #37), compatibility ideographs, letters beyond the BMP, decomposed accents."""
+    await sign_in(app, client)
+    answer = await post(client, "/safety/profile", name=name, name_kana="かつらぎ はなこ", locale="en")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/safety/profile")
+    session = await session_of(app, client)
+    assert session is not None
+    known = await app.host.db.read(profile, app.host.get(Sealer), session.account_id)
+    assert (known.name, known.name_kana, known.locale) == (name, "カツラギ ハナコ", "en")
+    assert known.birthdate == "1951-04-02"
+    assert name in (await client.get("/safety/profile")).text.replace("&#39;", "'")
+
+
+async def test_a_name_that_is_none_is_said_beside_the_field(app: Building, client: Any) -> None:
+    await sign_in(app, client)
+    for form, field in (({"name": " "}, "name"), ({"name": "花\u202e"}, "name"), ({"name_kana": "Hana"}, "name_kana")):
+        wrong = await post(client, "/safety/profile", **({"name": "湊 花", "name_kana": "", "locale": "ja"} | form))
+        assert (wrong.status_code, f'id="{field}-error"' in wrong.text) == (422, True), field

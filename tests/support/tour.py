@@ -197,7 +197,7 @@ def newcomer(tour: Tour, page: Page) -> Iterator[str]:
     codes = page.locator("#codes li").all_text_contents()
     yield from (f"empty-{name}" for name in _show(tour, page, "/home", "/data", "/who", "/consents", "/leave"))
     yield from _show(tour, page, "/safety", "/safety/password", "/safety/app", "/safety/codes", "/sign-in?again=1")
-    yield from _show(tour, page, "/not-me", "/safety/email")
+    yield from _show(tour, page, "/safety/profile", "/not-me", "/safety/email")
     page.fill("#email", f"{login}@mail.example")
     page.click("#send")
     page.wait_for_selector("#code-form")

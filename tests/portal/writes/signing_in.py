@@ -200,3 +200,9 @@ async def post_not_me(w: World) -> Any:
     w.http.cookies.clear()
     await post(w.http, "/sign-in", login="hana", password=PASSWORD)
     return await post(w.http, "/not-me", ticket="")
+
+
+@case("POST /safety/profile")
+async def post_safety_profile(w: World) -> Any:
+    await w.inside()
+    return await post(w.http, "/safety/profile", name="湊 花子", name_kana="みなと はなこ", locale="en")
