@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Literal
 
 import orjson
-from sqlmodel import col, delete, select
+from sqlmodel import col, delete, select, update
 
 from identity.assurance.models import Verification, VisitCode
 from identity.errors_account import AccountClosed, LoginTaken
@@ -229,9 +229,11 @@ def close_account(session: Session, sealer: Sealer, account_id: str, *, now: Mil
     for table in rows:
         session.exec(delete(table).where(col(table.account_id) == account_id))
     session.exec(delete(PasskeyChallenge).where(col(PasskeyChallenge.holder) == account_id))
-    session.exec(
-        delete(Mandate).where((col(Mandate.subject_id) == account_id) | (col(Mandate.holder_id) == account_id))
-    )
+    mine, held = col(Mandate.subject_id) == account_id, col(Mandate.holder_id) == account_id
+    session.exec(delete(Mandate).where(mine | (held & (col(Mandate.kind) != "guardian"))))
+    # A guardian's stays as a row that has ended: what was agreed to under it is settled when the child comes of age.
+    left = update(Mandate).where(held, col(Mandate.status) != "ended")
+    session.exec(left.values(status="ended", why="holder", ended_at=now, changed_at=now, code_hash=None))
     outbox.clear(session.connection(), MAIL_TOPIC, account_id)
     row.status, row.closed_at = "closed", now
     row.login_hash, row.password, row.password_at = None, None, None

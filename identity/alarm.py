@@ -8,7 +8,7 @@ links in letters doesn't raise alarms, the button on the page does.
 
 from dataclasses import dataclass
 
-from identity import browsers
+from identity import browsers, mandates
 from identity.accounts import get_account
 from identity.emails import Emails
 from identity.oauth.errors import InvalidRequest
@@ -62,6 +62,7 @@ class Alarm:
         self._resets.withdraw_all(session, account_id, actor=actor)
         ended = self._sessions.end_all(session, account_id, actor, keep=keep, reason="alarm")
         browsers.distrust(session, account_id, now=self._clock.ms())
+        mandates.end_given(session, account_id, actor=actor, now=self._clock.ms())
         families = end_families(session, account_id, now=self._clock.ms(), token_life=self._resets.token_life)
         audit.record(
             session,

@@ -324,16 +324,44 @@ def require(
     return found
 
 
-def of_age(session: Session, *, now: Millis, limit: int = 20) -> tuple[MandateView, ...]:
-    """Guardians' mandates over people who have come of age and whose consents were not settled yet."""
+def end_given(session: Session, subject_id: str, *, actor: Actor, now: Millis) -> int:
+    """Everything this person gave away themselves ends, for somebody else may have been in as them and have given it
+    to themselves: it would outlive every session and every password. A guardian's, which two clerks wrote down, stays.
+    """
     query = select(Mandate).where(
-        Mandate.kind == "guardian", Mandate.status == "active", col(Mandate.until_at) <= now
-    )  # fmt: skip
+        Mandate.subject_id == subject_id, Mandate.kind == "delegate", col(Mandate.status).in_(LIVE)
+    )
+    ended = 0
+    for row in session.exec(query).all():
+        detail = {"mandate": row.id, "holder": row.holder_id or "", "kind": row.kind, "why": "subject"}
+        if end_row(session, row.id, why="subject", now=now):
+            audit.record(session, "identity.mandate.ended", actor=actor, object=("account", subject_id), detail=detail)
+            ended += 1
+    return ended
+
+
+def of_age(session: Session, *, now: Millis, limit: int = 20) -> tuple[MandateView, ...]:
+    """Guardians' mandates over people who have come of age and whose consents were not settled yet.
+
+    Those too that ended before: what was agreed to under one stands until then, and is nobody's own word after.
+    """
+    waits = (col(Mandate.status) == "active") | (
+        (col(Mandate.status) == "ended") & (col(Mandate.changed_at) < col(Mandate.until_at))
+    )
+    query = select(Mandate).where(Mandate.kind == "guardian", waits, col(Mandate.until_at) <= now)
     return tuple(_view(row) for row in session.exec(query.order_by(col(Mandate.until_at)).limit(limit)))
 
 
 def came_of_age(session: Session, mandate: MandateView, *, now: Millis) -> bool:
     """End it; True for one caller. Part of the write that settles what was agreed under it."""
+    if mandate.status == "ended":  # it allowed nothing any more; only what it left is settled, once
+        settled = session.connection().execute(
+            update(Mandate)
+            .where(col(Mandate.id) == mandate.id, col(Mandate.changed_at) < col(Mandate.until_at))
+            .values(changed_at=now)
+        )
+        session.expire_all()
+        return settled.rowcount == 1
     if not end_row(session, mandate.id, why="of-age", now=now):
         return False
     audit.record(

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlmodel import col, delete, select, update
 
-from identity import chains, recovery
+from identity import chains, mandates, recovery
 from identity.accounts import get_account, login_digest, profile
 from identity.attempts import Attempts
 from identity.credentials import Browser, Credentials, Refused, SignedIn, Throttled
@@ -392,6 +392,7 @@ class Resets:
         session.add(row)
         session.flush()
         by = Actor("resident", account_id)
+        mandates.end_given(session, account_id, actor=by, now=now)
         ended = self._sessions.end_all(session, account_id, by, reason="reset")
         families = end_families(session, account_id, now=now, token_life=self.token_life)
         audit.record(

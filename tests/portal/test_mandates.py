@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from consent import agreements, questions, records
-from identity.accounts import Profile, create_account
+from identity.accounts import Profile, close_account, create_account
 from identity.errors_account import OutsideMandate
 from identity.levels import AAL2
 from identity.mandates import MAJORITY, majority
+from identity.resets import Begun, Resets
 from identity.sessions import Sessions
 from keys.envelope import Sealer
 from keys.hashing import TokenHasher
@@ -310,6 +311,60 @@ async def test_coming_of_age_ends_what_the_guardian_agreed_to_and_asks_the_perso
     assert own["actor"] == {"kind": "resident", "authority": "self"}
     await job(app, "consent.majority")  # a second run finds nothing: what the person said stays
     assert (await documents(app, child.id, asked.id))[-1]["type"] == "given"
+
+
+@pytest.mark.parametrize("how", ["laid down", "left"])
+async def test_a_guardian_who_goes_before_does_not_make_it_outlive_childhood(
+    app: Building, client: Any, clock: FrozenClock, how: str
+) -> None:
+    """Laid down on the last day, or gone with its holder: from eighteen on nobody's word stands for theirs."""
+    home = await settle(app, client)
+    child = await somebody(app, client, "空", born=CHILD_BORN)
+    parent = await somebody(app, client, "花子")
+    mandate_id = await guardian_of(await two(app, client), child, parent)
+    await parent.post(f"/mandates/{mandate_id}/act")
+    consent = await answered(app, parent, child, await revision(app, home))
+    await parent.post("/mandates/back")
+    if how == "laid down":
+        assert (await parent.post(f"/mandates/{mandate_id}/end")).status_code == 303
+    else:
+        who = Actor("resident", parent.id)
+        await app.host.db.write(close_account, app.host.get(Sealer), parent.id, now=clock.ms(), actor=who)
+    await job(app, "consent.majority")
+    assert (await documents(app, child.id, consent))[-1]["type"] == "given"  # it was theirs to give
+    clock.advance(seconds=(majority(CHILD_BORN) - clock.ms()) // 1000)
+    for _ in range(2):
+        await job(app, "consent.majority")
+    assert [each["type"] for each in await documents(app, child.id, consent)][-2:] == ["given", "invalidated"]
+
+
+@pytest.mark.parametrize("how", ["alarm", "reset"])
+async def test_a_mandate_given_away_outlives_neither_this_was_not_me_nor_a_reset(
+    app: Building, client: Any, how: str
+) -> None:
+    """Who was in as somebody else could give one to themselves, and be in again without a session or a password."""
+    home, giver = await mother(app, client)
+    son = await somebody(app, client, "健一")
+    mandate_id = await agreed(giver, son, "see", "withdraw")
+    await son.post(f"/mandates/{mandate_id}/act")
+    (consent,) = await home.consents()
+    assert (await son.get(f"/consents/{consent}")).status_code == 200
+    resets = app.host.get(Resets)
+
+    def reset(session: Session) -> bool:
+        opened = resets.open(
+            session, giver.id, reason="stolen", evidence=["passport"], actor=Actor("operator", "acc_first")
+        )
+        resets.approve(session, opened, code="1-2-3", actor=Actor("operator", "acc_second"))
+        return resets.spend(session, Begun(opened, giver.id))
+
+    if how == "alarm":
+        assert (await giver.post("/not-me", {"ticket": ""})).status_code == 200
+    else:
+        assert await app.host.db.write(reset)
+    assert (await son.get(f"/consents/{consent}")).status_code == 403
+    assert (await son.post("/mandates/back")).status_code == 303
+    assert (await son.post(f"/mandates/{mandate_id}/act")).status_code == 409
 
 
 async def test_a_guardian_is_for_a_child_and_the_child_cannot_end_or_give_one(app: Building, client: Any) -> None:
