@@ -27,7 +27,7 @@ _known: Table = SQLModel.metadata.tables["identity_session_client"]
 
 _NOTE = Quick(
     "INSERT INTO identity_session_client (session_id, client_id, named, account_id, created_at)"
-    " SELECT :session_id, :client_id, :session_id, :account_id, :now WHERE :wants = 1"
+    " SELECT :session_id, CAST(:client_id AS VARCHAR), :session_id, :account_id, :now WHERE :wants = 1"
     " OR EXISTS (SELECT 1 FROM identity_signal_stream WHERE client_id = :client_id) ON CONFLICT DO NOTHING"
 )
 
