@@ -10,6 +10,7 @@ can read what residents were asked.
 approved revision never widens a consent given under an older one: the consent stands for the text it was given for.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -160,7 +161,7 @@ class AgreementView:
 
 
 _KNOWN_AT_MOST = 1024
-_known: dict[str, Revision] = {}  # by id: a revision's text is immutable
+_known: OrderedDict[str, Revision] = OrderedDict()  # by id: a revision's text is immutable
 
 
 def propose(
@@ -388,7 +389,7 @@ def read_revision(row: AgreementRevision, *, withdrawn: bool = False) -> Revisio
     if known is None or known.hash != row.hash:
         known = _parse(row)
         if len(_known) >= _KNOWN_AT_MOST:
-            _known.pop(next(iter(_known)))
+            _known.popitem(last=False)
         _known[row.id] = known
     return known if known.status == status else replace(known, status=status)
 

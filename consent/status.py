@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qs
@@ -91,7 +92,7 @@ class StatusLists:
         self._clock = clock
         self._issuer = issuer
         self._every = max(1, round(every))
-        self._kept: dict[int, tuple[Millis, bytes]] = {}
+        self._kept: OrderedDict[int, tuple[Millis, bytes]] = OrderedDict()
         self._making: dict[int, asyncio.Future[str]] = {}
 
     def uri(self, number: int) -> str:
@@ -118,7 +119,7 @@ class StatusLists:
         if kept is None or not 0 <= now - kept[0] < self._every * SECOND:
             kept = now, (await asyncio.shield(self._one_making(number, now))).encode()
             while len(self._kept) >= _KEPT:
-                self._kept.pop(next(iter(self._kept)))
+                self._kept.popitem(last=False)
             self._kept[number] = kept
         return kept[1], self._every - (now - kept[0]) // SECOND
 

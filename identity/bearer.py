@@ -8,6 +8,7 @@ that refused it is answered.
 """
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -109,7 +110,7 @@ class AccessTokens:
         self._clients = clients
         self._clock = clock
         self._count = -1
-        self._kept: dict[bytes, Access] = {}
+        self._kept: OrderedDict[bytes, Access] = OrderedDict()
 
     async def find(self, token: str) -> Access | None:
         """The token's access if it is ours, unexpired and honoured now; else None."""
@@ -127,7 +128,7 @@ class AccessTokens:
         access = await self._judge(token, now)
         if access is not None and self._count == count:
             if len(self._kept) >= _CACHE_SIZE:
-                self._kept.pop(next(iter(self._kept)))
+                self._kept.popitem(last=False)
             self._kept[key] = access
         return access
 

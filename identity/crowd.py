@@ -6,6 +6,8 @@ an office behind one address, keeps a single source from filling the disk. The b
 refusing writes nothing; each process has its own.
 """
 
+from collections import OrderedDict
+
 from identity.throttle import Limit, State, charge, network
 from kit.clock import MINUTE, SECOND, Clock, Millis
 
@@ -21,8 +23,8 @@ class Crowd:
     def __init__(self, clock: Clock, limit: Limit = LIMIT) -> None:
         self._clock = clock
         self._limit = limit
-        self._buckets: dict[str, State] = {}
-        self._told: dict[tuple[bytes, str], Millis] = {}
+        self._buckets: OrderedDict[str, State] = OrderedDict()
+        self._told: OrderedDict[tuple[bytes, str], Millis] = OrderedDict()
 
     def wait(self, source: str) -> int:
         """Pay for one row: 0, or in how many seconds it is worth asking again."""
@@ -45,10 +47,10 @@ class Crowd:
         key = (about, network(source))
         self._told.pop(key, None)
         if len(self._told) >= _MOST:
-            self._told.pop(next(iter(self._told)))
+            self._told.popitem(last=False)
         self._told[key] = self._clock.ms()
 
     def _keep(self, key: str, state: State) -> None:
         if len(self._buckets) >= _MOST:
-            self._buckets.pop(next(iter(self._buckets)))
+            self._buckets.popitem(last=False)
         self._buckets[key] = state

@@ -8,6 +8,7 @@ Fetching is guarded (`kit.fetch`); one fetch at a time for each address.
 """
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,7 +44,7 @@ class RemoteKeys:
     def __init__(self, fetcher: Fetcher, clock: Clock) -> None:
         self._fetcher = fetcher
         self._clock = clock
-        self._sets: dict[str, _Set] = {}
+        self._sets: OrderedDict[str, _Set] = OrderedDict()
 
     async def verify(
         self, uri: str, token: str, *, algs: Collection[str], typ: str | None
@@ -70,7 +71,7 @@ class RemoteKeys:
         kept = self._sets.get(uri)
         if kept is None:
             if len(self._sets) >= _MOST:
-                self._sets.pop(next(iter(self._sets)))
+                self._sets.popitem(last=False)
             kept = self._sets[uri] = _Set()
         return kept
 

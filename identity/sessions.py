@@ -6,6 +6,7 @@ counter "sessions" on every use (invariant I5): what is ended is ended in every 
 is answered. If the counter can't be read, `find` raises, and nobody is let in.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -116,7 +117,7 @@ class Sessions:
         self._idle = idle
         self._absolute = absolute
         self._seen_step = min(SEEN_STEP, idle // 4)
-        self._cache: dict[bytes, _Entry] = {}
+        self._cache: OrderedDict[bytes, _Entry] = OrderedDict()
 
     async def find(self, token: str | None) -> BrowserSession | None:
         """The live session behind a cookie, or None. Raises Unavailable when that can't be known."""
@@ -314,7 +315,7 @@ class Sessions:
 
     def _remember(self, key: bytes, entry: _Entry) -> None:
         if len(self._cache) >= _CACHE_SIZE:
-            self._cache.pop(next(iter(self._cache)))
+            self._cache.popitem(last=False)
         self._cache[key] = entry
 
 

@@ -14,6 +14,7 @@ at that commit (invariant I5), and a creation that was rolled back leaves nothin
 
 import os
 import threading
+from collections import OrderedDict
 from typing import Final, TypeVar
 
 from cryptography.exceptions import InvalidTag
@@ -105,7 +106,7 @@ class Sealer:
         self._clock = clock
         self._root: RootKey | None = None
         self._keks: dict[str, AESGCM] = {}
-        self._owners: dict[str, tuple[bytes, OwnerKey]] = {}
+        self._owners: OrderedDict[str, tuple[bytes, OwnerKey]] = OrderedDict()
         self._lock = threading.Lock()
         self._system: OwnerKey | None = None
         #: A destroyed key may still stand in the database's files (at start too: who knows how it ended). Whoever
@@ -216,7 +217,7 @@ class Sealer:
     def _remember(self, owner_id: str, wrapped: bytes, key: OwnerKey) -> None:
         with self._lock:
             if len(self._owners) >= _CACHED:
-                self._owners.pop(next(iter(self._owners)))
+                self._owners.popitem(last=False)
             self._owners[owner_id] = (wrapped, key)
 
     def _drop(self, owner_id: str) -> None:
