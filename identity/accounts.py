@@ -30,6 +30,7 @@ from identity.models_account import (
 )
 from identity.signals import happenings
 from identity.signals.events import Happening
+from identity.upstream.models import UpstreamLink
 from keys.envelope import Sealer
 from keys.hashing import TokenHasher
 from kit import audit, outbox
@@ -225,7 +226,10 @@ def close_account(session: Session, sealer: Sealer, account_id: str, *, now: Mil
     The bare row stays, so that ids in the audit trail keep meaning "somebody who has left".
     """
     row = _row(session, account_id)
-    rows = (Passkey, Totp, RecoveryCode, Attempt, SessionRow, Reset, VisitCode, Verification, EmailChange, KnownBrowser)
+    rows = (
+        Passkey, Totp, RecoveryCode, Attempt, SessionRow, Reset, VisitCode, Verification, EmailChange, KnownBrowser,
+        UpstreamLink,
+    )  # fmt: skip
     for table in rows:
         session.exec(delete(table).where(col(table.account_id) == account_id))
     session.exec(delete(PasskeyChallenge).where(col(PasskeyChallenge.holder) == account_id))

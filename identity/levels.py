@@ -54,6 +54,22 @@ def of(methods: Iterable[Method], *, key_stays_in_hardware: bool = True, trusted
     return Level(AAL1, ("pwd",))
 
 
+#: RFC 8176 section 2. What an upstream calls otherwise says nothing to those who read our tokens.
+_METHODS = frozenset(
+    {
+        "face", "fpt", "geo", "hwk", "iris", "kba", "mca", "mfa", "otp", "pin", "pop", "pwd", "rba", "retina", "sc",
+        "sms", "swk", "tel", "user", "vbm", "wia",
+    }
+)  # fmt: skip
+
+
+def told(acr: str, amr: Iterable[object]) -> Level:
+    """A level that an upstream answers for, with the methods it says it used, as far as RFC 8176 knows them."""
+    if acr not in ORDER:
+        raise ValueError("not a level of ours")
+    return Level(acr, tuple(sorted({method for method in amr if isinstance(method, str)} & _METHODS)))
+
+
 def change(before: str, after: str) -> dict[str, str]:
     """A change between two known levels, as CAEP 1.0 section 3.4 says it."""
     return _change("aal", rank(before), rank(after))

@@ -37,6 +37,8 @@ TOLD: Final[Mapping[str, str]] = {
     "identity.passkey.removed": "passkey-removed",
     "identity.passkey.suspended": "passkey-stopped",
     "identity.totp.confirmed": "app",
+    "identity.upstream.linked": "linked",
+    "identity.upstream.unlinked": "unlinked",
     "identity.recovery.issued": "codes",
     "identity.recovery.used": "code-used",
     "identity.recovery.begun": "recovery-begun",

@@ -35,6 +35,7 @@ from identity.models_account import (
 )
 from identity.sessions import Sessions
 from identity.throttle import Throttles
+from identity.upstream.models import UpstreamLink
 from keys.envelope import Sealer
 from keys.hashing import TokenHasher
 from kit import audit
@@ -385,7 +386,7 @@ class Resets:
             return False
         if not self._end(session, [begun.reset_id], "used", account_id, only="approved"):
             return False
-        for table in (Passkey, Totp, RecoveryCode, Attempt, EmailChange, KnownBrowser):
+        for table in (Passkey, Totp, RecoveryCode, Attempt, EmailChange, KnownBrowser, UpstreamLink):
             session.exec(delete(table).where(col(table.account_id) == account_id))
         session.exec(delete(PasskeyChallenge).where(col(PasskeyChallenge.holder) == account_id))
         row.password, row.password_at = None, None

@@ -151,14 +151,18 @@ class Sessions:
         amr: Iterable[str],
         user_agent: str = "",
         replaces: str | None = None,
+        auth_at: Millis | None = None,
     ) -> tuple[str, BrowserSession]:
         """A new session and its token, for the cookie. Raises AccountClosed.
+
+        `auth_at` is when the person proved themselves, if that was elsewhere and before now.
 
         A sign-in never keeps an old token (session fixation): `replaces` names the session this browser had before,
         which ends here.
         """
         account = require_active(session, account_id)
         now = self._clock.ms()
+        proved_at = now if auth_at is None else min(now, auth_at)
         token = secret("sks")
         row = Row(
             id=new_id("ses"),
@@ -167,7 +171,7 @@ class Sessions:
             acr=acr,
             amr=list(amr),
             device=b"",
-            auth_at=now,
+            auth_at=proved_at,
             seen_at=now,
             expires_at=now + self._absolute,
         )
@@ -182,7 +186,7 @@ class Sessions:
             roles=account.roles,
             acr=acr,
             amr=tuple(row.amr),
-            auth_at=now,
+            auth_at=proved_at,
             expires_at=row.expires_at,
         )
         audit.record(

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from identity.levels import ORDER
+from identity.upstream.settings import UpstreamSettings
 
 
 class IdentitySettings(BaseModel):
@@ -136,6 +137,11 @@ class IdentitySettings(BaseModel):
     two_clerks_from: int = Field(
         3, ge=1, le=4, description="From which identity assurance level a second clerk must confirm; 4: never"
     )
+    upstreams: tuple[UpstreamSettings, ...] = Field(
+        (),
+        description="OpenID providers that residents may sign in by, as a JSON list; see identity/README.md,"
+        " Signing in by others",
+    )
     account_tries: int = Field(5, ge=3, le=20, description="Wrong passwords or codes in a row before an account waits")
     source_tries: int = Field(30, ge=5, le=100_000, description="Failed sign-ins at once from one network address")
 
@@ -145,6 +151,14 @@ class IdentitySettings(BaseModel):
         """A list that isn't there is told at the start, not to the first resident who changes a password."""
         if value is not None and not value.exists():
             raise ValueError(f"there is no list of passwords at {value}")
+        return value
+
+    @field_validator("upstreams")
+    @classmethod
+    def _one_of_each(cls, value: tuple[UpstreamSettings, ...]) -> tuple[UpstreamSettings, ...]:
+        """Two of one name would share a redirect URI."""
+        if len({upstream.id for upstream in value}) != len(value):
+            raise ValueError("two upstreams have the same id")
         return value
 
     @field_validator("step_up_acr")

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from identity import accounts_wiring, endpoints, errors, levels, logout
 from identity.assurance.telling import Telling
 from identity.assurance.verifications import Verifications
+from identity.attempts import Attempts
 from identity.bearer import AccessTokens, Bearer
 from identity.client_keys import ClientKeys
 from identity.clients import Clients
@@ -67,6 +68,10 @@ from identity.software import SoftwareStatements
 from identity.step_up import Minimums
 from identity.throttle import Throttles
 from identity.tokens import Tokens
+from identity.upstream.flow import Upstreams
+from identity.upstream.links import Links
+from identity.upstream.profiles import resolve
+from identity.upstream.provider import Provider
 from keys.ceremonies import KeyStore
 from keys.envelope import Sealer
 from keys.hashing import TokenHasher
@@ -121,6 +126,7 @@ def include(host: Host) -> None:
         resource=metadata.handler(_resource(host)),
     )
     _signals(host)
+    _upstreams(host)
     state = host.get(BrowserState)
     if state.on:
         host.front("GET", CHECK_PATH, "public", state.frame, CHECK_SESSION)
@@ -363,6 +369,25 @@ def _signals(host: Host) -> None:
     host.on_start(feed.start)
     host.job("identity.signals.deliver", TELL_SECONDS, feed.deliver)
     host.job("identity.signals.close", CLOSE_SECONDS, feed.close_dead)
+
+
+def _upstreams(host: Host) -> None:
+    """Signing in by others."""
+    settings: IdentitySettings = host.settings.identity
+    host.provide(
+        Upstreams,
+        Upstreams(
+            host.db,
+            host.clock,
+            [resolve(upstream, issuer=host.issuer) for upstream in settings.upstreams],
+            provider=Provider(host.get(Fetcher), host.get(RemoteKeys), host.clock),
+            links=Links(host.get(Sealer), host.get(TokenHasher)),
+            hasher=host.get(TokenHasher),
+            attempts=host.get(Attempts),
+            throttles=host.get(Throttles),
+            sessions=host.get(Sessions),
+        ),
+    )
 
 
 def _document(host: Host) -> Callable[[], dict[str, Any]]:

@@ -59,6 +59,7 @@ from portal.pages import (
     safety,
     showing,
     signin,
+    upstream,
     verified,
 )
 from portal.pages.errors import problem_page, wants_page
@@ -69,6 +70,7 @@ PACKAGES = (keys, identity, consent, infobank, cert)
 PAGES = (
     landing,
     signin,
+    upstream,
     reset,
     recover,
     safety,

@@ -53,6 +53,16 @@ KINDS: Mapping[str, Kind] = {
         N_("On %(when)s an authenticator app was set up for your account. Former ones stopped working."),
         sign_in=True,
     ),
+    "linked": Kind(
+        N_("Another way to sign in was linked"),
+        N_("On %(when)s an identity of another provider was linked to your account. It can sign in."),
+        sign_in=True,
+    ),
+    "unlinked": Kind(
+        N_("A linked way to sign in was removed"),
+        N_("On %(when)s a linked identity was removed from your account. It can't sign in any more."),
+        sign_in=True,
+    ),
     "codes": Kind(
         N_("New recovery codes were made"),
         N_("On %(when)s new recovery codes were made for your account. Former ones stopped working."),

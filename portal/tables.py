@@ -5,6 +5,7 @@ import consent.models
 import identity.assurance.models
 import identity.models
 import identity.models_account
+import identity.upstream.models
 import infobank.models
 import keys.models
 import kit.audit

@@ -59,6 +59,8 @@ class Safety:
     email: str = ""
     email_verified: bool = False
     reset_waits: bool = False
+    linked: int = 0
+    linkable: bool = False  # this city knows other ways to sign in
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,7 @@ def samples() -> list[Sample]:
     )
     whole = Safety(
         "hana", (phone, tablet, stopped), True, True, True, 8, (here, there), events, NOW,
-        email="hana@mail.example", email_verified=True,
+        email="hana@mail.example", email_verified=True, linked=1, linkable=True,
     )  # fmt: skip
     plain = Email("hana@mail.example", True, None, None, "", "", "", 0, 0)
     app = App(_qr(), "JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP", "otpauth://totp/x", False, False, "/safety", "")

@@ -18,6 +18,14 @@ class Waiting:
 
 
 @dataclass(frozen=True)
+class Way:
+    """An upstream: another provider one may sign in by. `label` is in the reader's language already."""
+
+    id: str
+    label: str
+
+
+@dataclass(frozen=True)
 class SignIn:
     """signin/sign_in.html."""
 
@@ -28,6 +36,7 @@ class SignIn:
     seconds: int
     passkeys: bool
     waiting: Waiting | None
+    upstreams: tuple[Way, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -164,6 +173,18 @@ def samples() -> list[Sample]:
                     waiting,
                     service="一般社団法人 湊浜市地域包括ケア・在宅医療介護連携推進協議会 みまもりネット",
                     asks_for_data=False,
+                ),
+            ),
+            path="/sign-in",
+        ),
+        Sample(
+            "signin/sign_in.html",
+            "upstreams",
+            replace(
+                _PLAIN,
+                upstreams=(
+                    Way("my-number", "デジタル認証アプリ"),
+                    Way("univ", "湊浜市立総合高等教育機構 学生認証基盤"),
                 ),
             ),
             path="/sign-in",

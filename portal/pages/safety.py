@@ -46,6 +46,7 @@ _HAPPENED = {
     ("identity.signin.succeeded", "totp"): N_("You signed in with password and app"),
     ("identity.signin.succeeded", "recovery"): N_("You signed in with a recovery code"),
     ("identity.signin.succeeded", "password"): N_("You signed in with your password"),
+    ("identity.signin.succeeded", "upstream"): N_("You signed in by a linked identity"),
     ("identity.signin.failed", "password"): N_("A wrong password was typed"),
     ("identity.signin.failed", "totp"): N_("A wrong number from the app was typed"),
     ("identity.signin.failed", "recovery"): N_("A wrong recovery code was typed"),
@@ -60,6 +61,8 @@ _HAPPENED = {
     ("identity.passkey.added", ""): N_("A passkey was added"),
     ("identity.passkey.removed", ""): N_("A passkey was removed"),
     ("identity.passkey.suspended", ""): N_("A passkey was stopped, as if it had been copied"),
+    ("identity.upstream.linked", ""): N_("Another way to sign in was linked"),
+    ("identity.upstream.unlinked", ""): N_("A linked way to sign in was removed"),
     ("identity.browser.new", ""): N_("You signed in with a browser that was not seen before"),
     ("identity.recovery.begun", ""): N_("A recovery with a recovery code and the e-mail address began"),
     ("identity.email.asked", ""): N_("A code was sent to an e-mail address"),
@@ -81,6 +84,7 @@ _SENSITIVE = {
     "identity.passkey.added": N_("On %(when)s a passkey was added."),
     "identity.passkey.removed": N_("On %(when)s a passkey was removed."),
     "identity.totp.confirmed": N_("On %(when)s an authenticator app was set up."),
+    "identity.upstream.linked": N_("On %(when)s another way to sign in was linked."),
     "identity.recovery.issued": N_("On %(when)s new recovery codes were made."),
     "identity.recovery.used": N_("On %(when)s a recovery code was used."),
     "identity.email.waiting": N_("On %(when)s somebody asked for another e-mail address."),
@@ -167,6 +171,8 @@ def router(host: Host) -> Any:
                 reset_waits=resets.live_of(session, current.account_id) is not None,
                 email=person.email or "",
                 email_verified=person.email_verified,
+                linked=len(doors.upstreams.links.list_for(session, current.account_id)),
+                linkable=bool(doors.upstreams.all),
             )
 
         return render(request, "safety/safety.html", await host.db.read(read))

@@ -34,6 +34,7 @@ from identity.passkeys import Passkeys
 from identity.password_policy import require_good
 from identity.sessions import Sessions, session_cookie
 from identity.throttle import Throttles
+from identity.upstream.flow import Upstreams
 from keys.envelope import Sealer
 from keys.hashing import TokenHasher
 from kit.clock import to_datetime
@@ -105,9 +106,11 @@ class Doors:
         self.throttles = host.get(Throttles)
         self.breached = host.get(Breached)
         self.state = host.get(BrowserState)
+        self.upstreams = host.get(Upstreams)
         self.secure = host.issuer.startswith("https://")
         self.session_cookie = session_cookie(host.issuer)
         self.browser_cookie = "__Host-sekisho-browser" if self.secure else "sekisho-local-browser"
+        self.upstream_cookie = "__Host-sekisho-upstream" if self.secure else "sekisho-local-upstream"
         self.attempt_cookie = "__Host-sekisho-attempt" if self.secure else "sekisho-local-attempt"
 
     # -- the browser
@@ -314,8 +317,9 @@ def router(host: Host) -> Any:
             seconds=seconds,
             passkeys=doors.passkeys.available,
             waiting=waiting,
+            upstreams=tuple(pages_of.Way(one.id, one.label[i18n.current().code]) for one in doors.upstreams.all),
         )
-        leads_to = await doors.leads_to(next_path)
+        leads_to = (*await doors.leads_to(next_path), *(one.pages_at for one in doors.upstreams.all))
         response = render(request, "signin/sign_in.html", page, status=status, form_action=leads_to)
         if seconds:
             response.headers["retry-after"] = str(seconds)

@@ -16,6 +16,7 @@ import pytest
 from consent.settings import ConsentSettings
 from identity.settings import IdentitySettings
 from kit.clock import FrozenClock
+from kit.fetch import OutgoingSettings
 from portal.app import Building, create_app
 from portal.settings import Settings
 from tests.portal.writes.base import CASES, NEIGHBOUR, World
@@ -81,7 +82,7 @@ HALF_WAY = {
     "POST /oauth/backchannel-authentication", "POST /sign-in/passkey/begin", "POST /sign-up",
     "POST /sign-up/passkey/begin", "POST /sign-in/reset/passkey/begin",
     "POST /sign-in/reset", "POST /sign-in/recover", "POST /console/residents",
-    "POST /safety/passkeys/begin", "POST /device",
+    "POST /safety/passkeys/begin", "POST /device", "POST /sign-in/with", "POST /safety/linked/new",
 }  # fmt: skip
 
 
@@ -106,7 +107,7 @@ def _settings(data: Path) -> Settings:
     """Registration is open and a neighbour's log is witnessed, so that their operations have something to do."""
     return Settings(
         data=data, issuer="http://localhost:8080", jobs=False, identity=IdentitySettings(registration="open"),
-        consent=ConsentSettings(witness_logs=(NEIGHBOUR.vkey,)),
+        consent=ConsentSettings(witness_logs=(NEIGHBOUR.vkey,)), outgoing=OutgoingSettings(allow=("127.0.0.1",)),
     )  # fmt: skip
 
 

@@ -154,6 +154,7 @@ def _link(tour: Tour, page: Page, path: str, selector: str) -> str:
 def stranger(tour: Tour, page: Page) -> Iterator[str]:
     """Somebody who looks around and mistypes."""
     yield from _show(tour, page, "/", "/ledger", "/docs", "/no-such-page", "/sign-in?next=/safety", "/sign-up")
+    yield from _show(tour, page, "/sign-in/link", "/sign-in/from/nobody?state=x")
     page.click("#sign-up-submit")
     yield "sign-up-wrong"
     page.goto(f"{tour.url}/sign-in")
@@ -197,7 +198,7 @@ def newcomer(tour: Tour, page: Page) -> Iterator[str]:
     codes = page.locator("#codes li").all_text_contents()
     yield from (f"empty-{name}" for name in _show(tour, page, "/home", "/data", "/who", "/consents", "/leave"))
     yield from _show(tour, page, "/safety", "/safety/password", "/safety/app", "/safety/codes", "/sign-in?again=1")
-    yield from _show(tour, page, "/safety/profile", "/not-me", "/safety/email")
+    yield from _show(tour, page, "/safety/profile", "/not-me", "/safety/linked", "/safety/email")
     page.fill("#email", f"{login}@mail.example")
     page.click("#send")
     page.wait_for_selector("#code-form")

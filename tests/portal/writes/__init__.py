@@ -14,9 +14,10 @@ from tests.portal.writes import (
     residents,
     services,
     signing_in,
+    upstream,
 )
 
 __all__ = [
     "console", "counter", "desk", "govstack", "neighbours", "oauth", "operators", "residents", "services",
-    "signing_in",
+    "signing_in", "upstream",
 ]  # fmt: skip

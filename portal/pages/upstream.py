@@ -1,0 +1,207 @@
+"""Signing in by another provider, linking it once, and the page of what is linked.
+
+Away and linking are POSTs of our own pages (portal.csrf); only the way back is a GET that another site causes, and it
+does nothing without the cookie of the browser that went away (identity.upstream.flow). An identity nobody linked opens
+no account and makes none: the person signs in here once, as always, and then says on a page of its own that the two
+belong together.
+"""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from identity.accounts import profile
+from identity.credentials import SignedIn, Throttled
+from identity.errors_account import LastWayIn, RecentSignInNeeded
+from identity.sessions import BrowserSession, require_recent
+from identity.upstream.flow import Linking, Stopped, Unlinked
+from identity.upstream.links import LinkView
+from keys.envelope import Sealer
+from kit.db import Session
+from kit.host import Host
+from portal import i18n
+from portal.contexts import upstream as pages_of
+from portal.contexts.signin import Way
+from portal.i18n import N_
+from portal.pages.safety import recent
+from portal.pages.signin import Doors, home_of
+from portal.visits import pages, require_session, visit_of
+from portal.web import local_path, notice, read_form, redirect, render
+
+LINKED = notice("upstream.linked", N_("It is linked. From now on it signs you in here."))
+ALREADY = notice("upstream.already", N_("It was linked to your account already."), kind="info")
+UNLINKED = notice("upstream.unlinked", N_("It is removed and lets nobody in any more."))
+
+PLACE = "/safety/linked"
+_TOLD = {
+    "name": N_("Your name"),
+    "address": N_("Address"),
+    "birthdate": N_("Date of birth"),
+    "gender": N_("Gender"),
+}
+#: With which status a sign-in that came to nothing is answered.
+_STATUS = {"unreachable": 502, "broken": 502, "mixed-up": 400, "throttled": 429, "closed": 403, "too-weak": 403}
+
+
+def router(host: Host) -> Any:
+    """The pages at /sign-in/with, /sign-in/from, /sign-in/link and /safety/linked."""
+    routes = pages(host)
+    doors, sealer = Doors(host), host.get(Sealer)
+    upstreams = doors.upstreams
+
+    def label(upstream_id: str) -> str:
+        found = upstreams.get(upstream_id)
+        return found.label[i18n.current().code] if found is not None else ""
+
+    def keep(response: Response, token: str) -> Response:
+        # Lax, so that it comes along on the way back; `__Host-`, so that no sibling site can plant one of its own.
+        response.set_cookie(
+            doors.upstream_cookie, token, max_age=600, secure=doors.secure, httponly=True, samesite="lax", path="/"
+        )
+        return response
+
+    def drop(response: Response) -> Response:
+        response.delete_cookie(doors.upstream_cookie, secure=doors.secure, httponly=True, samesite="lax", path="/")
+        return response
+
+    def stopped(request: Request, upstream_id: str, reason: str, *, next_path: str = "", seconds: int = 0) -> Response:
+        page = pages_of.Stopped(reason, label(upstream_id), seconds, local_path(next_path, home_of(visit_of(request))))
+        response = render(request, "signin/upstream.html", page, status=_STATUS.get(reason, 400))
+        if seconds:
+            response.headers["retry-after"] = str(seconds)
+        return response
+
+    async def go(
+        request: Request, upstream_id: str, *, next_path: str, link_for: BrowserSession | None = None
+    ) -> Response:
+        begun = await upstreams.begin(upstream_id, doors.browser(request), next=next_path, link_for=link_for)
+        if isinstance(begun, Throttled):
+            return stopped(request, upstream_id, "throttled", next_path=next_path, seconds=begun.seconds)
+        if isinstance(begun, Stopped):
+            return stopped(request, upstream_id, begun.reason, next_path=next_path)
+        return keep(redirect(request, begun.url), begun.token)
+
+    # -- sign-in
+
+    @routes.post("/sign-in/with")
+    async def away(request: Request) -> Response:
+        form = await read_form(request)
+        return await go(request, form.one("upstream"), next_path=local_path(form.one("next"), ""))
+
+    @routes.get("/sign-in/from/{upstream_id}")
+    async def back(request: Request, upstream_id: str) -> Response:
+        found, next_path = await upstreams.finish(
+            upstream_id,
+            request.url.query,
+            request.cookies.get(doors.upstream_cookie),
+            doors.browser(request),
+            visit_of(request).browser,
+        )
+        match found:
+            case SignedIn():
+                inside = redirect(request, local_path(found.next, "/home"))
+                return drop(await doors.keep_session(request, inside, found.token))
+            case Unlinked():
+                return keep(redirect(request, "/sign-in/link"), found.token)
+            case Linking():
+                return drop(linked(request, found.outcome))
+            case Stopped():
+                answer = stopped(request, upstream_id, found.reason, next_path=next_path)
+                # A forged answer must not end the sign-in that this browser is in the middle of.
+                return answer if found.reason == "stale" else drop(answer)
+
+    def linked(request: Request, outcome: str) -> Response:
+        match outcome:
+            case "linked":
+                return redirect(request, PLACE, notice=LINKED)
+            case "already":
+                return redirect(request, PLACE, notice=ALREADY)
+            case _:
+                return redirect(request, f"{PLACE}?{urlencode({'problem': outcome})}")
+
+    # -- linking, after a sign-in here
+
+    def fresh(request: Request) -> BrowserSession | None:
+        """The resident's session, if it was proved a moment ago."""
+        current = visit_of(request).browser
+        if current is None or current.kind != "resident":
+            return None
+        try:
+            require_recent(current, now=host.clock.ms())
+        except RecentSignInNeeded:
+            return None
+        return current
+
+    @routes.get("/sign-in/link")
+    async def link(request: Request) -> Response:
+        current, signed_in = fresh(request), visit_of(request).browser is not None
+
+        def read(session: Session) -> pages_of.Link:
+            waiting = upstreams.waiting(session, request.cookies.get(doors.upstream_cookie))
+            if waiting is None or not label(waiting.upstream):
+                return pages_of.Link("expired", "", 0, "", False)
+            login = profile(session, sealer, current.account_id).login if current is not None else ""
+            state = "confirm" if current is not None else "sign-in"
+            return pages_of.Link(state, label(waiting.upstream), waiting.proved_at, login, signed_in)
+
+        return render(request, "signin/link.html", await host.db.read(read))
+
+    @routes.post("/sign-in/link")
+    async def link_post(request: Request) -> Response:
+        current = fresh(request)
+        if current is None:
+            return redirect(request, "/sign-in/link")
+        outcome = await host.db.write(upstreams.link_waiting, request.cookies.get(doors.upstream_cookie), current)
+        if outcome is None:
+            return drop(redirect(request, "/sign-in/link"))
+        return drop(linked(request, outcome))
+
+    # -- what is linked
+
+    async def linked_page(request: Request, problem: str = "", status: int = 200) -> Response:
+        current = require_session(request)
+        found = await host.db.read(upstreams.links.list_for, current.account_id)
+        taken = {view.upstream for view in found}
+        page = pages_of.Linked(
+            links=tuple(_row(view, label(view.upstream)) for view in found),
+            others=tuple(Way(one.id, label(one.id)) for one in upstreams.all if one.id not in taken),
+            now=host.clock.ms(),
+            problem=problem,
+        )
+        away_to = tuple(one.pages_at for one in upstreams.all)
+        return render(request, "safety/linked.html", page, status=status, form_action=away_to)
+
+    @routes.get(PLACE)
+    async def show(request: Request) -> Response:
+        asked = request.query_params.get("problem", "")
+        return await linked_page(request, asked if asked in ("another-here", "somebody-else") else "")
+
+    @routes.post("/safety/linked/new")
+    async def new(request: Request) -> Response:
+        require_session(request)
+        current = recent(host, request, PLACE)
+        if isinstance(current, Response):
+            return current
+        form = await read_form(request)
+        return await go(request, form.one("upstream"), next_path=PLACE, link_for=current)
+
+    @routes.post("/safety/linked/{link_id}/remove")
+    async def remove(request: Request, link_id: str) -> Response:
+        require_session(request)
+        current = recent(host, request, PLACE)
+        if isinstance(current, Response):
+            return current
+        try:
+            await host.db.write(upstreams.links.unlink, current.account_id, link_id, actor=current.actor())
+        except LastWayIn:
+            return await linked_page(request, "last-way-in", 409)
+        return redirect(request, PLACE, notice=UNLINKED)
+
+    return routes
+
+
+def _row(view: LinkView, label: str) -> pages_of.LinkedRow:
+    told = tuple((_TOLD[name], view.told[name]) for name in _TOLD if name in view.told)
+    return pages_of.LinkedRow(view.id, label, view.linked_at, view.used_at, told)

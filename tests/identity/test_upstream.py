@@ -1,0 +1,630 @@
+"""Signing in by others, from the wire: the city between a browser and a strict provider (tests/support/upstream.py)."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
+
+import httpx2
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from sqlmodel import Session, col, select, update
+
+from identity.accounts import close_account
+from identity.levels import AAL1, AAL2
+from identity.models_account import Account
+from identity.sessions import RECENT, BrowserSession, Sessions
+from identity.settings import IdentitySettings
+from identity.upstream.flow import Upstreams
+from identity.upstream.models import UpstreamLink
+from keys.envelope import Sealer
+from keys.files import KeyFile
+from kit import audit
+from kit.fetch import OutgoingSettings
+from kit.host import Actor
+from portal.app import Building, create_app
+from tests.portal.test_signin import PASSWORD, SESSION, add, code_of, post
+from tests.support.upstream import PERSON, StandIn, standing_in
+
+pytestmark = pytest.mark.anyio
+
+COOKIE = "sekisho-local-upstream"
+
+
+@dataclass
+class World:
+    """A city, its upstream, and one browser."""
+
+    app: Building
+    http: Any
+    there: StandIn
+
+    def browser(self) -> Any:
+        transport = httpx2.ASGITransport(app=self.app, raise_app_exceptions=False)
+        return httpx2.AsyncClient(transport=transport, base_url=self.app.settings.issuer)
+
+    async def away(self, next: str = "/consents", **more: str) -> str:
+        """Press the button; the address at the upstream."""
+        answer = await post(self.http, "/sign-in/with", upstream="app", next=next, **more)
+        assert answer.status_code == 303, answer.text
+        return str(answer.headers["location"])
+
+    async def back(self, place: str) -> Any:
+        return await self.http.get(place.removeprefix("http://localhost:8080"))
+
+    async def go(self, next: str = "/consents") -> Any:
+        """There and back."""
+        return await self.back(await self.there.visit(await self.away(next)))
+
+    async def session(self) -> BrowserSession | None:
+        return await self.app.host.get(Sessions).find(self.http.cookies.get(SESSION))
+
+    async def inside(self) -> str:
+        account_id, _ = await add(self.app, app_on=False)
+        await post(self.http, "/sign-in", login="hana", password=PASSWORD, next="/safety")
+        return account_id
+
+    async def linked(self) -> str:
+        """Hana, with the upstream linked as if from inside; signed in nowhere."""
+        host = self.app.host
+        account_id, _ = await add(self.app, app_on=False)
+        links = host.get(Upstreams).links
+        await host.db.write(
+            links.link, account_id, "app", links.digest(self.there.issuer, self.there.subject),
+            told=PERSON if self.there.secret is None else {}, now=host.clock.ms(), actor=Actor("resident", account_id),
+        )  # fmt: skip
+        return account_id
+
+    async def rows(self) -> list[Any]:
+        return list(await self.app.host.db.read(lambda session: session.exec(select(UpstreamLink)).all()))
+
+    async def trail(self, action: str) -> list[Any]:
+        return list(await self.app.host.db.read(lambda session: tuple(audit.entries(session, action=action))))
+
+
+def key_file(folder: Path) -> tuple[Path, dict[str, Any]]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    path = folder / "upstream.pem"
+    path.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return path, KeyFile(path).jwk
+
+
+@pytest.fixture
+async def w(settings: Any, clock: Any, tmp_path: Path) -> AsyncIterator[World]:
+    path, public = key_file(tmp_path)
+    async with standing_in(lambda: clock.ms() // 1000, client_key=public) as there:
+        upstreams = [
+            {
+                "id": "app", "profile": "digital-auth-app", "issuer": there.issuer,
+                "client_id": there.client_id, "key_file": path,
+            },
+            {
+                "id": "other", "label_ja": "市立大学", "label_en": "City University", "issuer": there.site.url(""),
+                "client_id": "c", "client_secret": "s",
+            },
+        ]  # fmt: skip
+        identity = type(settings.identity).model_validate({"upstreams": upstreams, "source_tries": 100})
+        outgoing = OutgoingSettings(allow=("127.0.0.1",))
+        whole = settings.model_copy(update={"identity": identity, "outgoing": outgoing})
+        async with create_app(whole, clock=clock).running(jobs=False) as app:
+            made = World(app, None, there)
+            async with made.browser() as made.http:
+                yield made
+
+
+# -- the way there
+
+
+async def test_the_request_has_what_the_specifications_ask_and_no_more(w: World) -> None:
+    """OpenID Connect Core section 3.1.2.1, RFC 7636 section 4.3; the provider refuses anything less. At a sign-in only
+    `openid` is asked for: the four attributes are for a link that its owner makes."""
+    await w.there.visit(await w.away())
+    (asked,) = w.there.requests
+    assert asked["scope"] == "openid"
+    assert set(asked) == {
+        "response_type", "client_id", "redirect_uri", "scope", "state", "nonce", "code_challenge",
+        "code_challenge_method", "acr_values",
+    }  # fmt: skip
+    assert asked["redirect_uri"] == "http://localhost:8080/sign-in/from/app"
+
+
+async def test_the_sign_in_page_names_the_upstreams_and_may_lead_to_them(w: World) -> None:
+    page = await w.http.get("/sign-in", headers={"accept-language": "ja"})
+    assert "デジタル認証アプリ" in page.text
+    (policy,) = re.findall(r"form-action ([^;]+)", page.headers["content-security-policy"])
+    assert w.there.site.url("").rstrip("/") in policy.split(" ")
+
+
+async def test_an_unknown_upstream_is_not_found(w: World) -> None:
+    assert (await post(w.http, "/sign-in/with", upstream="nobody", next="/home")).status_code == 404
+
+
+async def test_another_site_cannot_begin_a_sign_in(w: World) -> None:
+    answer = await w.http.post("/sign-in/with", data={"upstream": "app"}, headers={"origin": "https://evil.example"})
+    assert answer.status_code == 403
+    assert COOKIE not in w.http.cookies
+
+
+# -- the way back: an account that is linked
+
+
+async def test_a_linked_identity_signs_in_at_the_level_the_upstream_really_said(w: World) -> None:
+    """RFC 8176: of `amr` what it registers; `mynumber` is nobody's word but the upstream's."""
+    account_id = await w.linked()
+    answer = await w.go()
+    assert (answer.status_code, answer.headers["location"]) == (303, "/consents")
+    session = await w.session()
+    assert session is not None
+    assert (session.account_id, session.acr, session.amr) == (account_id, AAL2, ("hwk", "pin"))
+    (entry,) = [one for one in await w.trail("identity.signin.succeeded") if one.detail["method"] == "upstream"]
+    assert entry.detail == {"method": "upstream", "upstream": "app", "acr": AAL2}
+
+
+async def test_a_sign_in_ends_the_session_the_browser_had_and_makes_a_new_token(w: World) -> None:
+    """Session fixation: no token from before a sign-in lives on."""
+    await w.linked()
+    await w.go()
+    before = w.http.cookies.get(SESSION)
+    await w.go("/safety")
+    assert w.http.cookies.get(SESSION) != before
+    assert await w.app.host.get(Sessions).find(before) is None
+
+
+async def test_nothing_of_the_upstreams_tokens_is_kept_but_a_keyed_hash_and_the_sealed_attributes(w: World) -> None:
+    await w.linked()
+    await w.go()
+    (row,) = await w.rows()
+    assert len(row.subject_hash) == 32
+    data = b"".join(path.read_bytes() for path in w.app.settings.data.glob("sekisho.sqlite3*"))
+    for secret in (w.there.subject, "at-1", "code-0", PERSON["address"]):
+        assert secret.encode() not in data
+
+
+async def test_next_leads_nowhere_but_to_a_path_of_ours(w: World) -> None:
+    await w.linked()
+    for elsewhere in ("https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"):
+        assert (await w.go(elsewhere)).headers["location"] == "/home", elsewhere
+
+
+async def test_an_acr_that_no_level_is_named_for_opens_nothing(w: World) -> None:
+    """Core section 3.1.3.7, rule 12: asked is not answered. Nor may an upstream speak in our own names."""
+    await w.linked()
+    for acr in ("aal2", "", None, "urn:sekisho:aal:2"):
+        w.there.acr = acr
+        assert code_of(await w.go()) == "too-weak", acr
+        assert await w.session() is None
+
+
+async def test_a_suspended_account_stays_closed(w: World) -> None:
+    account_id = await w.linked()
+
+    def suspend(session: Session) -> None:
+        session.execute(update(Account).where(col(Account.id) == account_id).values(status="suspended"))
+
+    await w.app.host.db.write(suspend)
+    assert code_of(await w.go()) == "closed"
+    assert await w.session() is None
+
+
+# -- the way back: answers that do not hold
+
+
+def none_alg(claims: dict[str, Any]) -> str:
+    return jwt.encode(claims, None, algorithm="none")
+
+
+def shared_secret(claims: dict[str, Any]) -> str:
+    return jwt.encode(claims, "x" * 32, algorithm="HS256", headers={"kid": "k1"})
+
+
+def strangers_key(claims: dict[str, Any]) -> str:
+    return jwt.encode(claims, ec.generate_private_key(ec.SECP256R1()), algorithm="ES256", headers={"kid": "k1"})
+
+
+MOMENT = 1_795_000_000 - 31_536_000  # long before the frozen clock
+
+
+ODD_ANSWERS: list[tuple[dict[str, Any], str]] = [
+    ({"claims": {"nonce": "another"}}, "broken"),
+    ({"claims": {"nonce": None}}, "broken"),
+    ({"claims": {"iss": "https://evil.example"}}, "broken"),
+    ({"claims": {"aud": "another-client"}}, "broken"),
+    ({"claims": {"aud": ["RP00000001", "another-client"]}}, "broken"),
+    ({"claims": {"azp": "another-client"}}, "broken"),
+    ({"claims": {"exp": MOMENT}}, "broken"),
+    ({"claims": {"exp": None}}, "broken"),
+    ({"claims": {"exp": True}}, "broken"),
+    ({"claims": {"iat": 4_000_000_000}}, "broken"),
+    ({"claims": {"sub": ""}}, "broken"),
+    ({"claims": {"sub": 7}}, "broken"),
+    ({"claims": {"sub": "x" * 256}}, "broken"),
+    ({"claims": {"at_hash": "AAAAAAAAAAAAAAAAAAAAAA"}}, "broken"),
+    ({"sign": none_alg}, "broken"),
+    ({"sign": shared_secret}, "broken"),
+    ({"sign": strangers_key}, "broken"),
+    ({"redirect": {"iss": "https://evil.example"}}, "mixed-up"),
+    ({"redirect": {"iss": ""}}, "mixed-up"),
+    ({"redirect": {"code": "", "error": "access_denied"}}, "denied"),
+    ({"redirect": {"code": "", "error": "server_error"}}, "refused-there"),
+    ({"redirect": {"code": "code-of-somebody-else"}}, "refused-there"),
+    ({"redirect": {"code": ""}}, "refused-there"),
+]
+
+
+async def test_an_answer_that_does_not_hold_lets_nobody_in(w: World) -> None:
+    """Core section 3.1.3.7 (ID token), RFC 9207 section 2.4 (`iss` of the redirect; promised, so it must be there)."""
+    await w.linked()
+    usual = {name: getattr(w.there, name) for name in ("claims", "sign", "redirect")}
+    for how, reason in ODD_ANSWERS:
+        for name, value in (usual | how).items():
+            setattr(w.there, name, value)
+        answer = await w.go()
+        assert code_of(answer) == reason, how
+        assert "words of the upstream" not in answer.text
+        assert await w.session() is None
+        last = (await w.trail("identity.signin.failed"))[-1]
+        assert last.detail == {"method": "upstream", "upstream": "app", "reason": reason}
+    for name, value in usual.items():
+        setattr(w.there, name, value)
+    assert (await w.go()).headers["location"] == "/consents"  # it was the answers, nothing else
+
+
+async def test_an_answer_is_taken_once(w: World) -> None:
+    """RFC 9700 section 4.2.4: the code is not even shown to the upstream again."""
+    await w.linked()
+    place = await w.there.visit(await w.away())
+    cookie = w.http.cookies.get(COOKIE)
+    before = w.there.exchanges
+    answers = await asyncio.gather(w.back(place), w.back(place), w.back(place))
+    assert sorted(code_of(answer) or "in" for answer in answers) == ["in", "stale", "stale"]
+    w.http.cookies.set(COOKIE, cookie)
+    assert code_of(await w.back(place)) == "stale"
+    assert w.there.exchanges == before + 1
+
+
+async def test_somebody_elses_answer_does_nothing_in_this_browser(w: World) -> None:
+    """Login CSRF (RFC 6749 section 10.12): an attacker's own code and state, brought to the victim's browser."""
+    await w.linked()
+    async with w.browser() as attacker:
+        answer = await post(attacker, "/sign-in/with", upstream="app", next="/home")
+        theirs = await w.there.visit(answer.headers["location"])
+    assert code_of(await w.back(theirs)) == "stale"  # nothing was begun here
+    mine = await w.there.visit(await w.away())
+    assert code_of(await w.back(theirs)) == "stale"  # and what was begun here is another's
+    assert await w.session() is None
+    answer = await w.back(mine)  # a forged answer spends nothing
+    assert answer.headers["location"] == "/consents"
+
+
+async def test_a_stolen_code_is_worth_nothing_in_another_sign_in(w: World) -> None:
+    """Code injection (RFC 9700 section 4.5): the verifier stayed with the request the code came from."""
+    await w.linked()
+    async with w.browser() as victim:
+        answer = await post(victim, "/sign-in/with", upstream="app", next="/home")
+        stolen = parse_qs(urlsplit(await w.there.visit(answer.headers["location"])).query)["code"][0]
+    mine = dict(parse_qsl(urlsplit(await w.there.visit(await w.away())).query))
+    answer = await w.back(f"/sign-in/from/app?{urlencode(mine | {'code': stolen})}")
+    assert code_of(answer) == "refused-there"
+    assert w.there.refusals == ["code_verifier"]
+
+
+async def test_one_upstreams_answer_is_not_anothers(w: World) -> None:
+    """Mix-up (RFC 9700 section 4.4): each upstream has its own redirect URI, and the attempt remembers which."""
+    await w.linked()
+    place = await w.there.visit(await w.away())
+    assert code_of(await w.back(place.replace("/from/app?", "/from/other?"))) == "stale"
+    assert w.there.exchanges == 0
+
+
+async def test_odd_answers_are_stale(w: World) -> None:
+    await w.away()
+    for query in ("", "state=x", "state=%E3%81%82&code=c", "state=a&state=b", "x" * 9000):
+        answer = await w.http.get(f"/sign-in/from/app?{query}")
+        assert (answer.status_code, code_of(answer)) == (400, "stale"), query
+        assert COOKIE in w.http.cookies
+
+
+async def test_an_answer_after_ten_minutes_is_stale(w: World) -> None:
+    place = await w.there.visit(await w.away())
+    w.app.host.clock.advance(ms=600_000)  # type: ignore[attr-defined]
+    assert code_of(await w.back(place)) == "stale"
+
+
+async def test_another_issuer_under_the_same_name_opens_nothing(w: World) -> None:
+    """A subject is known together with its issuer: Core section 5.7."""
+    account_id = await w.linked()
+    links = w.app.host.get(Upstreams).links
+    digest = links.digest("https://evil.example", w.there.subject)
+    assert await w.app.host.db.read(links.find, "app", digest) is None
+    assert (await w.rows())[0].account_id == account_id
+
+
+# -- metadata
+
+
+ODD_METADATA: list[dict[str, Any]] = [
+    {"issuer": "https://evil.example"},
+    {"authorization_endpoint": "https://evil.example/auth"},
+    {"authorization_endpoint": 7},
+    {"token_endpoint": "http://neighbour.lan/token"},
+    {"token_endpoint": None},
+    {"jwks_uri": "file:///etc/passwd"},
+    {"userinfo_endpoint": "http://169.254.169.254/"},
+    {"code_challenge_methods_supported": ["plain"]},
+    {"id_token_signing_alg_values_supported": ["none", "RS256"]},
+    {"token_endpoint_auth_methods_supported": ["client_secret_post"]},
+]
+
+
+async def test_metadata_that_does_not_hold_sends_nobody_anywhere(w: World) -> None:
+    """Discovery section 4.3 (the issuer), RFC 8414 section 6; addresses by the rules of every fetch (kit.fetch)."""
+    for metadata in ODD_METADATA:
+        w.there.metadata = metadata
+        w.app.host.clock.advance(seconds=11)  # type: ignore[attr-defined]
+        answer = await post(w.http, "/sign-in/with", upstream="app", next="/home")
+        assert (answer.status_code, code_of(answer)) == (502, "broken"), metadata
+    assert COOKIE not in w.http.cookies
+
+
+async def test_an_upstream_that_is_down_is_told_in_words_and_asked_again_after_a_pause(w: World) -> None:
+    there = w.there.site.answer
+    w.there.site.answer = lambda _path: b""
+    for _ in range(3):
+        answer = await post(w.http, "/sign-in/with", upstream="app", next="/home")
+        assert (answer.status_code, code_of(answer)) == (502, "unreachable")
+    assert len(w.there.site.asked) == 1
+    w.there.site.answer = there
+    w.app.host.clock.advance(seconds=11)  # type: ignore[attr-defined]
+    assert (await post(w.http, "/sign-in/with", upstream="app", next="/home")).status_code == 303
+
+
+# -- linking
+
+
+async def test_an_unlinked_identity_opens_no_account_and_is_linked_by_one_sign_in_here(w: World) -> None:
+    account_id, _ = await add(w.app, app_on=False)
+    answer = await w.go()
+    assert answer.headers["location"] == "/sign-in/link"
+    assert await w.session() is None
+    page = await w.http.get("/sign-in/link")
+    assert code_of(page) == "sign-in"
+    assert await w.rows() == []
+    await post(w.http, "/sign-in", login="hana", password=PASSWORD, next="/sign-in/link")
+    page = await w.http.get("/sign-in/link")
+    assert code_of(page) == "confirm"
+    assert await w.rows() == []  # nothing happens before the person says so
+    answer = await post(w.http, "/sign-in/link")
+    assert answer.headers["location"] == "/safety/linked"
+    (row,) = await w.rows()
+    assert (row.account_id, row.told) == (account_id, None)
+    assert code_of(await w.http.get("/sign-in/link")) == "expired"
+    assert len(await w.rows()) == 1
+    await post(w.http, "/sign-out")
+    assert (await w.go()).headers["location"] == "/consents"
+
+
+async def test_linking_after_a_sign_in_needs_a_fresh_one(w: World) -> None:
+    await w.inside()
+    w.app.host.clock.advance(ms=RECENT + 1)  # type: ignore[attr-defined]
+    await w.go()
+    assert code_of(await w.http.get("/sign-in/link")) == "sign-in"
+    answer = await post(w.http, "/sign-in/link")
+    assert answer.headers["location"] == "/sign-in/link"
+    assert await w.rows() == []
+
+
+async def test_the_same_name_and_address_link_nothing(w: World) -> None:
+    """Only proof of both does: the provider may say whatever it wants about the person."""
+    await w.inside()
+    await post(w.http, "/sign-out")
+    w.there.claims = {
+        "email": "hana@mail.example",
+        "email_verified": True,
+        "name": "湊 花",
+        "preferred_username": "hana",
+    }
+    assert (await w.go()).headers["location"] == "/sign-in/link"
+    assert await w.session() is None
+
+
+async def test_linking_from_inside_keeps_the_attributes_sealed_and_shows_them_to_their_owner(w: World) -> None:
+    await w.inside()
+    answer = await post(w.http, "/safety/linked/new", upstream="app")
+    await w.back(await w.there.visit(answer.headers["location"]))
+    assert w.there.requests[-1]["scope"] == "openid name address birthdate gender"
+    page = await w.http.get("/safety/linked")
+    assert PERSON["address"] in page.text
+    assert "not@asked.example" not in page.text
+    (entry,) = await w.trail("identity.upstream.linked")
+    assert set(entry.detail) == {"upstream", "link"}
+    assert 'id="to-linked"' in (await w.http.get("/safety")).text
+
+
+async def test_userinfo_of_another_subject_links_nothing(w: World) -> None:
+    """Core section 5.3.4: token substitution."""
+    await w.inside()
+    w.there.userinfo = {"sub": "somebody-else"}
+    answer = await post(w.http, "/safety/linked/new", upstream="app")
+    answer = await w.back(await w.there.visit(answer.headers["location"]))
+    assert code_of(answer) == "broken"
+    assert await w.rows() == []
+
+
+async def test_linking_from_inside_asks_for_a_fresh_sign_in(w: World) -> None:
+    await w.inside()
+    w.app.host.clock.advance(ms=RECENT + 1)  # type: ignore[attr-defined]
+    answer = await post(w.http, "/safety/linked/new", upstream="app")
+    assert urlsplit(answer.headers["location"]).path == "/sign-in"
+
+
+async def test_a_link_goes_to_the_session_that_asked_for_it_or_to_nobody(w: World) -> None:
+    """Session fixation at linking: whoever is signed in when the answer comes is not asked about, but compared."""
+    await w.inside()
+    answer = await post(w.http, "/safety/linked/new", upstream="app")
+    place = await w.there.visit(answer.headers["location"])
+    await add(w.app, "taro", app_on=False)
+    await post(w.http, "/sign-in", login="taro", password=PASSWORD)
+    assert code_of(await w.back(place)) == "signed-out"
+    assert await w.rows() == []
+
+
+async def test_one_subject_opens_one_account(w: World) -> None:
+    await w.linked()
+    await add(w.app, "taro", app_on=False)
+    await post(w.http, "/sign-in", login="taro", password=PASSWORD)
+    answer = await post(w.http, "/safety/linked/new", upstream="app")
+    answer = await w.back(await w.there.visit(answer.headers["location"]))
+    assert code_of(await w.http.get(answer.headers["location"])) == "somebody-else"
+    assert len(await w.rows()) == 1
+
+
+async def test_an_upstream_that_changes_the_sub_opens_nothing_and_replaces_nothing(w: World) -> None:
+    account_id = await w.linked()
+    w.there.subject = "pairwise-another"
+    assert (await w.go()).headers["location"] == "/sign-in/link"
+    await post(w.http, "/sign-in", login="hana", password=PASSWORD)
+    answer = await post(w.http, "/sign-in/link")
+    assert code_of(await w.http.get(answer.headers["location"])) == "another-here"
+    (row,) = await w.rows()
+    assert row.account_id == account_id
+
+
+# -- unlinking
+
+
+async def link_id(w: World) -> str:
+    return str((await w.rows())[0].id)
+
+
+async def test_a_removed_link_lets_nobody_in(w: World) -> None:
+    await w.linked()
+    await w.go()
+    answer = await post(w.http, f"/safety/linked/{await link_id(w)}/remove")
+    assert answer.headers["location"] == "/safety/linked"
+    assert len(await w.trail("identity.upstream.unlinked")) == 1
+    await post(w.http, "/sign-out")
+    assert (await w.go()).headers["location"] == "/sign-in/link"
+
+
+async def test_the_last_way_in_is_not_removed(w: World) -> None:
+    account_id = await w.linked()
+    await w.go()
+
+    def forget_password(session: Session) -> None:
+        session.execute(update(Account).where(col(Account.id) == account_id).values(password=None))
+
+    await w.app.host.db.write(forget_password)
+    answer = await post(w.http, f"/safety/linked/{await link_id(w)}/remove")
+    assert (answer.status_code, code_of(answer)) == (409, "last-way-in")
+    assert len(await w.rows()) == 1
+
+
+async def test_somebody_elses_link_is_not_found(w: World) -> None:
+    await w.linked()
+    await add(w.app, "taro", app_on=False)
+    await post(w.http, "/sign-in", login="taro", password=PASSWORD)
+    assert (await post(w.http, f"/safety/linked/{await link_id(w)}/remove")).status_code == 404
+    assert len(await w.rows()) == 1
+
+
+async def test_removing_asks_for_a_fresh_sign_in(w: World) -> None:
+    await w.linked()
+    await w.go()
+    w.app.host.clock.advance(ms=RECENT + 1)  # type: ignore[attr-defined]
+    answer = await post(w.http, f"/safety/linked/{await link_id(w)}/remove")
+    assert urlsplit(answer.headers["location"]).path == "/sign-in"
+    assert len(await w.rows()) == 1
+
+
+async def test_leaving_forgets_the_link(w: World) -> None:
+    account_id = await w.linked()
+    sealer = w.app.host.get(Sealer)
+    await w.app.host.db.write(
+        close_account, sealer, account_id, now=w.app.host.clock.ms(), actor=Actor("resident", account_id)
+    )
+    assert await w.rows() == []
+
+
+# -- a provider that keeps the standard and has a secret
+
+
+@pytest.fixture
+async def generic(settings: Any, clock: Any) -> AsyncIterator[World]:
+    async with standing_in(
+        lambda: clock.ms() // 1000, secret="s3cret:%&", client_id="city client", acr_values=None, acr=None
+    ) as there:
+        upstream = {
+            "id": "app", "label_ja": "市立大学", "label_en": "City University", "issuer": there.issuer,
+            "client_id": there.client_id, "client_secret": there.secret, "alg": "ES256",
+        }  # fmt: skip
+        identity = type(settings.identity).model_validate({"upstreams": [upstream]})
+        outgoing = OutgoingSettings(allow=("127.0.0.1",))
+        whole = settings.model_copy(update={"identity": identity, "outgoing": outgoing})
+        async with create_app(whole, clock=clock).running(jobs=False) as app:
+            made = World(app, None, there)
+            async with made.browser() as made.http:
+                yield made
+
+
+async def test_without_named_levels_an_upstream_is_one_factor_whatever_it_says(generic: World) -> None:
+    """RFC 6749 section 2.3.1: id and secret are form-encoded before they are joined."""
+    await generic.inside()
+    answer = await post(generic.http, "/safety/linked/new", upstream="app")
+    await generic.back(await generic.there.visit(answer.headers["location"]))
+    assert generic.there.requests[-1]["scope"] == "openid"  # no profile, no attributes
+    generic.there.acr = "urn:sekisho:aal:2"
+    await generic.go()
+    session = await generic.session()
+    assert session is not None
+    assert session.acr == AAL1
+
+
+async def test_when_the_person_proved_themselves_there_is_when_they_did_here(generic: World) -> None:
+    """Core section 2, `auth_time`: a session there that began earlier is no fresh proof here."""
+    await generic.linked()
+    generic.there.claims = {"auth_time": generic.there.now() - 200}
+    await generic.go()
+    session = await generic.session()
+    assert session is not None
+    assert session.auth_at == (generic.there.now() - 200) * 1000
+
+
+async def test_an_old_or_unsaid_sign_in_there_opens_nothing(generic: World) -> None:
+    """Core section 3.1.2.1: `max_age` was asked, so `auth_time` must be there and hold."""
+    await generic.linked()
+    for auth_time in (-400, None, 60):
+        generic.there.claims = {"auth_time": None if auth_time is None else generic.there.now() + auth_time}
+        assert code_of(await generic.go()) == "too-old", auth_time
+        assert await generic.session() is None
+
+
+# -- settings
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"profile": "digital-auth-app", "client_secret": "s"}, "private_key_jwt"),
+        ({"profile": "gbizid", "client_secret": "s"}, "issuer"),
+        ({"issuer": "https://idp.example", "client_secret": "s"}, "label"),
+        ({"issuer": "https://idp.example", "label_ja": "あ", "label_en": "a"}, "either"),
+        ({"profile": "gbizid", "issuer": "https://g.example", "client_secret": "s", "acr": {"x": "aal9"}}, "levels"),
+        ({"profile": "gbizid", "issuer": "https://g.example", "client_secret": "s", "acr_values": ["x"]}, "acr"),
+    ],
+)
+def test_a_setting_that_can_not_work_is_refused_at_the_start(wrong: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        IdentitySettings.model_validate({"upstreams": [{"id": "a", "client_id": "c", **wrong}]})
+
+
+def test_two_upstreams_have_two_names() -> None:
+    one = {"id": "a", "client_id": "c", "profile": "gbizid", "issuer": "https://g.example", "client_secret": "s"}
+    with pytest.raises(ValueError, match="same id"):
+        IdentitySettings.model_validate({"upstreams": [one, one]})
