@@ -47,7 +47,8 @@ READY: Mapping[str, Profile] = {
         key_only=True,
         attributes=("name", "address", "birthdate", "gender"),
         acr_values=("aal3", "crl"),
-        levels={"aal3": AAL2, "aal3 crl": AAL2},  # the highest level there is here
+        # Level 3 is a city's own to say (`acr`), as it is of passkeys: what reaches us is the app's word, not the card.
+        levels={"aal3": AAL2, "aal3 crl": AAL2},
         max_age=None,
     ),
     "gbizid": Profile(label_ja="GビズID", label_en="gBizID"),
