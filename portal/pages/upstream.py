@@ -27,7 +27,7 @@ from portal.contexts.signin import Way
 from portal.i18n import N_
 from portal.pages.safety import recent
 from portal.pages.signin import Doors, home_of
-from portal.visits import pages, require_session, visit_of
+from portal.visits import pages, require_own, require_session, visit_of
 from portal.web import local_path, notice, read_form, redirect, render
 
 LINKED = notice("upstream.linked", N_("It is linked. From now on it signs you in here."))
@@ -136,6 +136,7 @@ def router(host: Host) -> Any:
 
     @routes.get("/sign-in/link")
     async def link(request: Request) -> Response:
+        require_own(request)
         current, signed_in = fresh(request), visit_of(request).browser is not None
 
         def read(session: Session) -> pages_of.Link:
@@ -150,6 +151,7 @@ def router(host: Host) -> Any:
 
     @routes.post("/sign-in/link")
     async def link_post(request: Request) -> Response:
+        require_own(request)
         current = fresh(request)
         if current is None:
             return redirect(request, "/sign-in/link")
