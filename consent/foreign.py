@@ -20,12 +20,13 @@ from consent.govstack import bodies
 from keys.errors import BadToken
 from keys.jose import verify_with_jwks
 from kit.clock import SECOND, Millis, from_iso
-from kit.encoding import b64url_decode
+from kit.encoding import b64url_decode, canonical
 from kit.web import pointer
 
 Format = Literal["kantara", "govstack"]
 LARGEST = 262_144
 MOST = 100
+DEEPEST = 40
 _M = TypeVar("_M", bound=BaseModel)
 
 
@@ -138,9 +139,24 @@ def read(content: bytes, format: Format, *, jwks: Mapping[str, Any] | None = Non
         raise BadImport("The file is no JSON.") from None
     if not isinstance(document, dict):
         raise BadImport("The file is a JSON object.")
+    _require_kept(document)
     if format == "kantara":
         return (_kantara(document, signature),)
     return _govstack(document)
+
+
+def _require_kept(document: dict[str, Any]) -> None:
+    """What is taken in is hashed and kept whole: nothing too deep for that, and no number that would change by it."""
+    level: list[Any] = [document]
+    for _ in range(DEEPEST):
+        level = [part for each in level for part in (each.values() if isinstance(each, dict) else each)
+                 if isinstance(part, dict | list)]  # fmt: skip
+    try:
+        if not level and canonical(document):
+            return
+    except ValueError:
+        pass
+    raise BadImport("The file is nested too deeply, or holds a number beyond 2^53.")
 
 
 def _opened(token: bytes, jwks: Mapping[str, Any] | None) -> tuple[bytes, str]:

@@ -64,7 +64,10 @@ def import_router(database: Database, sealer: Sealer, hasher: TokenHasher, clock
     async def take_in(request: Request, body: TakeIn) -> Imports:
         """Whole or not at all; the same twice is one. It permits nothing. Where it fits an agreement, the question
         waits with the resident's consents."""
-        content = body.document.encode() if isinstance(body.document, str) else orjson.dumps(body.document)
+        try:
+            content = body.document.encode() if isinstance(body.document, str) else orjson.dumps(body.document)
+        except (TypeError, ValueError):  # orjson's own limit of depth; a lone surrogate
+            raise BadImport("The file is nested too deeply, or is no text.") from None
         found = foreign.read(content, body.format)
         actor = actor_of(request)
         made = await database.write(

@@ -69,10 +69,8 @@ def take_in(
     count = select(func.count()).select_from(Import).where(Import.account_id == account_id)
     if session.exec(count).one() + len(found) > MOST_KEPT:
         raise BadImport(f"At most {MOST_KEPT} are kept for each resident.")
-    return tuple(
-        _one(session, sealer, hasher, each, account_id, source=source, authority=authority, actor=actor, now=now)
-        for each in found
-    )
+    offers, who = in_force(session), {"source": source, "authority": authority, "actor": actor, "now": now}
+    return tuple(_one(session, sealer, hasher, each, account_id, offers=offers, **who) for each in found)
 
 
 def list_for(session: Session, sealer: Sealer, account_id: str) -> tuple[Imported, ...]:
@@ -88,6 +86,7 @@ def _one(
     each: Foreign,
     account_id: str,
     *,
+    offers: Sequence[Revision],
     source: str,
     authority: Authority,
     actor: Actor,
@@ -98,7 +97,7 @@ def _one(
     if known is not None:
         return _view(session, sealer, known)
     key, identifier = sealer.owner(session, account_id), new_id("cim")
-    fits = matching(session, each)
+    fits = matching(session, each, offers)
     question = None
     if fits is not None and each.agreed:
         try:
@@ -124,7 +123,17 @@ def _one(
     return replace(_view(session, sealer, row), new=True)
 
 
-def matching(session: Session, each: Foreign) -> Revision | None:
+def in_force(session: Session) -> tuple[Revision, ...]:
+    """Every offer that stands: read once for a whole file, since this is inside a write."""
+    found: list[Revision] = []
+    after = ""
+    while page := agreements.list_all(session, status="approved", after=after):
+        after = page[-1].id
+        found += [agreements.current(session, agreement.id) for agreement in page]
+    return tuple(found)
+
+
+def matching(session: Session, each: Foreign, offers: Sequence[Revision]) -> Revision | None:
     """The agreement in force that this is about: the one it names, or the only one that fits; else none."""
     if each.agreement_id is not None:
         try:
@@ -134,14 +143,10 @@ def matching(session: Session, each: Foreign) -> Revision | None:
         if named is not None:
             return named if named.status == "approved" and _covers(named, each) else None
     fits = []
-    after = ""
-    while page := agreements.list_all(session, status="approved", after=after):
-        after = page[-1].id
-        for agreement in page:
-            revision = agreements.current(session, agreement.id)
-            names = {revision.recipient.name_ja, revision.recipient.name_en, revision.member_id}
-            if names & each.recipients and revision.purpose in each.purposes and _covers(revision, each):
-                fits.append(revision)
+    for revision in offers:
+        names = {revision.recipient.name_ja, revision.recipient.name_en, revision.member_id}
+        if names & each.recipients and revision.purpose in each.purposes and _covers(revision, each):
+            fits.append(revision)
     return fits[0] if len(fits) == 1 else None
 
 

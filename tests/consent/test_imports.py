@@ -132,6 +132,24 @@ def test_bad_input_is_refused_whole_with_pointers_to_what_is_wrong() -> None:
                 foreign.read(nonsense, form)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("inside", [{"x": 2**60}, "deep", "deeper"], ids=["number", "deep", "deeper"])
+async def test_what_cannot_be_kept_as_it_is_is_refused_and_not_our_mistake(
+    app: Building, client: httpx2.AsyncClient, inside: Any
+) -> None:
+    """A file is a stranger's: too deep to be hashed, or with a number that JSON does not hold exactly (RFC 8785)."""
+    home = await settle(app, client)
+    if isinstance(inside, str):
+        levels, inside = {"deep": 60, "deeper": 400}[inside], {}
+        for _ in range(levels):
+            inside = {"a": inside}
+    document = kantara(piiControllers=[kantara()["piiControllers"][0] | {"address": inside}])
+    cookie = {"cookie": f"sekisho-local={home.party.cookie}", "origin": app.settings.issuer}
+    for sent in (document, json.dumps(document)):
+        body = {"format": "kantara", "source": "myself", "document": sent}
+        answer = await client.post("/api/consent/imports", json=body, headers=cookie)
+        assert (answer.status_code, answer.json()["type"]) == (422, "/problems/consent/bad-import"), answer.text
+
+
 @settings(max_examples=15, deadline=None)
 @given(
     st.recursive(st.none() | st.integers() | st.text(max_size=5), lambda inner: st.lists(inner, max_size=3)), st.data()
