@@ -69,8 +69,14 @@ def take_in(
     count = select(func.count()).select_from(Import).where(Import.account_id == account_id)
     if session.exec(count).one() + len(found) > MOST_KEPT:
         raise BadImport(f"At most {MOST_KEPT} are kept for each resident.")
-    offers, who = in_force(session), {"source": source, "authority": authority, "actor": actor, "now": now}
-    return tuple(_one(session, sealer, hasher, each, account_id, offers=offers, **who) for each in found)
+    offers = in_force(session)
+    return tuple(
+        _one(
+            session, sealer, hasher, each, account_id, offers=offers, source=source, authority=authority, actor=actor,
+            now=now,
+        )
+        for each in found
+    )  # fmt: skip
 
 
 def list_for(session: Session, sealer: Sealer, account_id: str) -> tuple[Imported, ...]:
