@@ -18,9 +18,10 @@ from dataclasses import asdict, dataclass
 
 import orjson
 
-from identity import browsers
+from identity import browsers, totp
 from identity.attempts import Attempts
 from identity.credentials import Browser, SignedIn, Throttled
+from identity.levels import AAL2, rank
 from identity.models_account import Account
 from identity.sessions import BrowserSession, Sessions
 from identity.throttle import Throttles
@@ -237,6 +238,10 @@ class Upstreams:
         if account is None or account.status != "active" or account.kind != "resident":  # staff sign in here
             self._note_failure(session, upstream.id, "closed", browser, link.account_id)
             return Stopped("closed")
+        if totp.is_on(session, account.id) and rank(proof.acr) < rank(AAL2):
+            # Else one factor there would be a way round the second one that the person set up here.
+            self._note_failure(session, upstream.id, "too-weak", browser, link.account_id)
+            return Stopped("too-weak")
         link.used_at = now
         session.add(link)
         token, begun = self._sessions.begin(

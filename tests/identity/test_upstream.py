@@ -69,10 +69,10 @@ class World:
         await post(self.http, "/sign-in", login="hana", password=PASSWORD, next="/safety")
         return account_id
 
-    async def linked(self) -> str:
+    async def linked(self, *, app_on: bool = False) -> str:
         """Hana, with the upstream linked as if from inside; signed in nowhere."""
         host = self.app.host
-        account_id, _ = await add(self.app, app_on=False)
+        account_id, _ = await add(self.app, app_on=app_on)
         links = host.get(Upstreams).links
         await host.db.write(
             links.link, account_id, "app", links.digest(self.there.issuer, self.there.subject),
@@ -584,6 +584,17 @@ async def test_without_named_levels_an_upstream_is_one_factor_whatever_it_says(g
     session = await generic.session()
     assert session is not None
     assert session.acr == AAL1
+
+
+async def test_one_factor_there_does_not_pass_by_the_second_factor_of_the_account_here(generic: World) -> None:
+    """Whoever set an app up is asked for it at the door with the password; no door beside it is open for less, from
+    where the app could be replaced."""
+    account_id = await generic.linked(app_on=True)
+    answer = await generic.go()
+    assert (answer.status_code, code_of(answer)) == (403, "too-weak")
+    assert await generic.session() is None
+    (failed,) = await generic.trail("identity.signin.failed")
+    assert (failed.object_id, failed.detail["reason"]) == (account_id, "too-weak")
 
 
 async def test_when_the_person_proved_themselves_there_is_when_they_did_here(generic: World) -> None:
