@@ -21,10 +21,15 @@ from identity.models_account import Account
 from identity.sessions import RECENT, BrowserSession, Sessions
 from identity.settings import IdentitySettings
 from identity.upstream.flow import Upstreams
+from identity.upstream.links import Links
 from identity.upstream.models import UpstreamLink
 from keys.envelope import Sealer
 from keys.files import KeyFile
+from keys.hashing import TokenHasher
 from kit import audit
+from kit.audit import AuditTrail
+from kit.clock import FrozenClock
+from kit.db import Database
 from kit.fetch import OutgoingSettings
 from kit.host import Actor
 from portal.app import Building, create_app
@@ -639,3 +644,27 @@ def test_two_upstreams_have_two_names() -> None:
     one = {"id": "a", "client_id": "c", "profile": "gbizid", "issuer": "https://g.example", "client_secret": "s"}
     with pytest.raises(ValueError, match="same id"):
         IdentitySettings.model_validate({"upstreams": [one, one]})
+
+
+# -- the table, on both databases
+
+
+async def test_two_who_link_one_subject_at_once_are_one_who_does(db: Database, clock: FrozenClock) -> None:
+    links = Links(None, TokenHasher(b"x" * 32))  # type: ignore[arg-type]  # without attributes nothing is sealed
+
+    def people(session: Session) -> None:
+        for name in ("acc_a", "acc_b"):
+            session.add(Account(id=name, kind="resident", roles=[], profile=b"", created_at=0))
+
+    AuditTrail(db, clock)
+    await db.write(people)
+    digest = links.digest("https://idp.example", "s")
+    outcomes = await asyncio.gather(
+        *(
+            db.write(links.link, name, "app", digest, told={}, now=clock.ms(), actor=Actor("resident", name))
+            for name in ("acc_a", "acc_b")
+        )
+    )
+    assert sorted(outcomes) == ["linked", "somebody-else"]
+    rows = await db.read(lambda session: [row.account_id for row in session.exec(select(UpstreamLink))])
+    assert len(rows) == 1
