@@ -38,6 +38,7 @@ from portal.jobs import JobRunner
 from portal.pages import (
     alarm,
     campaigns,
+    client_policy,
     console,
     counter,
     desk,
@@ -88,6 +89,7 @@ PAGES = (
     proposals,
     campaigns,
     console,
+    client_policy,
     registry,
     residents,
     guardians,

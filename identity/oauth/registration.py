@@ -6,7 +6,8 @@ Connect Registration sections 3 and 4. Who may register is a setting: nobody, th
 write then spends the initial access token, registers the client and records it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -87,7 +88,8 @@ class ClientRegistration:
             )
         leave = await self._leave(call)
         registration = await self._read(await _document(call), leave, kept={"member_id": leave.member_id})
-        client, secret, token = await self._database.write(self._add, registration, leave)
+        with _told():
+            client, secret, token = await self._database.write(self._add, registration, leave)
         return self._answer(201, client, registration, token, secret)
 
     async def read(self, call: Call) -> Reply:
@@ -108,7 +110,8 @@ class ClientRegistration:
         if fapi.stricter(before.profile, _asked_profile(document)) == before.profile:
             kept["profile"] = before.profile  # a client may ask for more, not for less
         registration = await self._read(document, leave, kept=kept)
-        changed, secret, fresh = await self._database.write(self._change, client_id, registration)
+        with _told():
+            changed, secret, fresh = await self._database.write(self._change, client_id, registration)
         return self._answer(200, changed, registration, fresh, secret)
 
     async def delete(self, call: Call) -> Reply:
@@ -144,17 +147,13 @@ class ClientRegistration:
     # -- what is asked -----------------------------
 
     async def _read(self, document: Mapping[str, Any], leave: Leave, *, kept: Mapping[str, Any]) -> Registration:
-        try:
+        with _told():
             said = await self._software.merged(document)
             registration = check(from_wire(said, kept=kept, scopes=leave.scopes))
             if leave.kind == "open" and not set(registration.grant_types) <= _OPEN_GRANTS:
                 raise InvalidMetadata("grant_types: this grant type needs an initial access token of the city")
             await check_sector(self._fetcher, registration)
             await self._envelopes.check(registration)
-        except InvalidClientMetadata as error:
-            pointer = (error.pointer or "").strip("/")
-            kind = InvalidRedirectUri if pointer.startswith("redirect_uris") else InvalidMetadata
-            raise kind(f"{pointer}: {error.detail}" if pointer else str(error.detail)) from error
         if registration.require_pkce is None:
             always = registration.profile != "none" or self._settings.require_pkce
             return registration.model_copy(update={"require_pkce": always})
@@ -233,6 +232,17 @@ _NOT_ITS_OWN = (
     "exchange_audiences", "exchange_scope", "exchange_impersonation", "may_act", "assertion_issuers",
     "minimum_ial", "minimum_aal", "verified_claims",
 )  # fmt: skip
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """A rule that is not met, here or in the write, in the words of RFC 7591 section 3.2.2."""
+    try:
+        yield
+    except InvalidClientMetadata as error:
+        pointer = (error.pointer or "").strip("/")
+        kind = InvalidRedirectUri if pointer.startswith("redirect_uris") else InvalidMetadata
+        raise kind(f"{pointer}: {error.detail}" if pointer else str(error.detail)) from error
 
 
 def _both(session: Session, client_id: str) -> tuple[Client, Registration]:

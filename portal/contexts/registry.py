@@ -64,6 +64,16 @@ class NewRegistrationToken:
     expires_at: Millis
 
 
+@dataclass(frozen=True)
+class ClientPolicy:
+    """console/client_policy.html: what an operator lets a client do for others."""
+
+    id: str
+    name: str
+    values: dict[str, str]
+    errors: dict[str, str]
+
+
 _NOW = 1_795_312_800_000
 _RULES = (
     RuleLine("read", "kept", "", ""),
@@ -95,7 +105,16 @@ def samples() -> list[Sample]:
         "sit_3vq0Zk1mS8dN2xJ5wT7yB4cF6hL9pR0aE1gU3iO5qKs", "https://id.minatohama.example/oauth/register",
         line.member, 3, line.expires_at,
     )  # fmt: skip
+    policy = ClientPolicy(
+        "minatohama-transit", "しおかぜバス乗換案内",
+        {"exchange_audiences": "https://records.example", "exchange_scope": "read", "delivery": "poll"}, {},
+    )  # fmt: skip
+    wrong = {
+        "assertion_issuers": "1行に1つ、発行者と、空白に続けて鍵のアドレス（https）を書いてください。10件までです。"
+    }
     return [
+        Sample("console/client_policy.html", "some", policy, viewer="operator"),
+        Sample("console/client_policy.html", "wrong", replace(policy, errors=wrong), viewer="operator"),
         Sample("console/request.html", "empty", empty, viewer="operator"),
         Sample("console/request.html", "refused", refused, viewer="operator"),
         Sample("console/request.html", "told", replace(refused, told="client", pushed=True), viewer="operator"),

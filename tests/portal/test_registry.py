@@ -10,7 +10,9 @@ import httpx2
 import pytest
 from sqlalchemy import text
 
+from identity.clients import Clients
 from identity.enrolments import Enrolments
+from identity.registration import CIBA, EXCHANGE, JWT_BEARER
 from kit import audit
 from portal.app import Building
 from tests.support.desk import Colleague, colleague
@@ -144,6 +146,57 @@ async def test_a_token_form_with_a_mistake_comes_back_filled_in(operator: Collea
 
 async def test_only_operators_enter(app: Building, client: httpx2.AsyncClient) -> None:
     analyst = await colleague(app, client, "analyst")
-    for path in ("/console/request", "/console/registration-tokens"):
+    for path in ("/console/request", "/console/registration-tokens", "/console/clients/x/policy"):
         assert (await analyst.get(path)).status_code == 404
         assert (await analyst.post(path, {"text": "x", "uses": "1"})).status_code == 404
+
+
+async def test_what_a_client_does_for_others_is_a_form_and_acts_at_once(
+    app: Building, operator: Colleague, party: Party
+) -> None:
+    """RFC 8693, RFC 7523 section 2.1, CIBA Core section 4: the grant types follow from what is filled in."""
+    path = f"/console/clients/{party.client.id}/policy"
+    other = await join(app, operator.http)
+    sent = {
+        "exchange_audiences": "https://records.example\nhttps://maps.example",
+        "exchange_scope": "read write",
+        "may_act": other.client.id,
+        "assertion_issuers": "https://idp.example https://idp.example/jwks",
+        "delivery": "ping",
+        "notify": "https://clinic.example/ping",
+    }
+    assert (await operator.post(path, sent)).status_code == 303
+    changed = await app.host.get(Clients).get(party.client.id)
+    assert changed is not None
+    assert {EXCHANGE, JWT_BEARER, CIBA, "authorization_code"} <= changed.grant_types
+    assert changed.exchange_audiences == {"https://records.example", "https://maps.example"}
+    assert (changed.may_act, changed.impersonates) == (other.client.id, False)
+    assert changed.assertion_issuers == {"https://idp.example": "https://idp.example/jwks"}
+    shown = await operator.get(path)
+    assert "https://maps.example" in shown.text
+    assert "https://clinic.example/ping" in shown.text
+    assert (await operator.post(path, {"delivery": ""})).status_code == 303
+    cleared = await app.host.get(Clients).get(party.client.id)
+    assert cleared is not None
+    assert not {EXCHANGE, JWT_BEARER, CIBA} & cleared.grant_types
+    assert cleared.redirect_uris == party.client.redirect_uris
+    entries = await app.host.db.read(audit.entries, action="identity.client.changed")
+    assert {entry.actor_id for entry in entries} == {operator.id}
+
+
+async def test_a_policy_that_does_not_hold_comes_back_with_the_field(operator: Colleague, party: Party) -> None:
+    path = f"/console/clients/{party.client.id}/policy"
+    for sent, field in (
+        ({"exchange_audiences": "records"}, "exchange_audiences"),
+        ({"exchange_audiences": "\n".join(f"https://a{n}.example" for n in range(21))}, "exchange_audiences"),
+        ({"exchange_audiences": "https://a.example", "exchange_scope": "read {}"}, "exchange_scope"),
+        ({"may_act": "nobody"}, "may_act"),
+        ({"assertion_issuers": "https://idp.example"}, "assertion_issuers"),
+        ({"assertion_issuers": "https://idp.example http://idp.example/jwks"}, "assertion_issuers"),
+        ({"delivery": "ping"}, "delivery"),
+        ({"delivery": "poll", "notify": "https://clinic.example/ping"}, "delivery"),
+        ({"delivery": "push"}, "delivery"),
+    ):
+        refused = await operator.post(path, sent)
+        assert refused.status_code == 422, sent
+        assert f'id="{field}-error"' in refused.text, sent

@@ -378,10 +378,8 @@ def operator(tour: Tour, page: Page) -> Iterator[str]:
     member = _link(tour, page, "/console/members", "main a[href^='/console/members/mem_']")
     yield from (f"member{i}" for i, _ in enumerate(_show(tour, page, member, f"{member}/suspend")))
     client = "/console/clients/minato-clinic"
-    yield from (
-        f"client{i}"
-        for i, _ in enumerate(_show(tour, page, client, f"{client}/assurance", f"{client}/suspend", f"{client}/secret"))
-    )
+    further = (f"{client}/{one}" for one in ("policy", "assurance", "suspend", "secret"))
+    yield from (f"client{i}" for i, _ in enumerate(_show(tour, page, client, *further)))
     page.goto(f"{tour.url}/console/clients/energy-coop/secret")
     page.click("main form button")
     yield "client-secret-shown"

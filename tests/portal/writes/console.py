@@ -212,6 +212,13 @@ async def post_console_keys_rotate(w: World) -> Any:
     return await who.post("/console/keys/rotate", {"alg": "EdDSA", "compromised": "1"})
 
 
+@case("POST /console/clients/{client_id}/policy")
+async def post_console_clients_client_id_policy(w: World) -> Any:
+    who, (_member, client_id) = await w.staff(), await bus(w.app)
+    sent = {"exchange_audiences": "https://records.example", "exchange_scope": "read"}
+    return await who.post(f"/console/clients/{client_id}/policy", sent)
+
+
 @case("POST /console/request")
 async def post_console_request(w: World) -> Any:
     who, (_member, client_id) = await w.staff(), await bus(w.app)
