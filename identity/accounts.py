@@ -41,6 +41,8 @@ from kit.ids import new_id
 from kit.problems import Invalid, NotFound
 
 Kind = Literal["resident", "staff"]
+#: What a clerk at the counter compares, and shows with it.
+_COMPARED = frozenset({"name", "name_kana", "birthdate", "address", "gender"})
 #: Letters about an account in the outbox (identity.mail), one lane for each account.
 MAIL_TOPIC = "identity.mail"
 
@@ -186,6 +188,8 @@ def change_profile(
     key = sealer.owner(session, account_id)
     row.profile = key.seal(f"identity_account|profile|{account_id}", _pack(after))
     session.add(row)
+    if _COMPARED.intersection(names):
+        _break_off(session, account_id, actor)
     audit.record(
         session,
         "identity.account.changed",
@@ -193,6 +197,22 @@ def change_profile(
         object=("account", account_id),
         detail={"fields": names},
     )
+
+
+def _break_off(session: Session, account_id: str, actor: Actor) -> None:
+    """A visit at the counter that is under way comes to nothing: what the clerk has before them and compares is not
+    what would be written down (a name changed between the look and the tick would be a verified name)."""
+    underway = select(Verification).where(
+        Verification.account_id == account_id, col(Verification.status).in_(("open", "waiting"))
+    )
+    for visit in session.exec(underway).all():
+        visit.status, visit.ended_by, visit.documents, visit.claims = "abandoned", actor.id, None, None
+        session.add(visit)
+        session.flush()
+        detail = {"verification": visit.id, "ial": visit.ial, "reason": "profile-changed"}
+        audit.record(
+            session, "identity.verification.abandoned", actor=actor, object=("account", account_id), detail=detail
+        )
 
 
 def set_roles(session: Session, account_id: str, roles: Iterable[str], *, actor: Actor) -> None:

@@ -113,6 +113,24 @@ async def test_a_colleague_who_does_not_confirm_leaves_nothing_of_what_was_seen(
     assert "Not confirmed" in (await who.get("/safety/verified")).text
 
 
+@pytest.mark.parametrize("papers", [TWO, CHIP], ids=["one clerk", "two"])
+async def test_a_name_that_changes_while_the_clerk_looks_is_not_verified(
+    app: "Building", client: Any, clerk: Colleague, who: Colleague, papers: dict[str, Any]
+) -> None:
+    """The clerk compares what is on the page; what would be written down is what the profile says by then."""
+    visit = await begin(clerk, who)
+    assert (await clerk.get(visit)).status_code == 200
+    second = await colleague(app, client, "clerk", login="irie")
+    if papers is CHIP:
+        assert (await clerk.post(visit, papers)).status_code == 303
+        assert (await second.get(visit)).status_code == 200
+    changed = {"name": "別府 太郎", "name_kana": "べっぷ たろう", "locale": "ja"}
+    assert (await who.post("/safety/profile", changed)).status_code == 303
+    done = await (second.post(f"{visit}/confirm", {"confirmed": "1"}) if papers is CHIP else clerk.post(visit, papers))
+    assert done.status_code == 404
+    assert await app.host.db.read(app.host.get(Verifications).level, who.id) == 0
+
+
 async def test_a_code_works_once_for_a_few_minutes_and_the_newest_only(
     app: "Building", clerk: Colleague, second: Colleague, who: Colleague, clock: FrozenClock
 ) -> None:
