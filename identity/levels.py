@@ -15,6 +15,8 @@ AAL2 = "urn:sekisho:aal:2"
 AAL3 = "urn:sekisho:aal:3"
 
 #: Known levels, weakest first. A level that is not here satisfies nothing.
+#: What CAEP 1.0 section 3.4 calls identity assurance levels.
+IAL = "NIST-IAL"
 ORDER: tuple[str, ...] = (AAL1, AAL2, AAL3)
 
 Method = Literal["password", "totp", "recovery", "passkey"]
@@ -85,7 +87,7 @@ def _change(what: str, before: int, after: int) -> dict[str, str]:
         return f"nist-{what}{level}" if level else "none"
 
     return {
-        "namespace": f"NIST-{what.upper()}",
+        "namespace": IAL if what == "ial" else "NIST-AAL",
         "current_level": name(after),
         "previous_level": name(before),
         "change_direction": "increase" if after > before else "decrease",

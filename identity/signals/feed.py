@@ -15,7 +15,7 @@ from typing import Any, Final
 import orjson
 from sqlalchemy import Connection
 
-from identity import grants
+from identity import grants, levels
 from identity.accounts import profile
 from identity.clients import Client, Clients
 from identity.clients import find as find_client
@@ -236,6 +236,8 @@ class Feed:
             connection = session.connection()
             if not kind.last_word and client.id not in _live(connection, account_id, last=False, at=at):
                 return None
+            if said.get("namespace") == levels.IAL and not (client.minimum_ial or client.verified_claims != "none"):
+                return None  # who a clerk has verified is told nobody who may not ask for it
             if kind_name == "token-claims-change":
                 said = _changed(scopes_of(connection, account_id, client.id), said["fields"], at)
                 if said is None:

@@ -383,8 +383,11 @@ async def test_a_surer_sign_in_is_told_to_the_services_of_the_session(party: Par
 
 
 async def test_a_higher_identity_assurance_is_told_with_its_direction(party: Party) -> None:
-    """CAEP section 3.4, by the audit action alone (`identity.assurance.changed`)."""
-    receiver = await follow(party)
+    """CAEP section 3.4, by the audit action alone (`identity.assurance.changed`); and to nobody whom an operator lets
+    neither ask for a level nor for what a clerk verified: a mere sign-in agreed to neither."""
+    receiver, other = await follow(party), await follow(await other_of(party))
+    more: dict[str, Any] = {"minimum_ial": 1, "minimum_aal": 0, "verified_claims": "none", "actor": SYSTEM}
+    await write(party, party.building.host.get(Clients).set_assurance, party.client.id, **more)
     about, detail = ("account", party.account_id), {"from": 0, "to": 2, "reason": "verified"}
     clerk = Actor("operator", "acc_clerk")
     await write(party, audit.record, "identity.assurance.changed", actor=clerk, object=about, detail=detail)
@@ -395,6 +398,7 @@ async def test_a_higher_identity_assurance_is_told_with_its_direction(party: Par
         "namespace": "NIST-IAL", "previous_level": "none", "current_level": "nist-ial2",
         "change_direction": "increase", "initiating_entity": "admin",
     }.items()  # fmt: skip
+    assert await other.poll() == []
 
 
 # -- subjects ---------------------------------------------------------------------------------------------------------
