@@ -64,7 +64,8 @@ class Rehearsal:
             self._interactions.refuse(session, interaction_id, account_id=account_id)
             return
         interaction = self._interactions.get(session, interaction_id)
-        if interaction.details:
+        request = interaction.request
+        if request.details or request.verified or request.grant_action is not None:
             raise InvalidRequest("data is agreed to by its resident only")
         self._interactions.approve(
             session,

@@ -208,7 +208,18 @@ async def test_a_rehearsal_answers_as_the_suite_asks_and_leaves_a_trace(settings
     async with create_app(settings.model_copy(update={"identity": part}), clock=clock).running(jobs=False) as building:
         transport = httpx2.ASGITransport(app=building, raise_app_exceptions=False)
         async with httpx2.AsyncClient(transport=transport, base_url=building.settings.issuer) as http:
-            party = await join(building, http, **COUNTER)
+            party = await join(building, http, **COUNTER, verified_claims="claims")
+            # What a clerk verified, and what changes a grant, is agreed to by the resident only, as data are.
+            verified = {"verification": {"trust_framework": None}, "claims": {"name": None}}
+            for more in (
+                {"claims": json.dumps({"userinfo": {"verified_claims": verified}})},
+                {"grant_management_action": "create"},
+            ):
+                said = (await ask(party, **more)).json()
+                where = {"auth_req_id": said["auth_req_id"], "action": "allow"}
+                assert (await http.post(REHEARSAL, params=where)).status_code == 400
+                await http.post(REHEARSAL, params=where | {"action": "deny"})
+                advance(building, 1800)
             for action, status in (("allow", 200), ("deny", 400)):
                 said = (await ask(party)).json()
                 where = {"auth_req_id": said["auth_req_id"], "action": action}
@@ -217,7 +228,7 @@ async def test_a_rehearsal_answers_as_the_suite_asks_and_leaves_a_trace(settings
                 assert (await poll(party, said["auth_req_id"])).status_code == status
             assert (await http.post(REHEARSAL, params={"auth_req_id": "x", "action": "allow"})).status_code == 400
             told = await building.host.db.read(audit.entries, action="identity.backchannel.rehearsed")
-            assert [entry.detail["action"] for entry in told] == ["allow", "deny"]
+            assert [entry.detail["action"] for entry in told] == ["deny", "deny", "allow", "deny"]
 
 
 async def test_of_eight_polls_at_once_one_gets_the_tokens(counter: Party) -> None:
