@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import orjson
 from sqlalchemy import Table, bindparam, or_, select
-from sqlmodel import Session, SQLModel
+from sqlmodel import Session, SQLModel, col
+from sqlmodel import select as orm_select
 
 from consent.errors import UnknownStream
 from consent.models import Stream
@@ -115,6 +116,11 @@ def stream_of(session: Session, client_id: str) -> tuple[StreamView, outbox.Back
     if row is None:
         raise UnknownStream("There is no stream of yours. Open one, then ask anew for what you keep.")
     return _view(row), outbox.backlog(session.connection(), TOPIC, client_id)
+
+
+def list_all(session: Session) -> tuple[StreamView, ...]:
+    """Every stream, by its service."""
+    return tuple(_view(row) for row in session.exec(orm_select(Stream).order_by(col(Stream.client_id))))
 
 
 def find_stream(session: Session, client_id: str) -> StreamView | None:

@@ -60,6 +60,7 @@ from portal.pages import (
     safety,
     showing,
     signin,
+    streams,
     upstream,
     verified,
 )
@@ -95,6 +96,7 @@ PAGES = (
     guardians,
     counter,
     docs,
+    streams,
 )
 DESCRIPTION = "Sekisho: OpenID provider, consent ledger, information bank and CERT desk of a city."
 

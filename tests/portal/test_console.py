@@ -361,3 +361,32 @@ async def test_the_export_is_json_lines_with_the_same_filter_and_a_chain_that_ho
     everything = await operator.get("/console/audit.jsonl")
     seqs = [json.loads(line)["seq"] for line in everything.text.splitlines()]
     assert seqs == list(range(1, len(seqs) + 1))
+
+
+async def test_streams_are_seen_with_their_lag_and_paused_and_the_service_hears_of_it(
+    app: "Building", operator: Colleague, client: Any
+) -> None:
+    """Shared Signals section 8.1.5: what we stop is told; what happened meanwhile is held."""
+    from identity import accounts
+    from identity.signals.events import SUPPORTED
+    from identity.signals.feed import Feed
+    from tests.identity.test_signals import follow as open_stream
+    from tests.support.relying_party import join
+
+    assert "ssf.manage" in (await operator.get("/console/streams")).text  # none yet, and how one comes to be
+    party = await join(app, client, id_token_signed_response_alg="RS256")
+    await party.exchange(await party.code())
+    receiver = await open_stream(party, events=list(SUPPORTED))
+    place = f"/console/streams/{receiver.stream['stream_id']}"
+    assert await follow_notice(await operator.post(f"{place}/pause")) == "streams.paused"
+    await app.host.db.write(accounts.suspend_account, party.account_id, actor=SYSTEM)
+    await app.host.get(Feed).deliver()
+    page = (await operator.get("/console/streams")).text
+    assert "Paused" in page
+    assert re.search(r'class="num"[^>]*>1<', page)
+    await receiver.poll()
+    assert receiver.kinds() == ["stream-updated"]
+    assert await follow_notice(await operator.post(f"{place}/enable")) == "streams.enabled"
+    await receiver.poll()
+    assert receiver.kinds() == ["stream-updated", "stream-updated", "account-disabled"]
+    assert (await operator.post("/console/streams/sst_nobody/pause")).status_code == 404

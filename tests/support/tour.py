@@ -372,7 +372,7 @@ def operator(tour: Tour, page: Page) -> Iterator[str]:
     yield from _show(
         tour, page, "/console", "/console/members", "/console/members/new", "/console/clients", "/console/clients/new",
         "/console/request", "/console/registration-tokens",
-        "/console/agreements", "/console/keys", "/console/keys/rotate?alg=EdDSA", "/console/audit",
+        "/console/agreements", "/console/streams", "/console/keys", "/console/keys/rotate?alg=EdDSA", "/console/audit",
         "/console/audit?action=nothing",
     )  # fmt: skip
     member = _link(tour, page, "/console/members", "main a[href^='/console/members/mem_']")

@@ -11,6 +11,7 @@ from tests.portal.test_recover import begun, hana, window
 from tests.portal.test_reset import NEW, OPEN, a_code, open_reset, two
 from tests.portal.test_signin import add, json_post, post
 from tests.portal.writes.base import World, case
+from tests.portal.writes.services import signals
 from tests.support.authenticator import Authenticator
 from tests.support.letterbox import post_box
 
@@ -236,3 +237,16 @@ async def post_console_registration_tokens_token_id_withdraw(w: World) -> Any:
     await who.post("/console/registration-tokens", {"uses": "2", "days": "7", "scope": "openid"})
     (token,) = await w.app.host.db.read(w.app.host.get(Enrolments).list_initial)
     return await who.post(f"/console/registration-tokens/{token.id}/withdraw")
+
+
+@case("POST /console/streams/{stream_id}/pause")
+async def post_console_streams_stream_id_pause(w: World) -> Any:
+    who, named = await w.staff(), await signals(w, await w.party())
+    return await who.post(f"/console/streams/{named['stream_id']}/pause")
+
+
+@case("POST /console/streams/{stream_id}/enable")
+async def post_console_streams_stream_id_enable(w: World) -> Any:
+    who, named = await w.staff(), await signals(w, await w.party())
+    await who.post(f"/console/streams/{named['stream_id']}/pause")
+    return await who.post(f"/console/streams/{named['stream_id']}/enable")
