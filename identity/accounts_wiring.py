@@ -142,6 +142,7 @@ def include(host: Host) -> None:
             + passkeys.sweep(session)
             + resets.sweep(session)
             + verifications.sweep(session)
+            + emails.sweep(session)
             + throttles.sweep(session, now=now)
             + browsers.sweep(session, now=now)
         )

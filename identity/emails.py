@@ -141,7 +141,7 @@ class Emails:
         return gone
 
     def apply_due(self, session: Session, *, limit: int = 100) -> int:
-        """Addresses whose wait is over take their place; what ran out goes. A chunk; how many."""
+        """Addresses whose wait is over take their place. A chunk; how many."""
         now = self._clock.ms()
         due = select(EmailChange).where(col(EmailChange.ready_at) <= now, col(EmailChange.expires_at) > now)
         found = session.exec(due.order_by(col(EmailChange.ready_at)).limit(limit)).all()
@@ -150,9 +150,12 @@ class Emails:
                 self._apply(session, row, SYSTEM)
             except KeyDestroyed:
                 session.delete(row)
-        old = select(EmailChange.account_id).where(col(EmailChange.expires_at) <= now).limit(limit)
-        session.exec(delete(EmailChange).where(col(EmailChange.account_id).in_(old)))
         return len(found)
+
+    def sweep(self, session: Session, *, limit: int = 1_000) -> int:
+        """Forget what ran out before it was proved or applied; how many."""
+        old = select(EmailChange.account_id).where(col(EmailChange.expires_at) <= self._clock.ms()).limit(limit)
+        return session.exec(delete(EmailChange).where(col(EmailChange.account_id).in_(old))).rowcount
 
     # -- inside -------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,11 @@ from tests.support.relying_party import advance
 pytestmark = pytest.mark.anyio
 
 
+# A visit to the counter that stood is history, read by the resident for as long as the account lives: a row in years.
+# An unfinished one goes.
+UNFINISHED = {"identity_verification": {"status": "open"}}
+
+
 def expiring() -> list[Table]:
     """Every table whose rows say when they are good for nothing."""
     return [table for table in SQLModel.metadata.tables.values() if "expires_at" in table.columns]
@@ -33,7 +38,7 @@ def row(table: Table, expires_at: int) -> dict[str, Any]:
             made[column.name] = os.urandom(16).hex()
         elif not column.primary_key:  # numbers in a key are counted by the database
             made[column.name] = expires_at
-    return made
+    return made | UNFINISHED.get(table.name, {})
 
 
 async def test_whatever_has_an_end_is_gone_some_days_after_it(app: Any) -> None:
