@@ -12,6 +12,7 @@ from typing import Any, Final
 from identity.bearer import Access, Bearer
 from identity.clients import Client, Clients
 from identity.errors import SignalRefused
+from identity.oauth.errors import InvalidRequest
 from identity.oauth.parameters import read_query
 from identity.signals import events, streams, subjects
 from identity.signals.delivery import POLL, PUSH, Delivery, read_delivery, shown
@@ -41,6 +42,14 @@ _MOST_ACKED = 1000
 _LONGEST_STATE = 1024
 _LONGEST_REASON = 200
 _LONGEST_DESCRIPTION = 255
+
+
+def _stream_id(call: Call) -> str | None:
+    """The query's one parameter. What can't be read is a problem, as every other refusal here is."""
+    try:
+        return read_query(call.query).get("stream_id")
+    except InvalidRequest as error:
+        raise Malformed(f"{error.description[:1].upper()}{error.description[1:]}.") from error
 
 
 class SignalEndpoints:
@@ -91,7 +100,7 @@ class SignalEndpoints:
     async def show(self, call: Call) -> Reply:
         """GET /ssf/stream (section 8.1.1.2): one by its id, or a list of what there is."""
         access = await self._caller(call, reads=True)
-        stream_id = read_query(call.query).get("stream_id")
+        stream_id = _stream_id(call)
         if stream_id is None:
             found = await self._database.read(streams.of_client, access.client_id)
             return reply_json(200, [] if found is None else [self._document(found)])
@@ -130,7 +139,7 @@ class SignalEndpoints:
     async def delete(self, call: Call) -> Reply:
         """DELETE /ssf/stream?stream_id=… (section 8.1.1.5)."""
         access = await self._caller(call)
-        stream_id = read_query(call.query).get("stream_id", "")
+        stream_id = _stream_id(call) or ""
 
         def close(session: Session) -> None:
             streams.close_stream(session, streams.own(session, access.client_id, stream_id), actor=access.actor())
@@ -143,7 +152,7 @@ class SignalEndpoints:
     async def status(self, call: Call) -> Reply:
         """GET /ssf/status?stream_id=… (section 8.1.2.1)."""
         access = await self._caller(call, reads=True)
-        return reply_json(200, _status(await self._own(access, read_query(call.query).get("stream_id", ""))))
+        return reply_json(200, _status(await self._own(access, _stream_id(call) or "")))
 
     async def set_status(self, call: Call) -> Reply:
         """POST /ssf/status (section 8.1.2.2)."""

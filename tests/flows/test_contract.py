@@ -34,6 +34,7 @@ from tests.support.source import ROOT
 
 DOCUMENTS = ("identity", "consent", "infobank", "cert", "keys")  # keys last: a rotated key ends the tokens in use
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+WIDE = "govstack.service ssf.manage ssf.read grant_management_query grant_management_revoke"
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -70,7 +71,13 @@ class People:
             who = "resident" if kinds == {"session"} else "lead" if path.startswith("/api/cert") else "operator"
             return {"cookie": f"sekisho-local={self.cookies[who]}", "origin": self.url}
         if "bearer" in kinds:
-            whose = "resident" if path.startswith(("/api/bank", "/oauth/userinfo")) else "own"
+            whose = "own"
+            if path.startswith(("/api/bank", "/data-tracker", "/oauth/userinfo")):
+                whose = "resident"
+            if path.startswith(("/govstack", "/ssf", "/oauth/grants")):
+                whose = "wide"
+            if path == "/oauth/register":
+                whose = "initial"
             return {"authorization": f"Bearer {self.tokens[whose]}"}
         return {"origin": self.url}
 
@@ -94,6 +101,23 @@ def people(server: Served) -> Iterator[People]:
         cookies[who] = somebody.browser.http.cookies["sekisho-local"]
         somebody.close()
     registration = known["clients"]["minatohama-transit"]
+    # A second client of the same member, for what a service may do beside the data.
+    made = httpx2.post(
+        f"{server.url}/api/identity/clients",
+        json={
+            "name_ja": "試験", "name_en": "Contract", "member_id": registration["member"],
+            "grant_types": ["client_credentials"], "redirect_uris": [], "scope": WIDE,
+        },
+        headers={"cookie": f"sekisho-local={cookies['operator']}", "origin": server.url},
+    )  # fmt: skip
+    assert made.status_code == 201, made.text
+    initial = httpx2.post(
+        f"{server.url}/api/identity/registration-tokens",
+        json={"uses": 50},
+        headers={"cookie": f"sekisho-local={cookies['operator']}", "origin": server.url},
+    )
+    assert initial.status_code == 201, initial.text
+    wide = {"client_id": made.json()["client"]["id"], "client_secret": made.json()["client_secret"]}
 
     async def service_tokens() -> dict[str, str]:
         resident = Resident.with_session(server.url, "hanako", "", cookies["resident"])
@@ -102,7 +126,18 @@ def people(server: Served) -> Iterator[People]:
             own = await service.own_token()
             address, verifier = await service.ask(scope="openid profile bank:deposit")
             token = await service.exchange(await resident.agree(address), verifier)
-            return {"own": own, "resident": token["access_token"]}
+            answer = httpx2.post(
+                f"{server.url}/oauth/token",
+                data={"grant_type": "client_credentials", "scope": WIDE},
+                auth=(wide["client_id"], wide["client_secret"]),
+            )
+            answer.raise_for_status()
+            return {
+                "own": own,
+                "resident": token["access_token"],
+                "wide": answer.json()["access_token"],
+                "initial": initial.json()["token"],
+            }
         finally:
             await resident.http.aclose()
             await service.http.aclose()

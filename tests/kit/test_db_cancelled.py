@@ -141,7 +141,9 @@ async def test_cancelled_when_the_answer_is_on_its_way_it_is_written(db: Databas
         return add(connection, "a", 1)
 
     waiter = asyncio.ensure_future(db.write_core(told))
-    for _ in range(2):  # the call is queued in one turn of the loop; on SQLite the writer is woken at its end
+    for _ in range(
+        3
+    ):  # the call is queued in one turn of the loop; on SQLite the next one that brings no more wakes the writer
         await asyncio.sleep(0)
     assert durable.wait(PATIENCE)  # and this loop stands still meanwhile
     await cancelled(waiter)

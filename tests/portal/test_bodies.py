@@ -36,7 +36,7 @@ def _headers(who: Colleague, kind: str) -> dict[str, str]:
 
 @pytest.mark.parametrize(("method", "path"), _operations())
 async def test_each_refuses_by_the_right_status(app: "Building", client: Any, method: str, path: str) -> None:
-    mine = path.startswith(("/api/bank/my", "/api/consent/records"))
+    mine = path.startswith(("/api/bank/my", "/api/consent/imports", "/api/consent/records"))
     who = await colleague(app, client, kind="resident") if mine else await colleague(app, client, *ROLES)
     for body, kind, status in (
         (b"{", "application/json", 400),
