@@ -10,7 +10,7 @@ Pure.
 | 2 | the face beside a document with a photograph, and a second document |
 | 3 | the face beside a document with a photograph whose chip was read and is genuine |
 
-Level 3 is what Japan's guideline asks for at a counter (in person, by the chip); SP 800-63A-4 would also collect a
+Level 3 is in person and by the chip (not compared with DS-511's own text yet); SP 800-63A-4 would also collect a
 biometric sample, which this city does not.
 """
 
