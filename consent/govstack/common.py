@@ -178,6 +178,14 @@ def only_from_here(request: Request) -> None:
         raise Forbidden("The open mode is for tests on this machine.")
 
 
+def may_read_texts(office: Office, request: Request, scope: str, roles: tuple[str, ...]) -> None:
+    """For agreements and policies, which concern no person: as everywhere, or in the open mode whoever is here."""
+    if office.open_for_tests:
+        only_from_here(request)
+    else:
+        staff_or_scope(request, scope, roles)
+
+
 def sites(session: Session, *member_ids: str) -> Mapping[str, str]:
     """Web sites of members."""
     found = ((each, members.find(session, each)) for each in dict.fromkeys(member_ids))

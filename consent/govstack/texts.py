@@ -83,10 +83,7 @@ def config_texts(office: Office) -> APIRouter:
     router = APIRouter(prefix=f"{PREFIX}/config", tags=["GovStack: config"], route_class=GovstackRoute)
 
     def check(request: Request) -> None:
-        if office.open_for_tests:
-            common.only_from_here(request)
-        else:
-            common.staff_or_scope(request, CONFIG, CONFIG_ROLES)
+        common.may_read_texts(office, request, CONFIG, CONFIG_ROLES)
 
     @router.get(
         "/policy/{policy_id}/",
@@ -220,10 +217,7 @@ def audit_texts(office: Office) -> APIRouter:
     router = APIRouter(prefix=f"{PREFIX}/audit", tags=["GovStack: auditor"], route_class=GovstackRoute)
 
     def check(request: Request) -> None:
-        if office.open_for_tests:
-            common.only_from_here(request)
-        else:
-            common.staff_or_scope(request, AUDIT, AUDIT_ROLES)
+        common.may_read_texts(office, request, AUDIT, AUDIT_ROLES)
 
     @router.get(
         "/data-agreements/",
