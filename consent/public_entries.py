@@ -42,12 +42,21 @@ def _named(kind: str, what: str) -> Callable[[Row], dict[str, Any]]:
     return lambda row: {"type": kind, what: row["object_id"], "time": iso(row["at"])}
 
 
+def _client_keys(row: Row) -> dict[str, Any]:
+    """The keys by thumbprint (RFC 7638), so that whoever holds a signature can see when its key came. None for keys at
+    an address: what is there changes without us."""
+    detail = orjson.loads(row["detail"])
+    names = {"client": row["object_id"], "keys": detail["keys"], "overlap_seconds": detail["overlap_seconds"]}
+    return {"type": "client-keys-rotated", **names, "time": iso(row["at"])}
+
+
 DOCUMENTS: Final[Mapping[str, Callable[[Row], dict[str, Any]]]] = {
     "keys.signing_key.rotated": _signing_key("signing-key-rotated"),
     "keys.signing_key.compromised": _signing_key("signing-key-compromised"),
     "keys.kek.created": _named("encryption-key-created", "key"),
     "keys.kek.retired": _named("encryption-key-retired", "key"),
     "keys.kek.destroyed": _named("encryption-key-destroyed", "key"),
+    "identity.client.keys_rotated": _client_keys,
     "identity.client.suspended": _named("client-suspended", "client"),
     "identity.client.resumed": _named("client-resumed", "client"),
     "identity.client.removed": _named("client-removed", "client"),

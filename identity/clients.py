@@ -14,9 +14,11 @@ from sqlmodel import SQLModel, col, select
 
 from identity import fapi, members
 from identity.errors import UnknownClient
+from identity.errors_account import SecondPersonNeeded
 from identity.fapi import Profile
 from identity.models import ClientRow
 from identity.oauth.mtls import NAMES
+from identity.public_keys import thumbprints
 from identity.registration import ASSERTION_ALGS, CIBA, ENCRYPTED, Registration, VerifiedClaims, check
 from identity.settings import IdentitySettings
 from identity.subjects import PUBLIC, sector_of
@@ -57,6 +59,8 @@ class Client:
     former_until: Millis | None
     jwks: Mapping[str, Any] | None
     jwks_uri: str | None
+    former_keys: Mapping[str, Any] | None  # `jwks` or `jwks_uri`
+    former_keys_until: Millis | None
     redirect_uris: tuple[str, ...]
     grant_types: frozenset[str]
     scopes: frozenset[str]
@@ -218,10 +222,15 @@ class Clients:
         """
         check(registration)
         row = _row(session, client_id)
+        before = (row.settings.get("jwks"), row.settings.get("jwks_uri"))
         row.name_ja, row.name_en, row.changed_at = registration.name_ja, registration.name_en, self._clock.ms()
         row.settings = self._settings_of(registration)
         if registration.token_endpoint_auth_method not in _WITH_SECRET:
             row.secret_digest = row.former_digest = row.secret_expires_at = row.former_until = None
+        if (row.settings["jwks"], row.settings["jwks_uri"]) != before:
+            # Whoever says its keys anew means these: an overlap somebody allowed earlier is over.
+            row.former_keys = row.former_keys_until = None
+            note_keys(session, row, actor=actor, overlap=0)
         session.add(row)
         session.flush()
         tx_of(session).touch("clients")
@@ -261,9 +270,22 @@ class Clients:
         return self.replace(session, client_id, before.model_copy(update=changes), actor=actor)
 
     def rotate_secret(
-        self, session: Session, client_id: str, *, actor: Actor, overlap_seconds: int = 0, expires: bool = False
+        self,
+        session: Session,
+        client_id: str,
+        *,
+        actor: Actor,
+        overlap_seconds: int = 0,
+        expires: bool = False,
+        approved: bool = False,
     ) -> str:
-        """A new secret for a client that has one; the old one stops after the overlap. Raises UnknownClient."""
+        """A new secret for a client that has one; the old one stops after the overlap. Raises UnknownClient.
+
+        Where the city wants two people for that (`client_changes_by_two`) an operator's needs to be `approved`:
+        SecondPersonNeeded, whichever door they came by.
+        """
+        if self._settings.client_changes_by_two and actor.kind == "operator" and not approved:
+            raise SecondPersonNeeded("Two people give this client a new secret: ask for it in the console.")
         row = _row(session, client_id)
         if row.secret_digest is None:
             raise UnknownClient("This client has no secret.")
@@ -347,9 +369,25 @@ _SELECT = core_select(
     _clients.c.secret_expires_at,
     _clients.c.former_digest,
     _clients.c.former_until,
+    _clients.c.former_keys,
+    _clients.c.former_keys_until,
     _clients.c.settings,
     _clients.c.created_at,
 ).select_from(_clients.outerjoin(_members, _members.c.id == _clients.c.member_id))
+
+
+def note_keys(session: Session, row: ClientRow, *, actor: Actor, overlap: int) -> None:
+    """That a client's keys are others now: told to every process, the trail, and by it the ledger."""
+    session.flush()
+    tx_of(session).touch("clients")
+    held: Any = row.settings.get("jwks")
+    audit.record(
+        session,
+        "identity.client.keys_rotated",
+        actor=actor,
+        object=("client", row.id),
+        detail={"member": row.member_id or "", "keys": thumbprints(held), "overlap_seconds": overlap},
+    )
 
 
 def find(place: Session | Connection, client_id: str) -> Client | None:
@@ -419,6 +457,8 @@ def _client(found: Any) -> Client:
         former_until=found["former_until"],
         jwks=settings.get("jwks"),
         jwks_uri=settings.get("jwks_uri"),
+        former_keys=found["former_keys"],
+        former_keys_until=found["former_keys_until"],
         redirect_uris=redirect_uris,
         grant_types=frozenset(settings["grant_types"]),
         scopes=frozenset(settings["scope"].split()),

@@ -33,6 +33,12 @@ class MemberState(Problem):
     slug, title, status = "member-state", "The member's status does not allow this", 409
 
 
+class ChangeGone(Problem):
+    """The change that was looked at is not the one that waits."""
+
+    slug, title, status = "change-gone", "This change does not wait any more", 409
+
+
 class InvalidClientMetadata(Problem):
     """A client's metadata can't be accepted (RFC 7591 section 3.2.2)."""
 
@@ -105,6 +111,7 @@ ALL: tuple[type[Problem], ...] = (
     UnknownGrant,
     UnknownInteraction,
     MemberState,
+    ChangeGone,
     InvalidClientMetadata,
     UnknownRegistrationToken,
     TokenRequired,

@@ -41,9 +41,38 @@ class ClientRow(SQLModel, table=True):
     secret_expires_at: int | None = Field(default=None, sa_type=BigInteger)
     former_digest: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
     former_until: int | None = Field(default=None, sa_type=BigInteger, description="Two secrets overlap until then")
+    former_keys: dict[str, object] | None = Field(
+        default=None, sa_column=Column(JSON(none_as_null=True), nullable=True), description="`jwks` or `jwks_uri`"
+    )
+    former_keys_until: int | None = Field(default=None, sa_type=BigInteger, description="Both sets are good until then")
     settings: dict[str, object] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
     created_at: int = Field(sa_type=BigInteger)
     changed_at: int = Field(sa_type=BigInteger)
+
+
+class ClientKeyUse(SQLModel, table=True):
+    """When a client last proved itself with a key of its own, by thumbprint (RFC 7638), to within ten minutes."""
+
+    __tablename__ = "identity_client_key_use"
+
+    client_id: str = Field(primary_key=True)
+    thumbprint: str = Field(primary_key=True)
+    used_at: int = Field(sa_type=BigInteger)
+
+
+class ClientChange(SQLModel, table=True):
+    """New keys or a new secret for a client that one operator wants, where a second one must want them too."""
+
+    __tablename__ = "identity_client_change"
+
+    client_id: str = Field(primary_key=True, foreign_key="identity_client.id")
+    id: str = Field(description="What was looked at is what is approved")
+    kind: str = Field(description="keys | secret")
+    keys: dict[str, object] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
+    overlap_seconds: int
+    proposed_by: str
+    proposed_at: int = Field(sa_type=BigInteger)
+    expires_at: int = Field(sa_type=BigInteger, index=True)
 
 
 class InitialToken(SQLModel, table=True):

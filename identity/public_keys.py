@@ -4,9 +4,12 @@ Public, asymmetric, long enough, few: whatever a client sends by mistake (a priv
 kept. Pure: no web, no database.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from identity.addresses import bad
+from keys.errors import BadToken
+from keys.jose import thumbprint
 
 MOST = 10
 _PRIVATE = ("d", "k", "p", "q", "dp", "dq", "qi", "oth")
@@ -31,3 +34,14 @@ def check_jwks(jwks: dict[str, Any] | None) -> None:
         if kty == "RSA" and isinstance(key.get("n"), str) and len(key["n"]) >= 342:  # 2048 bits in base64url
             continue
         raise bad(pointer, "Keys are EC P-256, OKP Ed25519, or RSA of at least 2048 bits.")
+
+
+def thumbprints(jwks: Mapping[str, Any] | None) -> list[str]:
+    """The keys of a set by name (RFC 7638), in its order; kinds that have none are left out."""
+    found: list[str] = []
+    for key in (jwks or {}).get("keys", ()):
+        try:
+            found.append(thumbprint(key))
+        except (BadToken, AttributeError):
+            continue
+    return found

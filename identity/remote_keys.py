@@ -9,14 +9,14 @@ Fetching is guarded (`kit.fetch`); one fetch at a time for each address.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
 from keys.errors import BadToken
-from keys.jose import verify_with_jwks
+from keys.jose import verify_and_tell
 from kit.clock import SECOND, Clock, Millis
 from kit.encoding import b64url_decode
 from kit.fetch import Fetcher, FetchRefused
@@ -50,10 +50,17 @@ class RemoteKeys:
         self, uri: str, token: str, *, algs: Collection[str], typ: str | None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Header and claims of a JWT signed by a key of the set there; raises BadToken. No claim is checked."""
+        header, claims, _key = await self.verify_and_tell(uri, token, algs=algs, typ=typ)
+        return header, claims
+
+    async def verify_and_tell(
+        self, uri: str, token: str, *, algs: Collection[str], typ: str | None
+    ) -> tuple[dict[str, Any], dict[str, Any], Mapping[str, Any]]:
+        """The same, and the key it was signed with."""
         kept = self._of(uri)
         jwks = await self._now(uri, kept)
         try:
-            return verify_with_jwks(token, jwks, algs=algs, typ=typ)
+            return verify_and_tell(token, jwks, algs=algs, typ=typ)
         except BadToken:
             if _names_a_key_of(jwks, token):
                 raise  # the key is there: the signature is wrong, and fetching again would not make it right
@@ -61,7 +68,7 @@ class RemoteKeys:
             jwks = await self._now(uri, kept, newer_than=before)
             if kept.fetched_at == before:
                 raise
-            return verify_with_jwks(token, jwks, algs=algs, typ=typ)
+            return verify_and_tell(token, jwks, algs=algs, typ=typ)
 
     async def get(self, uri: str) -> dict[str, Any]:
         """The set there, at most a minute old; raises BadToken if it can't be had."""

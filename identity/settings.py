@@ -71,6 +71,9 @@ class IdentitySettings(BaseModel):
     client_secret_overlap_seconds: int = Field(
         86_400, ge=0, le=30 * 86_400, description="How long the old secret of such a client stays good beside a new one"
     )
+    client_changes_by_two: bool = Field(
+        False, description="Whether new keys or a new secret for a client take two operators at the console"
+    )
     session_management: bool = Field(
         False,
         description="Whether services may watch for sign-out in a frame of ours (OpenID Connect Session Management)",

@@ -17,6 +17,7 @@ from identity.encryption import Envelopes
 from identity.enrolment_routes import enrolment_router
 from identity.enrolments import Enrolments
 from identity.interaction import Interactions
+from identity.key_changes import KeyChanges
 from identity.oauth import housekeeping, metadata
 from identity.oauth.answers import Answers
 from identity.oauth.authorize import Authorize
@@ -142,10 +143,11 @@ def _clients(host: Host) -> None:
     hasher, clock = host.get(TokenHasher), host.clock
     clients = Clients(host.db, hasher, clock, settings)
     remote = RemoteKeys(host.get(Fetcher), clock)
-    keys = ClientKeys(remote)
+    keys = ClientKeys(remote, host.db, clock)
     host.provide(Clients, clients)
     host.provide(RemoteKeys, remote)
     host.provide(ClientKeys, keys)
+    host.provide(KeyChanges, KeyChanges(clients, clock, settings))
     host.provide(Envelopes, Envelopes(remote))
     host.provide(Enrolments, Enrolments(hasher, clock))
     host.provide(Dpop, Dpop(host.issuer, settings, hasher))

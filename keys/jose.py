@@ -98,6 +98,14 @@ def verify_with_jwks(
     `typ` must match the header (RFC 8725 section 3.11). None means an untyped JWT: no `typ`, "JWT", or the
     one for client assertions; any other type is refused, so that no other kind of token passes for one.
     """
+    header, claims, _key = verify_and_tell(token, jwks, algs=algs, typ=typ, longest=longest)
+    return header, claims
+
+
+def verify_and_tell(
+    token: str, jwks: Jwk, *, algs: Collection[str], typ: str | None, longest: int = _MAX_TOKEN
+) -> tuple[dict[str, Any], Claims, Jwk]:
+    """The same, and the very key of the set it was signed with."""
     header, parts = _read_header(token, algs, longest)
     _check_typ(header, typ)
     if "jwk" in header:  # a key that comes with the message proves nothing
@@ -105,8 +113,16 @@ def verify_with_jwks(
     for key in _candidates(header, jwks):
         claims = _verify(token, key, header["alg"])
         if claims is not None:
-            return header, claims
+            return header, claims, key
     raise BadToken(private=f"no key of the set verifies it (kid {header.get('kid')!r}, {parts} bytes)")
+
+
+def can_verify(jwks: Jwk, algs: Collection[str]) -> bool:
+    """Whether the set holds any key that could verify under one of the algorithms."""
+    keys = jwks.get("keys")
+    return isinstance(keys, list) and any(
+        isinstance(key, Mapping) and _fits(key, alg) for key in keys[:_MAX_KEYS] for alg in algs
+    )
 
 
 def verify_embedded(token: str, *, algs: Collection[str], typ: str) -> tuple[dict[str, Any], Claims]:

@@ -38,6 +38,7 @@ from portal.jobs import JobRunner
 from portal.pages import (
     alarm,
     campaigns,
+    client_keys,
     client_policy,
     console,
     counter,
@@ -90,6 +91,7 @@ PAGES = (
     proposals,
     campaigns,
     console,
+    client_keys,
     client_policy,
     registry,
     residents,

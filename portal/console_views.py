@@ -245,6 +245,7 @@ def client_page(session: Session, viewer: Viewer, client_id: str) -> pages.Clien
         residents=len(grants.holders(session, client_id)),
         created_at=found.created_at,
         has_secret=found.secret_digest is not None,
+        has_keys=found.jwks is not None or found.jwks_uri is not None,
     )
 
 
@@ -266,25 +267,24 @@ def client_assurance(
     return pages.ClientAssurance(client_id, found.name(viewer.lang), dict(values or kept), errors or {})
 
 
-def client_effect(session: Session, viewer: Viewer, client_id: str, *, secret: bool) -> pages.Confirm:
-    """What suspending a client, or giving it a new secret, would touch."""
+def client_effect(session: Session, viewer: Viewer, client_id: str) -> pages.Confirm:
+    """What suspending a client would touch."""
     found = clients.get(session, client_id)
     held = grants.holders(session, client_id)
-    act = "secret" if secret else "suspend"
     return pages.Confirm(
-        what="new-secret" if secret else "suspend-client",
+        what="suspend-client",
         name=found.name(viewer.lang),
-        counts=() if secret else (("grants", len(held)), ("residents", len(set(held)))),
-        undoable=not secret,
-        action=f"/console/clients/{client_id}/{act}",
+        counts=(("grants", len(held)), ("residents", len(set(held)))),
+        undoable=True,
+        action=f"/console/clients/{client_id}/suspend",
         fields=(),
         back=f"/console/clients/{client_id}",
     )
 
 
-def secret_page(viewer: Viewer, client: Client, secret: str, *, again: bool) -> pages.ClientSecret:
-    """The one moment in which a secret is seen."""
-    return pages.ClientSecret(client.id, client.name(viewer.lang), secret, again)
+def secret_page(viewer: Viewer, client: Client, secret: str) -> pages.ClientSecret:
+    """The one moment in which a new client's secret is seen."""
+    return pages.ClientSecret(client.id, client.name(viewer.lang), secret, again=False, former_until=None)
 
 
 def agreement_list(session: Session, viewer: Viewer, *, after: str) -> pages.Agreements:

@@ -23,6 +23,7 @@ _SWEPT: tuple[tuple[str, str, Millis], ...] = (
     ("identity_revoked", "id", HOUR),
     ("identity_once", "digest", HOUR),
     ("identity_initial_token", "id", DAY),
+    ("identity_client_change", "client_id", DAY),
 )
 
 

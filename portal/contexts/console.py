@@ -161,6 +161,7 @@ class ClientSecret:
     name: str
     secret: str
     again: bool
+    former_until: Millis | None
 
 
 @dataclass(frozen=True)
@@ -188,6 +189,7 @@ class ClientPage:
     residents: int
     created_at: Millis
     has_secret: bool
+    has_keys: bool
 
 
 @dataclass(frozen=True)
@@ -519,6 +521,7 @@ def samples() -> list[Sample]:
         ),
         latest=tuple(LatestLine(one.at, one.action, one.actor, one.object) for one in _LINES),
     )
+    secret = ClientSecret("cli_01m7", "とどけ便", "sec_" + "Zk3" * 14 + "q", again=False, former_until=None)
     sure = {"minimum_ial": "2", "minimum_aal": "2", "verified_claims": "evidence"}
     client = ClientPage(
         id="minatohama-transit",
@@ -542,6 +545,7 @@ def samples() -> list[Sample]:
         residents=118,
         created_at=_NOW - 280 * DAY,
         has_secret=True,
+        has_keys=True,
     )
     member = MemberPage(
         id="mem_2",
@@ -607,8 +611,9 @@ def samples() -> list[Sample]:
                 {"redirect_uris": "Use https; plain http is for loopback addresses only.", "jwks": "x"},
             ),
         ),
-        of("client_secret", "new", ClientSecret("cli_01m7", "とどけ便", "sec_" + "Zk3" * 14 + "q", again=False)),
-        of("client_secret", "again", ClientSecret("cli_01m7", "とどけ便", "sec_" + "Zk3" * 14 + "q", again=True)),
+        of("client_secret", "new", secret),
+        of("client_secret", "again", replace(secret, again=True)),
+        of("client_secret", "overlap", replace(secret, again=True, former_until=_NOW)),
         of("client", "active", client),
         of("client_assurance", "as-it-is", ClientAssurance(client.id, client.name_ja, sure, {})),
         of("client_assurance", "errors", ClientAssurance(client.id, client.name_ja, sure, {"minimum_ial": "Choose."})),

@@ -74,6 +74,75 @@ class ClientPolicy:
     errors: dict[str, str]
 
 
+@dataclass(frozen=True)
+class KeyLine:
+    """One public key of a client, by its thumbprint (RFC 7638)."""
+
+    thumbprint: str
+    kid: str
+    kind: str
+    former: bool
+    used_at: Millis | None
+
+
+@dataclass(frozen=True)
+class WaitingChange:
+    """New keys, or a new secret, that one operator asked for. `mine`: the reader did."""
+
+    id: str
+    kind: str  # keys | secret
+    who: str
+    mine: bool
+    keys: tuple[KeyLine, ...]
+    jwks_uri: str
+    overlap: int
+    expires_at: Millis
+
+
+@dataclass(frozen=True)
+class ClientKeyPage:
+    """console/client_keys.html: what a client proves itself with, when it did last, and the form for other keys."""
+
+    id: str
+    name: str
+    method: str
+    jwks_uri: str
+    keys: tuple[KeyLine, ...]
+    former_uri: str
+    former_until: Millis | None
+    waiting: WaitingChange | None
+    by_two: bool
+    values: dict[str, str]
+    errors: dict[str, str]
+
+
+@dataclass(frozen=True)
+class ClientKeyChange:
+    """console/client_keys_change.html: what a change of keys would do, before it is done."""
+
+    id: str
+    name: str
+    jwks: str
+    jwks_uri: str
+    overlap: str
+    coming: tuple[KeyLine, ...]
+    going: tuple[KeyLine, ...]
+    former_uri: str
+    ends_former: bool
+    by_two: bool
+
+
+@dataclass(frozen=True)
+class NewSecret:
+    """console/client_secret_new.html: what a new secret would do, before it is made."""
+
+    id: str
+    name: str
+    overlap: str
+    former_until: Millis | None
+    by_two: bool
+
+
 _NOW = 1_795_312_800_000
 _RULES = (
     RuleLine("read", "kept", "", ""),
@@ -109,12 +178,57 @@ def samples() -> list[Sample]:
         "minatohama-transit", "しおかぜバス乗換案内",
         {"exchange_audiences": "https://records.example", "exchange_scope": "read", "delivery": "poll"}, {},
     )  # fmt: skip
+    keys = (
+        KeyLine("NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs", "2026-11", "EC P-256", False, _NOW),
+        KeyLine("kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k", "", "RSA 2048", True, _NOW - 40 * DAY),
+        KeyLine("cn-I_WNMClehiVp51i_0VpOENW1upEerA8sEam5hn-s", "next", "OKP Ed25519", False, None),
+    )
+    asked = WaitingChange("chg_1", "keys", "高橋 健一", False, keys[2:], "", 86_400, _NOW + 7 * DAY)
+    key_page = ClientKeyPage(
+        "minatohama-transit", "しおかぜバス乗換案内", "private_key_jwt", "", keys, "", _NOW + DAY, None, False, {}, {}
+    )
+    change = ClientKeyChange(
+        key_page.id, key_page.name, "{}", "", "86400", keys[2:], keys[:2], "", ends_former=True, by_two=False
+    )
+    there = "https://planner.transit.minatohama.example/jwks.json"
+    two = replace(key_page, waiting=asked, by_two=True)
+    secret = replace(asked, kind="secret", keys=(), mine=True, overlap=0)
+    new_secret = NewSecret(key_page.id, key_page.name, "86400", None, False)
     wrong = {
         "assertion_issuers": "1行に1つ、発行者と、空白に続けて鍵のアドレス（https）を書いてください。10件までです。"
     }
     return [
         Sample("console/client_policy.html", "some", policy, viewer="operator"),
         Sample("console/client_policy.html", "wrong", replace(policy, errors=wrong), viewer="operator"),
+        Sample("console/client_keys.html", "some", key_page, viewer="operator"),
+        Sample("console/client_keys.html", "two", two, viewer="operator"),
+        Sample(
+            "console/client_keys.html",
+            "elsewhere",
+            replace(
+                two,
+                keys=(),
+                jwks_uri=there,
+                former_until=None,
+                waiting=secret,
+                errors={"jwks": "公開鍵だけのJWK Setを書いてください。"},
+            ),
+            viewer="operator",
+        ),
+        Sample("console/client_keys_change.html", "some", change, viewer="operator"),
+        Sample(
+            "console/client_keys_change.html",
+            "address",
+            replace(change, jwks_uri=there, going=(), overlap="0", ends_former=False, by_two=True),
+            viewer="operator",
+        ),
+        Sample("console/client_secret_new.html", "some", new_secret, viewer="operator"),
+        Sample(
+            "console/client_secret_new.html",
+            "two",
+            replace(new_secret, former_until=_NOW, by_two=True),
+            viewer="operator",
+        ),
         Sample("console/request.html", "empty", empty, viewer="operator"),
         Sample("console/request.html", "refused", refused, viewer="operator"),
         Sample("console/request.html", "told", replace(refused, told="client", pushed=True), viewer="operator"),

@@ -190,7 +190,7 @@ def router(host: Host) -> APIRouter:
         client, secret = made
         if secret is None:
             return redirect(request, f"/console/clients/{client.id}")
-        shown = views.secret_page(viewer(request), client, secret, again=False)
+        shown = views.secret_page(viewer(request), client, secret)
         return render(request, "console/client_secret.html", shown)
 
     @routes.get("/console/clients/{client_id}")
@@ -230,7 +230,7 @@ def router(host: Host) -> APIRouter:
     @routes.get("/console/clients/{client_id}/suspend")
     async def client_effect(request: Request, client_id: str) -> Response:
         enter(request)
-        return await show(request, "confirm", views.client_effect, client_id, secret=False)
+        return await show(request, "confirm", views.client_effect, client_id)
 
     @routes.post("/console/clients/{client_id}/suspend")
     async def suspend_client(request: Request, client_id: str) -> Response:
@@ -243,20 +243,6 @@ def router(host: Host) -> APIRouter:
         actor = enter(request).actor()
         await db.write(host.get(Clients).resume, client_id, actor=actor)
         return redirect(request, f"/console/clients/{client_id}", notice=RESUMED)
-
-    @routes.get("/console/clients/{client_id}/secret")
-    async def secret_effect(request: Request, client_id: str) -> Response:
-        enter(request)
-        return await show(request, "confirm", views.client_effect, client_id, secret=True)
-
-    @routes.post("/console/clients/{client_id}/secret")
-    async def new_secret(request: Request, client_id: str) -> Response:
-        actor = enter(request).actor()
-        secret = await db.write(host.get(Clients).rotate_secret, client_id, actor=actor)
-        found = await host.get(Clients).get(client_id)
-        assert found is not None  # its secret was just made
-        shown = views.secret_page(viewer(request), found, secret, again=True)
-        return render(request, "console/client_secret.html", shown)
 
     # -- agreements: operators read and pass on the board's decision; reviewers decide
 

@@ -41,6 +41,7 @@ BOOKKEEPING = {
     "cert_cursor": "how far the desk has read the audit trail",
     "kit_outbox": "word of a change on its way to a service; the change itself is audited",
     "identity_throttle": "how many tries a door has seen of late; a failed try is audited as such",
+    "identity_client_key_use": "when a key was last used; what was done with it is audited where it was done",
     "identity_once": "names of proofs and assertions that may not come again; forgotten when they would expire anyway",
     "identity_attempt": "a sign-in or sign-up half way; lets nobody in, and its end is audited",
     "identity_passkey_challenge": "a question to a passkey; its answer is audited",
@@ -62,7 +63,7 @@ ISSUING = {COMPACT, "identity_code", "identity_refresh"}
 # Questions by POST, because what is asked about must not stand in an address: they change nothing.
 READS = {
     "POST /oauth/authorize", "POST /oauth/end-session",  # lead to a GET of their own
-    "POST /console/request",
+    "POST /console/request", "POST /console/clients/{client_id}/keys/look",
     "POST /oauth/introspect", "POST /oauth/userinfo", "POST /api/consent/decision", "POST /consent/decisions",
     "POST /api/cert/incidents/{incident_id}/containment/preview",
     # GovStack has these as changes; here they answer what is there (consent/README.md).

@@ -5,6 +5,7 @@ then (with axe, with a camera). `page_routes` asks the application itself which 
 opens is found out.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from portal.app import PAGES, create_app
 from portal.pages import resident
 from portal.settings import Settings
 from tests.support.server import Served
+from tests.support.signer import Signer
 from tests.support.visitor import authorize_address, sign_in
 
 PASSWORD = "correct horse battery staple"
@@ -378,11 +380,16 @@ def operator(tour: Tour, page: Page) -> Iterator[str]:
     member = _link(tour, page, "/console/members", "main a[href^='/console/members/mem_']")
     yield from (f"member{i}" for i, _ in enumerate(_show(tour, page, member, f"{member}/suspend")))
     client = "/console/clients/minato-clinic"
-    further = (f"{client}/{one}" for one in ("policy", "assurance", "suspend", "secret"))
+    further = (f"{client}/{one}" for one in ("policy", "assurance", "suspend", "secret", "keys"))
     yield from (f"client{i}" for i, _ in enumerate(_show(tour, page, client, *further)))
     page.goto(f"{tour.url}/console/clients/energy-coop/secret")
     page.click("main form button")
     yield "client-secret-shown"
+    page.goto(f"{tour.url}{client}/keys")
+    page.fill("#jwks", json.dumps(Signer().jwks))
+    page.click("#look")
+    page.wait_for_selector("#coming")
+    yield "client-keys-change"
     agreement = _link(tour, page, "/console/agreements", "#agreements a")
     page.goto(tour.url + agreement)
     yield "agreement-approved"

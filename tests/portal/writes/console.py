@@ -1,8 +1,10 @@
 """Cases of tests.portal.test_every_write. The console, and the reset that begins there."""
 
+import json
 from typing import Any
 
 from identity.enrolments import Enrolments
+from identity.key_changes import KeyChanges
 from tests.portal.test_campaign_pages import changed, planned
 from tests.portal.test_console import a_client, a_member, an_offer
 from tests.portal.test_desk import bus
@@ -13,7 +15,11 @@ from tests.portal.test_signin import add, json_post, post
 from tests.portal.writes.base import World, case
 from tests.portal.writes.services import signals
 from tests.support.authenticator import Authenticator
+from tests.support.desk import colleague
 from tests.support.letterbox import post_box
+from tests.support.signer import Signer
+
+KEYS = {"jwks": json.dumps(Signer().jwks), "overlap": "3600"}
 
 
 @case("POST /console/members/new")
@@ -54,7 +60,51 @@ async def post_console_clients_client_id_resume(w: World) -> Any:
 @case("POST /console/clients/{client_id}/secret")
 async def post_console_clients_client_id_secret(w: World) -> Any:
     who, (_member, client_id) = await w.staff(), await bus(w.app)
-    return await who.post(f"/console/clients/{client_id}/secret")
+    return await who.post(f"/console/clients/{client_id}/secret", {"overlap": "0"})
+
+
+@case("POST /console/clients/{client_id}/keys/look")
+async def post_console_clients_client_id_keys_look(w: World) -> Any:
+    who, (_member, client_id) = await w.staff(), await bus(w.app)
+    return await who.post(f"/console/clients/{client_id}/keys/look", KEYS)
+
+
+@case("POST /console/clients/{client_id}/keys")
+async def post_console_clients_client_id_keys(w: World) -> Any:
+    who, (_member, client_id) = await w.staff(), await bus(w.app)
+    return await who.post(f"/console/clients/{client_id}/keys", KEYS)
+
+
+@case("POST /console/clients/{client_id}/keys/end")
+async def post_console_clients_client_id_keys_end(w: World) -> Any:
+    who, (_member, client_id) = await w.staff(), await bus(w.app)
+    await who.post(f"/console/clients/{client_id}/keys", KEYS)
+    await who.post(f"/console/clients/{client_id}/keys", KEYS | {"jwks": json.dumps(Signer().jwks)})
+    return await who.post(f"/console/clients/{client_id}/keys/end")
+
+
+async def a_change(w: World) -> tuple[Any, str, str]:
+    """A change of keys that waits for a second person: the first, the client, the change."""
+    changes = w.app.host.get(KeyChanges)
+    changes.by_two = True
+    who, (_member, client_id) = await w.staff(), await bus(w.app)
+    await who.post(f"/console/clients/{client_id}/keys", KEYS)
+    found = await w.app.host.db.read(changes.find, client_id)
+    assert found is not None
+    return who, client_id, found.id
+
+
+@case("POST /console/clients/{client_id}/change/approve")
+async def post_console_clients_client_id_change_approve(w: World) -> Any:
+    _who, client_id, change = await a_change(w)
+    second = await colleague(w.app, w.http, "operator", login="second")
+    return await second.post(f"/console/clients/{client_id}/change/approve", {"change": change})
+
+
+@case("POST /console/clients/{client_id}/change/decline")
+async def post_console_clients_client_id_change_decline(w: World) -> Any:
+    who, client_id, change = await a_change(w)
+    return await who.post(f"/console/clients/{client_id}/change/decline", {"change": change})
 
 
 @case("POST /console/agreements/new")
