@@ -419,11 +419,8 @@ class SqliteDatabase(Database):
         if shape not in self._inserts:
             self._inserts[shape] = Insert.of(table, shape[1:], self._writer_engine)
         plan = self._inserts[shape]
-        values = plan.values(rows) if plan is not None else None
-        if plan is None or values is None:
+        if plan is None or not plan.run(driver, rows):
             insert_rows(connection, table, rows)
-        else:
-            driver.executemany(plan.sql, values)
 
     def _watch_strangers(self, driver: sqlite3.Connection) -> None:
         """Another process wrote the file (an offline tool): every cache is stale."""
