@@ -29,6 +29,7 @@ USERS = 16
 ENVIRON = CITY_ENVIRON | {
     "SEKISHO_CONSENT__LEDGER_ADD_FOR_TESTS": "true",
     "SEKISHO_IDENTITY__ACCESS_TOKEN_SECONDS": "3600",
+    "PYTHONDONTWRITEBYTECODE": "",  # a start is measured as an operator has it: compiled before
 }
 SCOPE = "openid offline_access"
 
