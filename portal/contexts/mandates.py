@@ -46,10 +46,11 @@ class MandateCode:
 
 @dataclass(frozen=True)
 class GuardianLine:
-    """One guardian at the counter: a number, no name."""
+    """One guardian at the counter, by login name, no other name; "" for somebody who has left."""
 
     id: str
     status: str  # checked | active | ended
+    holder_id: str
     who: str
     until_at: int
     may_end: bool
@@ -86,7 +87,7 @@ def samples() -> list[Sample]:
         held=(guardian, replace(line, id="mdt_6", status="accepted", who="浜野 とめ")),
     )
     page, path = "resident/mandates.html", "/mandates"
-    checked = GuardianLine("mdt_4", "checked", "acc_01", _NOW + 400 * _DAY, True)
+    checked = GuardianLine("mdt_4", "checked", "acc_01", "kenichi", _NOW + 400 * _DAY, True)
     counter = Guardians("acc_1", "sora", (), {}, "acc_9", {})
     return [
         Sample(page, "empty", empty, viewer="resident", path=path),

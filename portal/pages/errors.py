@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
+from identity.errors_account import OutsideMandate
 from kit import context
 from kit.ids import new_id
 from kit.problems import Problem
@@ -72,6 +73,16 @@ _BY_STATUS = {
         N_("Wait a moment and try again."),
     ),
 }
+# What a status alone would say wrongly: here the way on is at the top of the page, not at the start.
+_BY_TYPE = {
+    OutsideMandate.type_path(): _Words(
+        N_("You can't do this for somebody else"),
+        N_("You are acting for another person, and this was not put into your hands. Nothing was changed."),
+        N_("To do it for yourself, go back to your own account first: the link is at the top of this page."),
+        "/consents",
+        N_("To the consents you look after"),
+    ),
+}
 _OURS = _Words(
     N_("Something went wrong on our side"),
     N_("Nothing was changed, and the mistake is not yours. We have recorded it."),
@@ -80,9 +91,13 @@ _OURS = _Words(
 _SIMILAR = {405: 404, 410: 404, 415: 400}
 
 
-def error_page(status: int, *, detail: str, reference: str, signed_in: bool) -> ErrorPage:
+def error_page(status: int, *, detail: str, reference: str, signed_in: bool, kind: str = "") -> ErrorPage:
     """The words for a status. `detail` is shown where it is in the reader's language."""
-    words = _BY_STATUS.get(_SIMILAR.get(status, status)) or (_OURS if status >= 500 else _BY_STATUS[400])
+    words = (
+        _BY_TYPE.get(kind)
+        or _BY_STATUS.get(_SIMILAR.get(status, status))
+        or (_OURS if status >= 500 else _BY_STATUS[400])
+    )
     translated = i18n.current().gettext(detail) if detail else ""
     if translated == detail and i18n.current().code != "en":
         translated = ""  # a sentence in another language helps nobody
@@ -110,6 +125,7 @@ def problem_page(request: Request, problem: Problem) -> Response:
             detail=problem.detail,
             reference=context.request.get().request_id or new_id("req"),
             signed_in=visit.browser is not None,
+            kind=problem.type_path(),
         )
         response = render(request, "error.html", page, status=problem.status)
     for name, value in problem.headers.items():

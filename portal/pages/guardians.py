@@ -6,8 +6,11 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from identity.accounts import profile
 from identity.mandates import EVIDENCE, Mandates, MandateView
 from identity.support import Support
+from keys.envelope import Sealer
+from keys.errors import KeyDestroyed
 from kit.db import Session
 from kit.host import Host
 from kit.problems import Conflict, Invalid, NotFound, Problem
@@ -25,7 +28,7 @@ ENDED = notice("guardians.ended", N_("Ended, at once."))
 def router(host: Host) -> Any:
     """Below /console/residents and /console/mandates."""
     routes = pages(host)
-    desk, support = host.get(Mandates), host.get(Support)
+    desk, support, sealer = host.get(Mandates), host.get(Support), host.get(Sealer)
 
     async def page(request: Request, account_id: str, errors: dict[str, str] | None = None) -> Response:
         actor = enter(request).actor()
@@ -36,7 +39,7 @@ def router(host: Host) -> Any:
             return pages_of.Guardians(
                 account_id=account_id,
                 login=facts.login,
-                lines=tuple(map(_line, found)),
+                lines=tuple(_line(each, _login(session, sealer, each.holder_id)) for each in found),
                 errors=errors or {},
                 me=actor.id,
                 opened_by={each.id: each.opened_by for each in found},
@@ -101,7 +104,15 @@ def _code(wrong: Problem) -> str:
     return "stands" if isinstance(wrong, Conflict) else "age"
 
 
-def _line(view: MandateView) -> pages_of.GuardianLine:
+def _login(session: Session, sealer: Sealer, account_id: str) -> str:
+    """What a guardian signs in as; "" for one who has left."""
+    try:
+        return profile(session, sealer, account_id).login
+    except (KeyDestroyed, NotFound):
+        return ""
+
+
+def _line(view: MandateView, login: str) -> pages_of.GuardianLine:
     return pages_of.GuardianLine(
-        view.id, view.status, view.holder_id, view.until_at, view.status in ("checked", "active")
+        view.id, view.status, view.holder_id, login, view.until_at, view.status in ("checked", "active")
     )
