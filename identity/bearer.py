@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, text
 
 from identity import once
+from identity.certificates.check import Certificates
 from identity.clients import Clients
 from identity.errors import (
     AmbiguousToken,
@@ -181,6 +182,7 @@ class Bearer:
         clock: Clock,
         minimums: Minimums,
         metadata: str,
+        certificates: Certificates,
     ) -> None:
         self._issuer = issuer
         self._tokens = tokens
@@ -189,6 +191,7 @@ class Bearer:
         self._clock = clock
         self._minimums = minimums
         self._metadata = metadata
+        self._certificates = certificates
 
     async def verify(
         self,
@@ -227,7 +230,7 @@ class Bearer:
         if (audience or self._issuer) not in access.audience:
             raise _refused(scheme, "The access token was issued for another audience.")
         if access.x5t is not None:
-            _check_certificate(call, scheme, access.x5t)
+            await self._check_certificate(call, scheme, access.x5t)
         if access.jkt is not None or scheme == "DPoP":
             await self._check_proof(call, headers, scheme, token, access)
         if scope is not None:
@@ -246,6 +249,20 @@ class Bearer:
                 "The resident must sign in again, or more surely, before this token is enough here.",
                 headers={"WWW-Authenticate": missing.challenge("DPoP" if access.jkt else "Bearer")},
             )
+
+    async def _check_certificate(self, call: HasScope, scheme: str, x5t: str) -> None:
+        """RFC 8705 section 3: a token bound to a certificate is good on connections with that certificate only.
+
+        And while its authority stands by it: a token must not outlive what it is bound to.
+        """
+        certificate = certificate_of(call.scope)
+        if certificate is None or not same(certificate.x5t, x5t):
+            raise _refused(
+                scheme,
+                "The access token is bound to a client certificate; call with that certificate, at its own port.",
+            )
+        if await self._certificates.revoked(certificate.certificate):
+            raise _refused(scheme, "The client certificate that the access token is bound to was revoked.")
 
     async def _check_proof(
         self, call: HasScope, headers: Iterable[tuple[bytes, bytes]], scheme: str, token: str, access: Access
@@ -273,15 +290,6 @@ class Bearer:
             raise _refused("DPoP", "The proof was made with another key than the token is bound to.")
         if not await self._database.write_core(once.claim, proved.once, proved.expires_at):
             raise _bad_proof("The DPoP proof was used already.")
-
-
-def _check_certificate(call: HasScope, scheme: str, x5t: str) -> None:
-    """RFC 8705 section 3: a token bound to a certificate is good on connections with that certificate only."""
-    certificate = certificate_of(call.scope)
-    if certificate is None or not same(certificate.x5t, x5t):
-        raise _refused(
-            scheme, "The access token is bound to a client certificate; call with that certificate, at its own port."
-        )
 
 
 def honours(connection: Connection, claims: Mapping[str, Any]) -> tuple[bool, str | None]:

@@ -56,6 +56,16 @@ def of(methods: Iterable[Method], *, key_stays_in_hardware: bool = True, trusted
     return Level(AAL1, ("pwd",))
 
 
+def of_certificate(acr: str, *, key: str, pin: bool) -> Level:
+    """The level of a certificate, as the operator answers for its authority's keys.
+
+    Where the key is (`software`, `hardware`, `smart-card`) and whether it asks for its PIN is what the authority
+    promises; a TLS handshake proves that the key was used, and nothing else.
+    """
+    kind = {"software": "swk", "hardware": "hwk", "smart-card": "sc"}[key]
+    return Level(acr, (kind, "pin", "mfa") if pin else (kind,))
+
+
 #: RFC 8176 section 2. What an upstream calls otherwise says nothing to those who read our tokens.
 _METHODS = frozenset(
     {

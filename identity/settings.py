@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from identity.certificates.settings import AuthoritySettings
 from identity.levels import ORDER
 from identity.upstream.settings import UpstreamSettings
 
@@ -145,6 +146,11 @@ class IdentitySettings(BaseModel):
         description="OpenID providers that residents may sign in by, as a JSON list; see identity/README.md,"
         " Signing in by others",
     )
+    certificate_authorities: tuple[AuthoritySettings, ...] = Field(
+        (),
+        description="Certificate authorities whose certificates let services, residents or staff in, and how their"
+        " status is checked, as a JSON list; see identity/README.md, Certificates",
+    )
     account_tries: int = Field(5, ge=3, le=20, description="Wrong passwords or codes in a row before an account waits")
     source_tries: int = Field(30, ge=5, le=100_000, description="Failed sign-ins at once from one network address")
 
@@ -163,6 +169,14 @@ class IdentitySettings(BaseModel):
         if len({upstream.id for upstream in value}) != len(value):
             raise ValueError("two upstreams have the same id")
         return value
+
+    @model_validator(mode="after")
+    def _one_of_each_way(self) -> "IdentitySettings":
+        """Links of people are kept by these ids."""
+        ids = [*(one.id for one in self.upstreams), *(one.id for one in self.certificate_authorities)]
+        if len(set(ids)) != len(ids):
+            raise ValueError("two upstreams or certificate authorities have the same id")
+        return self
 
     @field_validator("step_up_acr")
     @classmethod

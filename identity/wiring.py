@@ -10,6 +10,9 @@ from identity.assurance.telling import Telling
 from identity.assurance.verifications import Verifications
 from identity.attempts import Attempts
 from identity.bearer import AccessTokens, Bearer
+from identity.certificates.authorities import load
+from identity.certificates.check import Certificates
+from identity.certificates.status import CertificateStatus
 from identity.client_keys import ClientKeys
 from identity.clients import Clients
 from identity.crowd import Crowd
@@ -113,7 +116,9 @@ def include(host: Host) -> None:
         pushed=host.get(PushedRequests),
         device=_device(host),
         backchannel=_backchannel(host),
-        introspection=Introspection(auth, host.get(AccessTokens), tokens, ring, db, clock, envelopes),
+        introspection=Introspection(
+            auth, host.get(AccessTokens), tokens, ring, db, clock, envelopes, host.get(Certificates)
+        ),
         revocation=Revocation(settings, auth, tokens, ring, db, clock),
         managing=GrantManagement(host.get(Bearer), clients, host.get(DetailTypes), db, clock),
         userinfo=UserInfo(
@@ -141,6 +146,7 @@ def _clients(host: Host) -> None:
     """Who asks, and how it proves that."""
     settings: IdentitySettings = host.settings.identity
     hasher, clock = host.get(TokenHasher), host.clock
+    certificates = _certificates(host)
     clients = Clients(host.db, hasher, clock, settings)
     remote = RemoteKeys(host.get(Fetcher), clock)
     keys = ClientKeys(remote, host.db, clock)
@@ -151,7 +157,19 @@ def _clients(host: Host) -> None:
     host.provide(Envelopes, Envelopes(remote))
     host.provide(Enrolments, Enrolments(hasher, clock))
     host.provide(Dpop, Dpop(host.issuer, settings, hasher))
-    host.provide(ClientAuth, ClientAuth(host.issuer, settings, clients, keys, hasher, host.db, clock))
+    host.provide(ClientAuth, ClientAuth(host.issuer, settings, clients, keys, hasher, host.db, clock, certificates))
+
+
+def _certificates(host: Host) -> Certificates:
+    """Whose certificates are believed."""
+    settings: IdentitySettings = host.settings.identity
+    authorities = [load(one) for one in settings.certificate_authorities]
+    status = CertificateStatus(host.get(Fetcher), host.clock, authorities)
+    certificates = Certificates(authorities, status, host.clock)
+    host.provide(CertificateStatus, status)
+    host.provide(Certificates, certificates)
+    host.on_start(certificates.warn)
+    return certificates
 
 
 def _tokens(host: Host) -> None:
@@ -164,10 +182,13 @@ def _tokens(host: Host) -> None:
     resource = ProtectedResource(issuer)
     resource.asks_for(QUERY, REVOKE)
     minimums = Minimums(settings.step_up_acr, settings.step_up_max_age)
+    certificates = host.get(Certificates)
     host.provide(Tokens, Tokens(issuer, settings, ring, host.get(TokenHasher), ID_TOKEN_ALGS[0]))
     host.provide(AccessTokens, access_tokens)
     host.provide(ProtectedResource, resource)
-    host.provide(Bearer, Bearer(issuer, access_tokens, host.get(Dpop), db, clock, minimums, resource.address))
+    host.provide(
+        Bearer, Bearer(issuer, access_tokens, host.get(Dpop), db, clock, minimums, resource.address, certificates)
+    )
     host.provide(IdTokenHints, IdTokenHints(issuer, ring))
 
 

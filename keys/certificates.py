@@ -26,6 +26,11 @@ class Certificate:
     def __init__(self, found: x509.Certificate) -> None:
         self._x509 = found
 
+    @property
+    def x509(self) -> x509.Certificate:
+        """The library's own object, for this package."""
+        return self._x509
+
     @cached_property
     def x5t(self) -> str:
         """SHA-256 of the DER, base64url (`x5t#S256`)."""
@@ -38,6 +43,11 @@ class Certificate:
             return thumbprint(members_of(self._x509.public_key()))
         except (ValueError, UnsupportedAlgorithm):
             return ""
+
+    @property
+    def der(self) -> bytes:
+        """As DER."""
+        return self._x509.public_bytes(Encoding.DER)
 
     @property
     def pem(self) -> str:

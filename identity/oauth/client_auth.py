@@ -7,10 +7,12 @@ registered. Unknown client, wrong secret and suspended client get the same answe
 
 import base64
 import binascii
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote_plus
 
 from identity import client_secrets, once
+from identity.certificates.check import Certificates, Good
 from identity.client_keys import ClientKeys
 from identity.clients import Client, Clients
 from identity.oauth.errors import InvalidClient, InvalidRequest
@@ -41,8 +43,10 @@ class ClientAuth:
         hasher: TokenHasher,
         database: Database,
         clock: Clock,
+        certificates: Certificates,
     ) -> None:
         self._issuer = issuer
+        self._certificates = certificates
         self._settings = settings
         self._clients = clients
         self._keys = keys
@@ -83,6 +87,14 @@ class ClientAuth:
         if certificate is None or not client.usable:
             raise InvalidClient("client authentication failed: no client certificate came with this request")
         if client.auth_method == "tls_client_auth":
+            if self._certificates.judges("clients"):
+                # A name counts as far as its authority stands by the certificate today (RFC 8705 section 7.1 and 7.3).
+                verdict = await self._certificates.check(certificate.certificate, "clients")
+                if not isinstance(verdict, Good):
+                    raise InvalidClient(
+                        "client authentication failed: the client certificate is not good", private=verdict.reason
+                    )
+                certificate = replace(certificate, trusted=True)
             fits = client.certificate_name is not None and names_client(certificate, *client.certificate_name)
         else:
             fits = await self._keys.has(client, certificate.key_thumbprint)

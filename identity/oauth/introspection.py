@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 
 from identity import fapi
 from identity.bearer import Access, AccessTokens
+from identity.certificates.check import Certificates
 from identity.clients import Client
 from identity.encryption import Envelope, Envelopes
 from identity.oauth.client_auth import ClientAuth
@@ -53,6 +54,7 @@ class Introspection:
         database: Database,
         clock: Clock,
         envelopes: Envelopes,
+        certificates: Certificates,
     ) -> None:
         self._auth = auth
         self._access_tokens = access_tokens
@@ -61,6 +63,7 @@ class Introspection:
         self._database = database
         self._clock = clock
         self._envelopes = envelopes
+        self._certificates = certificates
         self._bodies: dict[str, bytes] = {}  # by jti: what is said of a live token never changes
 
     async def endpoint(self, call: Call) -> Reply:
@@ -80,6 +83,8 @@ class Introspection:
             return await self._of_refresh(token, client)
         access = await self._access_tokens.find(token)
         if access is None or not _may_know(client, access):
+            return _NO
+        if access.x5t is not None and self._certificates.known_revoked(access.x5t):
             return _NO
         body = self._bodies.get(access.jti)
         if body is None:

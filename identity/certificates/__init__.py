@@ -1,0 +1,1 @@
+"""Certificates of people and services: whose authority gave them out, and whether it still stands by them."""

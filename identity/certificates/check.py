@@ -1,0 +1,177 @@
+"""Whether a certificate is good, for a use: path, purpose, status. One verdict for services, residents and staff.
+
+A verdict is kept by thumbprint and use until the status it rests on must be asked for again: at the authority's own
+next update, or after `fresh_seconds`, whichever is first. While it is fresh nothing goes over the network; in the last
+fifth of that time the next user sets off a new question and does not wait for it. So whoever is revoked is refused
+when the status is next learned: at the token endpoint (`invalid_client`), at every door where a bound token is shown
+with its certificate, in introspection. Each process keeps its own.
+
+Hard by default: what can't be learned is refused (RFC 5280 section 6.3.3 calls it UNDETERMINED and leaves the rest to
+us). `soft_fail` lets it pass, and says so in the log.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from identity.certificates.authorities import Authority
+from identity.certificates.status import CertificateStatus
+from keys.certificates import Certificate
+from keys.pki.paths import Path, Untrusted
+from keys.pki.status import Status, Untold
+from kit.clock import SECOND, Clock, Millis
+from kit.logs import log
+
+Use = Literal["clients", "residents", "staff"]
+_MOST = 10_000
+_FAILED_FOR: Millis = 10 * SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Good:
+    """It is good. `subject` names whom it stands for, beyond its renewal."""
+
+    authority: Authority
+    subject: str
+    ends_at: Millis
+    attributes: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """It is not. `reason`: untrusted, expired, purpose, policy, revoked, unknown, untold, nameless."""
+
+    reason: str
+    authority_id: str = ""
+    private: str = ""
+
+
+@dataclass(slots=True)
+class _Kept:
+    verdict: Good | Bad
+    since: Millis
+    until: Millis
+    asking: bool = False
+
+
+class Certificates:
+    """The judge. Without authorities for a use it judges nothing (`judges`)."""
+
+    def __init__(self, authorities: Iterable[Authority], status: CertificateStatus, clock: Clock) -> None:
+        self._authorities = tuple(authorities)
+        self._status = status
+        self._clock = clock
+        self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
+        self._locks: dict[tuple[str, str], asyncio.Lock] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def judges(self, use: Use) -> bool:
+        """Whether the operator named authorities for this use."""
+        return any(use in one.settings.uses for one in self._authorities)
+
+    def for_people(self) -> tuple[Authority, ...]:
+        """Those that people may sign in by, in the order of the settings."""
+        return tuple(one for one in self._authorities if one.settings.uses & {"residents", "staff"})
+
+    def get(self, authority_id: str) -> Authority | None:
+        """One, unless the operator took it away."""
+        return next((one for one in self._authorities if one.id == authority_id), None)
+
+    async def warn(self) -> None:
+        """Say at the start what is left unchecked: nobody should find that out afterwards."""
+        for one in self._authorities:
+            if not one.checked:
+                log.warning("certificates are never asked about: a revoked one lets in", authority=one.id)
+            elif one.settings.soft_fail:
+                log.warning("certificates whose status can't be learned are let in", authority=one.id)
+
+    async def check(self, shown: Certificate, use: str) -> Good | Bad:
+        """The verdict: kept, or made now. `use` may also be the id of one authority for people."""
+        key = (shown.x5t, use)
+        kept, now = self._kept.get(key), self._clock.ms()
+        if kept is not None and now < kept.until:
+            if now - kept.since > (kept.until - kept.since) * 4 // 5 and not kept.asking:
+                kept.asking = True
+                task = asyncio.ensure_future(self._renew(key, shown))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+            return kept.verdict
+        lock = self._locks.setdefault(key, asyncio.Lock())
+        try:
+            async with lock:
+                kept = self._kept.get(key)
+                if kept is None or self._clock.ms() >= kept.until:
+                    kept = self._keep(key, await self._judge(shown, use))
+                return kept.verdict
+        finally:
+            if not lock.locked():
+                self._locks.pop(key, None)
+
+    async def revoked(self, shown: Certificate) -> bool:
+        """Whether an authority for services gave it out and took it back; one of nobody's is nobody's to revoke."""
+        return self.judges("clients") and _is_revoked(await self.check(shown, "clients"))
+
+    def known_revoked(self, x5t: str) -> bool:
+        """The same of one that was seen in this process; asks nobody."""
+        kept = self._kept.get((x5t, "clients"))
+        return kept is not None and _is_revoked(kept.verdict)
+
+    # -- inside ---------------------------------------------------------------------------------------------------
+
+    async def _renew(self, key: tuple[str, str], shown: Certificate) -> None:
+        made = await self._judge(shown, key[1])
+        kept = self._kept.get(key)
+        if isinstance(made.verdict, Bad) and made.verdict.reason == "untold" and kept is not None:
+            kept.asking = False  # what was learned before is good until its own end
+            kept.since = self._clock.ms()
+            return
+        self._keep(key, made)
+
+    async def _judge(self, shown: Certificate, use: str) -> _Kept:
+        now, refused = self._clock.ms(), Bad("untrusted")
+        for authority in self._authorities:
+            if use not in authority.settings.uses and use != authority.id:
+                continue
+            try:
+                path = authority.anchors.path(shown, now=now)
+            except Untrusted as error:
+                if refused.reason == "untrusted":
+                    refused = Bad(error.reason, authority.id, str(error))
+                continue
+            verdict, until = await self._ask(authority, path, shown)
+            return _Kept(verdict, now, max(min(until, path.until, now + authority.fresh), now + 1))
+        return _Kept(refused, now, now + _FAILED_FOR)
+
+    async def _ask(self, authority: Authority, path: Path, shown: Certificate) -> tuple[Good | Bad, Millis]:
+        now = self._clock.ms()
+        status, until = Status("good", path.until), path.until
+        try:
+            if authority.checked:
+                try:
+                    status = await self._status.of(authority, path)
+                    until = status.until
+                except Untold as untold:
+                    log.warning("certificate-status-untold", authority=authority.id, reason=str(untold),
+                                soft=authority.settings.soft_fail)  # fmt: skip
+                    if not authority.settings.soft_fail:
+                        return Bad("untold", authority.id, str(untold)), now + _FAILED_FOR
+                    until = now + _FAILED_FOR
+            if status.state != "good":
+                return Bad(status.state, authority.id), until
+            subject = authority.subject(path, status, shown.x5t)
+        except Untold as untold:
+            return Bad(untold.reason, authority.id, str(untold)), now + _FAILED_FOR
+        return Good(authority, subject, path.ends_at, dict(status.attributes)), until
+
+    def _keep(self, key: tuple[str, str], made: _Kept) -> _Kept:
+        self._kept.pop(key, None)
+        if len(self._kept) >= _MOST:
+            self._kept.popitem(last=False)
+        self._kept[key] = made
+        return made
+
+
+def _is_revoked(verdict: Good | Bad) -> bool:
+    return isinstance(verdict, Bad) and verdict.reason in ("revoked", "unknown")
