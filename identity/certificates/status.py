@@ -14,8 +14,6 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from cryptography import x509
-
 from identity.certificates.adapters import HttpsJson, StatusAdapter
 from identity.certificates.authorities import Authority
 from keys.certificates import Certificate
@@ -106,20 +104,20 @@ class CertificateStatus:
         why = Untold("no-way")
         for address in (own,) if own else link.crl_addresses()[:3]:
             try:
-                found = await self._list(authority, address, link.issuer)
+                found = await self._list(authority, address, link)
                 said = found.crl.status(link, now=self._clock.ms(), stale=authority.settings.stale_seconds * SECOND)
                 return replace(said, until=min(said.until, found.believed))
             except Untold as untold:
                 why = untold
         raise why
 
-    async def _list(self, authority: Authority, address: str, issuer: x509.Certificate) -> "_Found":
+    async def _list(self, authority: Authority, address: str, link: Link) -> "_Found":
         """The list there: kept until its nextUpdate, or as long as the operator believes one."""
-        key = (address, issuer.tbs_certificate_bytes)
+        key = (address, link.issuer_key)
         async with self._lock(key):
             now, kept = self._clock.ms(), self._lists.get(key)
             if kept is None or kept.due(now):
-                fetched = await self._fetch_list(authority, address, issuer)
+                fetched = await self._fetch_list(authority, address, link)
                 if fetched.crl is None:
                     # An older one is as good as its nextUpdate; what is newer is looked for again and again.
                     fetched.crl = kept.crl if kept is not None else None
@@ -134,7 +132,7 @@ class CertificateStatus:
                 raise Untold("no-list", kept.why)
             return _Found(kept.crl, kept.believed)
 
-    async def _fetch_list(self, authority: Authority, address: str, issuer: x509.Certificate) -> _List:
+    async def _fetch_list(self, authority: Authority, address: str, link: Link) -> _List:
         now = self._clock.ms()
         try:
             fetcher = self._listed.get(address, self._fetcher)
@@ -142,7 +140,7 @@ class CertificateStatus:
             if answer.status != 200:
                 return _List(None, f"status {answer.status}", now)
             # Off the loop: a hundred thousand entries are looked at, one by one.
-            return _List(await asyncio.to_thread(crl.read, answer.body, issuer, now=now), "", now)
+            return _List(await asyncio.to_thread(crl.read, answer.body, link.issuer, now=now), "", now)
         except (FetchRefused, Untold) as error:
             return _List(None, str(error), now)
 

@@ -45,10 +45,9 @@ class Link:
     issuer: x509.Certificate
 
     @cached_property
-    def key(self) -> bytes:
-        """Names the pair: the same certificate under another key of its issuer is another question."""
-        parts = (self.certificate.public_bytes(Encoding.DER), self.issuer.public_bytes(Encoding.DER))
-        return sha256(b"".join(sha256(part).digest() for part in parts)).digest()
+    def issuer_key(self) -> bytes:
+        """Names the issuer with its key: a list is one issuer's under one key."""
+        return sha256(self.issuer.public_bytes(Encoding.DER)).digest()
 
     @property
     def is_authority(self) -> bool:
