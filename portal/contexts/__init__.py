@@ -1,8 +1,8 @@
 """What each template is given: one dataclass per template, and samples of it.
 
-Every module here offers `samples()`: at least one for each of its templates, with the hard cases (nothing
-yet, one, many, very long names, an error in a field). Tests render them in both languages; the gallery
-photographs them.
+Every template has samples: `samples()` stands in its module, or in `<module>_samples` where they are long. They
+show the hard cases (nothing yet, one, many, very long names, an error in a field). Tests render them in both
+languages; the gallery photographs them.
 """
 
 from dataclasses import dataclass

@@ -8,6 +8,7 @@ import pytest
 
 from identity.oauth import errors as oauth_errors
 from portal import documents
+from tests.support import gallery
 from tests.support.source import PACKAGES, ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -54,11 +55,7 @@ def test_every_template_is_given_exactly_one_dataclass() -> None:
         for path in templates.rglob("*.html")
         if path.name not in parts and not path.name.startswith("_")
     }
-    sampled = set()
-    for path in sorted((ROOT / "portal" / "contexts").glob("*.py")):
-        if path.stem != "__init__":
-            module = importlib.import_module(f"portal.contexts.{path.stem}")
-            sampled |= {(sample.template, type(sample.context).__name__) for sample in module.samples()}
+    sampled = {(sample.template, type(sample.context).__name__) for sample in gallery.samples()}
     assert pages == {template for template, _ in sampled}
     assert len(sampled) == len({template for template, _ in sampled}), "a template with two dataclasses"
 

@@ -31,10 +31,11 @@ CHROMIUM_ARGS = (
 
 
 def samples() -> Iterator[Sample]:
-    """The samples of every contexts module."""
+    """The samples of every contexts module that offers some."""
     for module in sorted(pkgutil.iter_modules(contexts.__path__), key=lambda m: m.name):
         offered = importlib.import_module(f"portal.contexts.{module.name}")
-        yield from offered.samples()
+        if hasattr(offered, "samples"):
+            yield from offered.samples()
 
 
 def frame(sample: Sample, code: str) -> web.Frame:
