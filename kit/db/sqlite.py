@@ -118,6 +118,8 @@ class SqliteDatabase(Database):
         self._wake = threading.Condition(self._lock)
         self._stopping = False
         self._thread: threading.Thread | None = None
+        self._home: asyncio.AbstractEventLoop | None = None  # the loop it was started in, and that loop's thread
+        self._home_thread = 0
         self._idle = False  # the writer waits to be woken
         self._waker: asyncio.AbstractEventLoop | None = None  # the loop that is about to wake it
         self._seen = 0  # calls that waited when that loop last looked
@@ -133,6 +135,7 @@ class SqliteDatabase(Database):
 
     async def start(self) -> None:
         """Open the file and start the writer."""
+        self._home, self._home_thread = asyncio.get_running_loop(), threading.get_ident()
         connection = self._writer_engine.connect()
         self._stopping = False
         self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="db-read")
@@ -187,7 +190,11 @@ class SqliteDatabase(Database):
         kwargs: dict[str, Any],
         door: Callable[[Connection, sqlite3.Connection, _Call], Any] | None,
     ) -> "asyncio.Future[Any]":
-        loop = asyncio.get_running_loop()
+        home = self._home
+        if home is None or threading.get_ident() != self._home_thread or not home.is_running():
+            loop = asyncio.get_running_loop()  # with a system call each time (CPython 3.11)
+        else:
+            loop = home
         future: asyncio.Future[Any] = loop.create_future()
         call = _Call(fn, args, kwargs, door, loop, future, contextvars.copy_context())
         with self._lock:
