@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Table
 from sqlalchemy import select as core_select
 from sqlmodel import SQLModel, col, select
 
-from identity import fapi, members
+from identity import fapi, logo_wishes, members
 from identity.errors import UnknownClient
 from identity.errors_account import SecondPersonNeeded
 from identity.fapi import Profile
@@ -106,6 +106,7 @@ class Client:
     logo_uri: str | None
     policy_uri: str | None
     tos_uri: str | None
+    localized: Mapping[str, str]  # the same in other languages, as `tos_uri#fr`
     created_at: Millis
 
     @property
@@ -142,6 +143,11 @@ class Client:
     def name(self, lang: str) -> str:
         """The name in a language."""
         return self.name_ja if lang == "ja" else self.name_en
+
+    def link(self, kind: str, lang: str) -> str | None:
+        """Its `client_uri`, `policy_uri` or `tos_uri` in a language, if it has one (RFC 7591 section 2.2)."""
+        plain: str | None = getattr(self, kind)
+        return self.localized.get(f"{kind}#{lang}", plain)
 
     def actor(self) -> Actor:
         """The client as the author of what it does."""
@@ -205,6 +211,7 @@ class Clients:
         )
         session.add(row)
         session.flush()
+        logo_wishes.want(session, row.id, row.settings, now)
         tx_of(session).touch("clients")
         audit.record(
             session,
@@ -233,6 +240,7 @@ class Clients:
             note_keys(session, row, actor=actor, overlap=0)
         session.add(row)
         session.flush()
+        logo_wishes.want(session, client_id, row.settings, row.changed_at)
         tx_of(session).touch("clients")
         audit.record(session, "identity.client.changed", actor=actor, object=("client", client_id))
         return get(session, client_id)
@@ -509,6 +517,7 @@ def _client(found: Any) -> Client:
         logo_uri=settings.get("logo_uri"),
         policy_uri=settings.get("policy_uri"),
         tos_uri=settings.get("tos_uri"),
+        localized=settings.get("localized", {}),
         created_at=found["created_at"],
     )
 

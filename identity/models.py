@@ -75,6 +75,22 @@ class ClientChange(SQLModel, table=True):
     expires_at: int = Field(sa_type=BigInteger, index=True)
 
 
+class ClientLogo(SQLModel, table=True):
+    """A client's logo as it was fetched from `logo_uri`, served by the hash of its bytes."""
+
+    __tablename__ = "identity_client_logo"
+
+    client_id: str = Field(primary_key=True, foreign_key="identity_client.id")
+    uri: str = Field(sa_type=Text)
+    status: str = Field(default="waiting", description="waiting | shown | refused")
+    reason: str = Field(default="", description="Why it is not shown, or could not be looked at again")
+    digest: str | None = Field(default=None, index=True)
+    media_type: str | None = None
+    body: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
+    fetched_at: int | None = Field(default=None, sa_type=BigInteger)
+    next_at: int = Field(sa_type=BigInteger, index=True, description="When it is looked at again")
+
+
 class InitialToken(SQLModel, table=True):
     """An initial access token (RFC 7591 section 1.2): an operator's leave to register so many clients."""
 

@@ -21,6 +21,8 @@ from identity.enrolment_routes import enrolment_router
 from identity.enrolments import Enrolments
 from identity.interaction import Interactions
 from identity.key_changes import KeyChanges
+from identity.logos import PATH as LOGO_PATH
+from identity.logos import Logos
 from identity.oauth import housekeeping, metadata
 from identity.oauth.answers import Answers
 from identity.oauth.authorize import Authorize
@@ -59,6 +61,7 @@ from identity.oidc.initiate import Initiate
 from identity.oidc.pages import SignedOutPage
 from identity.oidc.userinfo import UserInfo
 from identity.operations.openid import CHECK_SESSION
+from identity.operations.registration import LOGO
 from identity.operations.tokens import REHEARSAL
 from identity.pings import Pings
 from identity.registration import CIBA, DEVICE, EXCHANGE, JWT_BEARER
@@ -92,6 +95,7 @@ SWEEP_SECONDS = 60
 TELL_SECONDS = 2
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 CLOSE_SECONDS = 600
+LOGO_SECONDS = 60
 SESSION_CLIENTS_KEPT: Millis = 8 * DAY
 
 
@@ -156,6 +160,10 @@ def _clients(host: Host) -> None:
     host.provide(KeyChanges, KeyChanges(clients, clock, settings))
     host.provide(Envelopes, Envelopes(remote))
     host.provide(Enrolments, Enrolments(hasher, clock))
+    logos = Logos(host.db, host.get(Fetcher), clock)
+    host.provide(Logos, logos)
+    host.front("GET", LOGO_PATH, "public", logos.endpoint, LOGO, prefix=True)
+    host.job("identity.logos.fetch", LOGO_SECONDS, logos.fetch_due)
     host.provide(Dpop, Dpop(host.issuer, settings, hasher))
     host.provide(ClientAuth, ClientAuth(host.issuer, settings, clients, keys, hasher, host.db, clock, certificates))
 

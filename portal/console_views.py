@@ -12,7 +12,7 @@ from consent.agreements import AgreementView, Revision
 from consent.compare import compare
 from consent.materiality import weighing
 from consent.purposes import LAWFUL_BASES, PURPOSES
-from identity import clients, grants, members
+from identity import clients, grants, logos, members
 from identity.clients import Client
 from infobank.catalogue import Catalogue
 from keys.ceremonies import KeyInfo
@@ -245,8 +245,16 @@ def client_page(session: Session, viewer: Viewer, client_id: str) -> pages.Clien
         residents=len(grants.holders(session, client_id)),
         created_at=found.created_at,
         has_secret=found.secret_digest is not None,
+        logo=_logo(session, client_id),
         has_keys=found.jwks is not None or found.jwks_uri is not None,
     )
+
+
+def _logo(session: Session, client_id: str) -> pages.ClientLogo | None:
+    found = logos.find(session, client_id)
+    if found is None:
+        return None
+    return pages.ClientLogo(found.uri, found.status, found.reason, found.path, found.fetched_at)
 
 
 def client_assurance(

@@ -52,3 +52,21 @@ REREGISTER = _registering(
 UNREGISTER = _registering(
     "delete_registration", "End a client", "204", {"description": "Ended"}, below=True, body=False
 )
+
+LOGO: Operation = {
+    "operationId": "identity_client_logo",
+    "tags": ["oauth"],
+    "summary": "A service's logo, by the SHA-256 of its bytes",
+    "parameters": [{"name": "digest", "in": "path", "required": True, "schema": {"type": "string"}}],
+    "responses": {
+        "200": {
+            "description": "The picture",
+            "content": {
+                kind: {"schema": {"type": "string", "format": "binary"}}
+                for kind in ("image/png", "image/jpeg", "image/webp")
+            },
+        },
+        "404": problem("No picture has this digest"),
+        "503": problem("Busy or stopping; nothing was done"),
+    },
+}

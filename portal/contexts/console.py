@@ -164,6 +164,17 @@ class ClientSecret:
 
 
 @dataclass(frozen=True)
+class ClientLogo:
+    """A client's logo: where it comes from, whether it is shown, why not."""
+
+    uri: str
+    status: str  # waiting | shown | refused
+    reason: str
+    path: str
+    at: Millis | None
+
+
+@dataclass(frozen=True)
 class ClientPage:
     """console/client.html."""
 
@@ -189,6 +200,7 @@ class ClientPage:
     created_at: Millis
     has_secret: bool
     has_keys: bool
+    logo: ClientLogo | None
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from portal.contexts.console import (
     ClientAssurance,
     ClientForm,
     ClientLine,
+    ClientLogo,
     ClientPage,
     Clients,
     ClientSecret,
@@ -192,6 +193,9 @@ def samples() -> list[Sample]:
     )
     secret = ClientSecret("cli_01m7", "とどけ便", "sec_" + "Zk3" * 14 + "q", again=False, former_until=None)
     sure = {"minimum_ial": "2", "minimum_aal": "2", "verified_claims": "evidence"}
+    logo = ClientLogo(
+        "https://planner.transit.minatohama.example/logo.png", "shown", "fetch", "/static/favicon.svg", NOW
+    )
     client = ClientPage(
         id="minatohama-transit",
         name_ja="しおかぜバス乗換案内",
@@ -215,6 +219,7 @@ def samples() -> list[Sample]:
         created_at=NOW - 280 * DAY,
         has_secret=True,
         has_keys=True,
+        logo=logo,
     )
     member = MemberPage(
         id="mem_2",
@@ -284,6 +289,7 @@ def samples() -> list[Sample]:
         of("client_secret", "again", replace(secret, again=True)),
         of("client_secret", "overlap", replace(secret, again=True, former_until=NOW)),
         of("client", "active", client),
+        of("client", "logo-refused", replace(client, logo=replace(logo, status="refused", reason="type", path=""))),
         of("client_assurance", "as-it-is", ClientAssurance(client.id, client.name_ja, sure, {})),
         of("client_assurance", "errors", ClientAssurance(client.id, client.name_ja, sure, {"minimum_ial": "Choose."})),
         of("client", "suspended", replace(client, status="suspended", member_status="suspended", has_secret=False)),

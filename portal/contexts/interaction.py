@@ -101,6 +101,26 @@ class VerifiedAsk:
 
 
 @dataclass(frozen=True)
+class ServiceLink:
+    """Where a service says something of itself, and at whose place that is."""
+
+    kind: str  # policy | tos
+    href: str
+    host: str
+
+
+@dataclass(frozen=True)
+class ServiceMark:
+    """What a service shows of itself: its logo as we keep it ("" if none), and its links."""
+
+    logo: str
+    links: tuple[ServiceLink, ...]
+
+
+NO_MARK = ServiceMark("", ())
+
+
+@dataclass(frozen=True)
 class StepUp:
     """interaction/step_up.html: the resident, or their sign-in, is not as sure as the service needs."""
 
@@ -128,6 +148,7 @@ class Consent:
     elsewhere: Elsewhere | None
     amends: Amends | None = None
     verified: VerifiedAsk | None = None
+    mark: ServiceMark = NO_MARK
 
 
 @dataclass(frozen=True)
@@ -145,6 +166,7 @@ class Scopes:
     elsewhere: Elsewhere | None
     amends: Amends | None = None
     verified: VerifiedAsk | None = None
+    mark: ServiceMark = NO_MARK
 
 
 _CHECKUP = CategoryRow(

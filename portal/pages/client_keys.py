@@ -1,4 +1,5 @@
-"""The console about what a client proves itself with: its keys, when they were used last, other keys, a new secret.
+"""The console about what a client proves itself with: its keys, when they were used last, other keys, a new secret; and
+the logo it shows.
 
 What is pasted or fetched is shown first, with what would stop; the POST follows from there. Where the settings want two
 people (`client_changes_by_two`) it waits for a second one. A secret is answered to the POST that made it, never stored,
@@ -14,7 +15,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from identity import clients
+from identity import clients, logos
 from identity.client_keys import last_uses
 from identity.clients import Client
 from identity.errors import ChangeGone, InvalidClientMetadata
@@ -40,6 +41,7 @@ from portal.web import Form, notice, read_form, redirect, render
 CHANGED = notice("client-keys.changed", N_("The keys are changed. It is in force everywhere."))
 ASKED = notice("client-keys.asked", N_("Asked for. It is in force when a second person approves it."))
 DECLINED = notice("client-keys.declined", N_("Taken back. Nothing changed."))
+LOGO = notice("client-keys.logo", N_("It is fetched within a minute or two."), kind="info")
 ENDED = notice("client-keys.ended", N_("The former keys have stopped everywhere."))
 GONE = notice("client-keys.gone", N_("That change does not wait any more. This is how it is now."), kind="warn")
 SAME = notice("client-keys.same", N_("You asked for this change. Somebody else has to approve it."), kind="warn")
@@ -189,6 +191,14 @@ def router(host: Host) -> APIRouter:
         except ChangeGone:
             return redirect(request, back, notice=GONE)
         return redirect(request, back, notice=DECLINED)
+
+    # -- its logo
+
+    @routes.post("/console/clients/{client_id}/logo")
+    async def fetch_logo(request: Request, client_id: str) -> Response:
+        actor = require_staff(request, *OPERATOR).actor()
+        await db.write(logos.again, client_id, actor=actor, now=clock.ms())
+        return redirect(request, f"/console/clients/{client_id}", notice=LOGO)
 
     # -- a new secret
 

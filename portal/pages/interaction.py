@@ -46,6 +46,7 @@ from portal.i18n import N_, _
 from portal.pages import surer
 from portal.pages.amending import Amending, amending, told, widened
 from portal.pages.mydata import CAREFUL, headline
+from portal.pages.service_mark import mark_of
 from portal.visits import pages, require_own, sign_in_address, visit_of
 from portal.web import Form, notice, origin_of, page_headers, read_form, redirect, render
 
@@ -308,6 +309,7 @@ def router(host: Host) -> APIRouter:
                 _elsewhere(interaction),
                 amends,
                 surer.verified_ask(session, visits, client, interaction, account_id),
+                mark_of(session, client, lang),
             )
         cards = {
             card.category.id: card
@@ -327,6 +329,7 @@ def router(host: Host) -> APIRouter:
             _elsewhere(interaction),
             amends,
             surer.verified_ask(session, visits, client, interaction, account_id),
+            mark_of(session, client, lang),
         )
         return interaction, page
 

@@ -107,6 +107,13 @@ async def post_console_clients_client_id_change_decline(w: World) -> Any:
     return await who.post(f"/console/clients/{client_id}/change/decline", {"change": change})
 
 
+@case("POST /console/clients/{client_id}/logo")
+async def post_console_clients_client_id_logo(w: World) -> Any:
+    who = await w.staff()
+    party = await w.party(logo_uri="https://clinic.example/logo.png")
+    return await who.post(f"/console/clients/{party.client.id}/logo", {"again": "1"})
+
+
 @case("POST /console/agreements/new")
 async def post_console_agreements_new(w: World) -> Any:
     who = await w.staff()
