@@ -69,12 +69,12 @@ def find(session: Session, client_id: str) -> Logo | None:
     return Logo(row.client_id, row.uri, row.status, row.reason, row.digest, row.fetched_at, row.next_at)
 
 
-def again(session: Session, client_id: str, *, actor: Actor, now: Millis) -> None:
+def again(session: Session, client_id: str, *, actor: Actor) -> None:
     """Look at it anew with the next round: an operator's wish. Raises NotFound."""
     row = session.get(ClientLogo, client_id)
     if row is None:
         raise NotFound("This client registered no logo.")
-    row.next_at = now
+    row.next_at = 0
     session.add(row)
     session.flush()
     audit.record(session, "identity.client.logo_asked", actor=actor, object=("client", client_id))

@@ -197,7 +197,7 @@ def router(host: Host) -> APIRouter:
     @routes.post("/console/clients/{client_id}/logo")
     async def fetch_logo(request: Request, client_id: str) -> Response:
         actor = require_staff(request, *OPERATOR).actor()
-        await db.write(logos.again, client_id, actor=actor, now=clock.ms())
+        await db.write(logos.again, client_id, actor=actor)
         return redirect(request, f"/console/clients/{client_id}", notice=LOGO)
 
     # -- a new secret

@@ -178,8 +178,8 @@ async def test_it_is_looked_at_again_each_week_and_operators_read_why_it_is_not_
     assert await fetch() == 1
     assert "not a PNG, JPEG or WebP" in (await operator.get(place)).text
     assert (await http.get(first.path)).status_code == 404
-    found = await app.host.db.read(audit.entries, action="identity.client.logo", object_id=party.client.id)
-    told = [(one.action.rpartition(".")[2], (one.detail or {}).get("reason")) for one in found]
+    found = await app.host.db.read(audit.entries, action="identity.client", object_id=party.client.id)
+    told = [(one.action.rpartition(".")[2], (one.detail or {}).get("reason")) for one in found if "logo" in one.action]
     assert told == [
         ("logo_shown", ""), ("logo_shown", "fetch"), ("logo_asked", None), ("logo_refused", "type"),
     ]  # fmt: skip
