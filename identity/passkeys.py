@@ -16,13 +16,14 @@ from urllib.parse import urlsplit
 
 from sqlmodel import col, delete, select, update
 
-from identity import browsers, levels, totp
+from identity import levels, sign_ins, totp
 from identity.accounts import Profile, create_account, profile
-from identity.credentials import Browser, SignedIn, Throttled
+from identity.credentials import Throttled
 from identity.crowd import Crowd
 from identity.errors_account import LastWayIn, PasskeyKnown, PasskeyRefused, PasskeySuspended
 from identity.models_account import Account, Passkey, PasskeyChallenge
 from identity.sessions import Sessions
+from identity.sign_ins import Browser, SignedIn
 from identity.throttle import Throttles
 from keys.envelope import Sealer
 from keys.hashing import TokenHasher, same
@@ -335,15 +336,8 @@ class Passkeys:
                 detail={"reason": "counter", "passkey": row.id, "platform": "internal" in row.transports},
             )
         if reason or found is None or row is None or account is None:
-            audit.record(
-                session,
-                "identity.signin.failed",
-                actor=ANONYMOUS,
-                object=("account", found.account_id) if found is not None else ("signin", "passkey"),
-                detail={"method": "passkey", "reason": reason},
-                personal={"source": browser.source},
-                outcome="refused",
-            )
+            about = ("account", found.account_id) if found is not None else ("signin", "passkey")
+            sign_ins.note_failure(session, browser, about=about, detail={"method": "passkey", "reason": reason})
             return reason or "unknown"
         return self._begin(session, account.id, row.synced, browser, next)
 
@@ -363,27 +357,17 @@ class Passkeys:
     def _begin(self, session: Session, account_id: str, synced: bool, browser: Browser, next: str) -> SignedIn:
         level = levels.of(["passkey"], key_stays_in_hardware=not synced, trusted_hardware=self._trusted_hardware)
         self._throttles.reward(session, login=None, source=browser.source, now=self._clock.ms())
-        token, begun = self._sessions.begin(
+        return sign_ins.begin(
             session,
+            self._sessions,
+            self._hasher,
             account_id,
-            acr=level.acr,
-            amr=level.amr,
-            user_agent=browser.user_agent,
-            replaces=browser.session_id,
+            browser,
+            level=level,
+            detail={"method": "passkey"},
+            next=next,
+            now=self._clock.ms(),
         )
-        browsers.recognise(
-            session, self._hasher, account_id, browser.known,
-            session_id=begun.id, now=self._clock.ms(), actor=begun.actor(),
-        )  # fmt: skip
-        audit.record(
-            session,
-            "identity.signin.succeeded",
-            actor=begun.actor(),
-            object=("account", account_id),
-            detail={"method": "passkey", "acr": level.acr},
-            personal={"source": browser.source},
-        )
-        return SignedIn(token=token, session=begun, next=next)
 
     def _add(self, session: Session, account_id: str, new: _New, name: str, actor: Actor) -> str:
         if session.exec(select(Passkey.id).where(Passkey.credential_id == new.credential_id)).first() is not None:

@@ -15,14 +15,15 @@ from dataclasses import dataclass
 import orjson
 from sqlmodel import select
 
-from identity import recovery, resets
+from identity import recovery, resets, sign_ins
 from identity.accounts import find_account, login_digest, profile
 from identity.attempts import Attempts
-from identity.credentials import Browser, Throttled
+from identity.credentials import Throttled
 from identity.emails import new_code
 from identity.mail import Mail
 from identity.models_account import Account, Reset
 from identity.resets import Resets
+from identity.sign_ins import Browser
 from identity.throttle import Throttles
 from keys.envelope import Sealer
 from keys.hashing import TokenHasher, same
@@ -100,15 +101,7 @@ class Recoveries:
         mailed = new_code()
         if not (fits and free and person is not None and person.email_verified):
             about = ("account", account_id) if account_id else ("login", digest.hex())
-            audit.record(
-                session,
-                "identity.signin.failed",
-                actor=ANONYMOUS,
-                object=about,
-                detail={"method": "recover"},
-                personal={"source": browser.source},
-                outcome="refused",
-            )
+            sign_ins.note_failure(session, browser, about=about, detail={"method": "recover"})
             self._mail.write_nobody(session)  # the same work as for somebody
             return Asked(self._attempts.begin(session, "recover", notes=orjson.dumps(["", "", ""])))
         until = now + 30 * 60_000

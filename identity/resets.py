@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlmodel import col, delete, select, update
 
-from identity import chains, mandates, recovery
+from identity import chains, mandates, recovery, sign_ins
 from identity.accounts import get_account, login_digest, profile
 from identity.attempts import Attempts
-from identity.credentials import Browser, Credentials, Refused, SignedIn, Throttled
+from identity.credentials import Credentials, Refused, Throttled
 from identity.crowd import Crowd
 from identity.errors_account import ResetClosed, ResetWaits, SecondPersonNeeded
 from identity.models import GrantRow, RefreshFamily
@@ -34,6 +34,7 @@ from identity.models_account import (
     Totp,
 )
 from identity.sessions import Sessions
+from identity.sign_ins import Browser, SignedIn
 from identity.throttle import Throttles
 from identity.upstream.models import UpstreamLink
 from keys.envelope import Sealer
@@ -331,15 +332,8 @@ class Resets:
             )
         ).first()
         if found is None:
-            audit.record(
-                session,
-                "identity.signin.failed",
-                actor=ANONYMOUS,
-                object=("login", digest.hex()) if known is None else ("account", known),
-                detail={"method": "reset"},
-                personal={"source": browser.source},
-                outcome="refused",
-            )
+            about = ("login", digest.hex()) if known is None else ("account", known)
+            sign_ins.note_failure(session, browser, about=about, detail={"method": "reset"})
             return Refused()
         reset_id, account_id, ready_at, opened_by = found
         if ready_at is not None and ready_at > now:

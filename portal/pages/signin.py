@@ -22,7 +22,7 @@ from identity.attempts import LIFETIME, Attempts, Purpose, Waiting
 from identity.breached import Breached
 from identity.browsers import KEPT
 from identity.clients import Clients
-from identity.credentials import Browser, CodeKind, Credentials, SignedIn
+from identity.credentials import CodeKind, Credentials
 from identity.errors import UnknownInteraction
 from identity.errors_account import LoginTaken, WeakPassword
 from identity.interaction import Interactions
@@ -33,6 +33,7 @@ from identity.oidc.pages import SignedOut, SignedOutPage
 from identity.passkeys import Passkeys
 from identity.password_policy import require_good
 from identity.sessions import Sessions, session_cookie
+from identity.sign_ins import Browser, SignedIn
 from identity.throttle import Throttles
 from identity.upstream.flow import Upstreams
 from keys.envelope import Sealer

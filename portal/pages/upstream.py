@@ -13,9 +13,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from identity.accounts import profile
-from identity.credentials import SignedIn, Throttled
+from identity.credentials import Throttled
 from identity.errors_account import LastWayIn, RecentSignInNeeded
 from identity.sessions import BrowserSession, require_recent
+from identity.sign_ins import SignedIn
 from identity.upstream.flow import Linking, Stopped, Unlinked
 from identity.upstream.links import LinkView
 from keys.envelope import Sealer

@@ -8,7 +8,8 @@ from cert import alerts, intake, response
 from cert.alerts import AlertView
 from cert.detection import Entity
 from cert.incidents import Severity
-from identity.credentials import Browser, Refused, Throttled
+from identity.credentials import Refused, Throttled
+from identity.sign_ins import Browser
 from kit import audit
 from kit.clock import HOUR, MINUTE
 from kit.db import Session

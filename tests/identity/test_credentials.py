@@ -9,8 +9,9 @@ import pytest
 from identity import recovery, totp
 from identity.accounts import login_digest, suspend_account
 from identity.attempts import LIFETIME, MAX_TRIES
-from identity.credentials import Browser, CodeNeeded, Expired, Refused, SignedIn, Throttled
+from identity.credentials import CodeNeeded, Expired, Refused, Throttled
 from identity.levels import AAL1, AAL2
+from identity.sign_ins import Browser, SignedIn
 from kit import context
 from kit.clock import FrozenClock
 from kit.db import Database

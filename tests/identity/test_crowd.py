@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from identity.credentials import Browser, Throttled
+from identity.credentials import Throttled
 from identity.crowd import Crowd
+from identity.sign_ins import Browser
 from identity.throttle import Limit
 from kit.clock import FrozenClock
 from kit.db import Database

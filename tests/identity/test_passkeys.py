@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from identity.credentials import Browser, SignedIn, Throttled
+from identity.credentials import Throttled
 from identity.errors_account import LastWayIn, LoginTaken, PasskeyKnown, PasskeyRefused, PasskeySuspended
 from identity.levels import AAL2
 from identity.passkeys import CHALLENGE_FOR, MOST, NAME_LENGTH
+from identity.sign_ins import Browser, SignedIn
 from kit.clock import FrozenClock
 from kit.db import Database
 from kit.problems import Conflict, NotFound, Unavailable

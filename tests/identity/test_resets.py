@@ -8,10 +8,11 @@ import pytest
 from sqlalchemy import event, text
 
 from identity import recovery, resets
-from identity.credentials import Browser, CodeNeeded, Refused, SignedIn, Throttled
+from identity.credentials import CodeNeeded, Refused, Throttled
 from identity.errors_account import AccountClosed, ResetClosed, ResetWaits, SecondPersonNeeded
 from identity.levels import AAL1, AAL2
 from identity.resets import Begun, Entered, Resets
+from identity.sign_ins import Browser, SignedIn
 from identity.support import Support
 from kit.clock import DAY, FrozenClock
 from kit.db import Database, Session

@@ -11,7 +11,8 @@ from cert.incidents import State
 from consent import agreements, records
 from consent.receipts import Receipts
 from identity import accounts, clients, members
-from identity.credentials import Browser, CodeNeeded, Credentials, SignedIn
+from identity.credentials import CodeNeeded, Credentials
+from identity.sign_ins import Browser, SignedIn
 from identity.totp import code_at
 from infobank import disclosures, store, views
 from infobank.catalogue import Catalogue

@@ -10,10 +10,11 @@ from pydantic import SecretStr
 from identity import accounts_wiring, totp
 from identity.accounts import Kind, Profile, create_account
 from identity.attempts import Attempts
-from identity.credentials import Browser, CodeNeeded, Credentials, SignedIn
+from identity.credentials import CodeNeeded, Credentials
 from identity.passkeys import Passkeys
 from identity.sessions import Sessions
 from identity.settings import IdentitySettings
+from identity.sign_ins import Browser, SignedIn
 from identity.throttle import Throttles
 from keys import wiring as keys_wiring
 from keys.envelope import Sealer
