@@ -107,6 +107,7 @@ async def test_an_unknown_login_and_a_wrong_password_get_the_same_answer(office:
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.usefixtures("dear_passwords")
 async def test_an_unknown_login_takes_as_long_as_a_wrong_password(office: Office) -> None:
     """No account enumeration by the clock: the hashing, which dominates, is done all the same."""
 
@@ -141,6 +142,7 @@ async def test_the_throttle_is_asked_before_the_password_is_hashed(
     assert outcome == Throttled(30)
 
 
+@pytest.mark.usefixtures("dear_passwords")
 async def test_fifty_guesses_at_once_pay_like_fifty_in_a_row(office: Office) -> None:
     await office.add()
     outcomes = await asyncio.gather(

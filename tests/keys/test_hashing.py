@@ -17,6 +17,7 @@ from kit.problems import Unavailable
 pytestmark = pytest.mark.anyio
 
 SECRET = b"\x05" * 32
+dear = pytest.mark.usefixtures("dear_passwords")  # the parameters of a city
 labels = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,47}", fullmatch=True)
 
 
@@ -53,6 +54,7 @@ def test_derived_keys_differ_by_purpose() -> None:
     assert derive(SECRET, "a") != derive(SECRET, "b")
 
 
+@dear
 async def test_a_password_verifies_and_another_does_not() -> None:
     passwords = Passwords(SECRET)
     encoded = await passwords.hash("海の見える丘")
@@ -62,6 +64,7 @@ async def test_a_password_verifies_and_another_does_not() -> None:
     passwords.close()
 
 
+@dear
 async def test_two_spellings_of_the_same_password_are_one() -> None:
     """NIST SP 800-63B section 3.1.1.2: normalise, so that another keyboard does not lock people out."""
     passwords = Passwords(SECRET)
@@ -70,6 +73,7 @@ async def test_two_spellings_of_the_same_password_are_one() -> None:
     passwords.close()
 
 
+@dear
 async def test_parameters_are_owasps_first_and_the_string_is_honest_argon2id() -> None:
     passwords = Passwords(SECRET)
     encoded = await passwords.hash("tide and lantern")
@@ -82,6 +86,7 @@ async def test_parameters_are_owasps_first_and_the_string_is_honest_argon2id() -
     passwords.close()
 
 
+@dear
 async def test_a_stolen_table_is_useless_without_the_pepper() -> None:
     one, other = Passwords(SECRET), Passwords(b"\x06" * 32)
     encoded = await one.hash("tide and lantern")
@@ -92,6 +97,7 @@ async def test_a_stolen_table_is_useless_without_the_pepper() -> None:
     other.close()
 
 
+@dear
 async def test_a_hash_of_an_older_system_is_read_and_marked_for_rehash() -> None:
     passwords = Passwords(SECRET)
     encoded = PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash("tide and lantern")
@@ -102,12 +108,14 @@ async def test_a_hash_of_an_older_system_is_read_and_marked_for_rehash() -> None
 
 
 @pytest.mark.parametrize("encoded", ["", "p1", "p1$argon2id$", "$2b$12$abc", "p1$argon2id$v=19$m=1,t=1,p=1$AA$AA"])
+@dear
 async def test_a_malformed_string_matches_nothing(encoded: str) -> None:
     passwords = Passwords(SECRET)
     assert not await passwords.verify(encoded, "")
     passwords.close()
 
 
+@dear
 async def test_an_unknown_account_costs_a_real_check() -> None:
     passwords = Passwords(SECRET, workers=1)
     encoded = await passwords.hash("tide and lantern")
@@ -130,6 +138,7 @@ async def test_an_unknown_account_costs_a_real_check() -> None:
     passwords.close()
 
 
+@dear
 async def test_the_queue_refuses_rather_than_grows() -> None:
     passwords = Passwords(SECRET, workers=2, waiting=1)
     gate = threading.Event()
