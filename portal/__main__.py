@@ -23,6 +23,7 @@ app.command(short_help="Bring the database to this release's schema; safe to run
 app.command(short_help="Serve the fictional city of Minato-hama.")(_demo.demo)
 app.command("demo-code", short_help="Print the one-time code of a demo person.")(_demo.demo_code)
 app.command(short_help="Do the main walk against a running demo.")(_walk.walk)
+app.command("demo-ask", short_help="Be asked yourself, at your own browser, by a service of the demo.")(_walk.demo_ask)
 app.add_typer(_keys.app, name="keys")
 app.add_typer(_ledger.app, name="ledger")
 app.add_typer(_admin.app, name="admin")

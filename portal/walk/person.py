@@ -70,6 +70,13 @@ class Person:
         ).json()["disclosures"]  # fmt: skip
         return rows
 
+    def consents_to(self, agreement: str) -> list[str]:
+        """Their consents to an agreement that stand."""
+        rows: list[dict[str, Any]] = self.browser.get("/api/consent/records", accept="application/json").json()[
+            "records"
+        ]
+        return [row["id"] for row in rows if row["agreement"] == agreement and row["state"] == "given"]
+
     def receipt(self, consent: str) -> httpx2.Response:
         """The receipt of a consent, to take home."""
         return self.browser.get(f"/api/consent/records/{consent}/receipt", accept="application/json")

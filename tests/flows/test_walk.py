@@ -5,10 +5,20 @@ import os
 import stat
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx2
+import pytest
 
+from portal.walk.asking import Asking, listen
+from portal.walk.browser import Page
+from portal.walk.main import Credentials
+from portal.walk.person import Person
+from portal.walk.report import Report
+from portal.walk.service import Service
 from tests.support.server import Served
 from tests.support.sessions import signed_in
 from tests.support.source import ROOT
@@ -96,3 +106,82 @@ def test_a_receipt_is_verified_offline_by_the_command(server: Served, tmp_path: 
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     server.start()
+
+
+# -- a service for a person to be asked by (`sekisho demo-ask`)
+
+
+@pytest.fixture(scope="module")
+def known(server: Served) -> Credentials:
+    """What the demo wrote down."""
+    return Credentials.read(server.data / "demo-credentials.json")
+
+
+@pytest.fixture
+def asking(server: Served, known: Credentials) -> Iterator[Asking]:
+    """The clinic, at no port yet."""
+    report = Report(quiet=True)
+    report.step("asking")
+    metadata = httpx2.get(f"{server.url}/.well-known/openid-configuration").json()
+    names = {"health_checkup": {"en": "Health check-up results"}}
+    service = Service(server.url, known.clients["minato-clinic"], metadata, report)
+    yield Asking(service, server.url, names)
+    service.close()
+
+
+@pytest.fixture(scope="module")
+def megumi(server: Served, known: Credentials) -> Iterator[Person]:
+    """A resident of the demo at a browser of her own, who never agreed to the clinic's question."""
+    report = Report(quiet=True)
+    report.step("megumi")
+    person = Person(server.url, known.residents["megumi"], report)
+    yield person
+    person.close()
+
+
+def question(asking: Asking, person: Person) -> Page:
+    """The question, as the person reads it, signed in."""
+    status, address, _ = asking.answer("/", "en")
+    assert status == 303
+    page = person.browser.open(address)
+    assert isinstance(page, Page)
+    if page.form_with("password") is not None:
+        signed_in = person.sign_in(page)
+        assert isinstance(signed_in, Page)
+        return signed_in
+    return page
+
+
+def test_who_agrees_sees_what_came_and_after_a_withdrawal_that_nothing_comes(asking: Asking, megumi: Person) -> None:
+    landed, _answer = megumi.agree(question(asking, megumi))
+    assert asking.answer(landed, "en") == (303, "/again", "")
+    got = asking.answer("/again", "en")[2]
+    assert "Health check-up results" in got
+    assert "records came" in got
+    (consent,) = megumi.consents_to("agr_checkup_letter")
+    megumi.withdraw(consent)
+    assert "We get nothing any more" in asking.answer("/again", "en")[2]
+
+
+def test_an_answer_counts_once_and_only_with_our_state_and_from_the_city(asking: Asking, megumi: Person) -> None:
+    landed, _answer = megumi.agree(question(asking, megumi))
+    for wrong in (landed.replace("state=", "state=x"), "/callback?code=x", landed.partition("&state=")[0]):
+        assert asking.answer(wrong, "ja")[0] == 400, wrong
+    assert asking.answer("/again", "ja")[0] == 404
+    assert asking.answer(landed, "ja")[0] == 303
+    assert asking.answer(landed, "ja")[0] == 400
+    other = replace(asking, city="http://elsewhere.example", token={})
+    landed, _answer = megumi.agree(question(other, megumi))
+    assert other.answer(landed, "ja")[0] == 400
+
+
+def test_it_is_served_on_this_machine_and_says_why_it_can_not_ask(asking: Asking) -> None:
+    asking.service.registration = {**asking.service.registration, "redirect_uri": "http://localhost:0/callback"}
+    server = listen(asking)
+    assert server.server_address[0] == "127.0.0.1"
+    thread = threading.Thread(target=server.handle_request)
+    thread.start()
+    answer = httpx2.get(f"http://127.0.0.1:{server.server_address[1]}/", headers={"Accept-Language": "en"})
+    thread.join()
+    server.server_close()
+    assert (answer.status_code, "ask you" in answer.text) == (502, True)  # an address that is not registered
