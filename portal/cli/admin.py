@@ -20,9 +20,12 @@ def create_operator(
     login: Annotated[str, typer.Argument(help="Login name of the new member of staff.")],
     name: Annotated[str, typer.Option(help="Full name.")],
     role: Annotated[
-        list[str] | None, typer.Option(help=f"One of {', '.join(ROLES)}; may be repeated. Default: operator.")
+        list[str] | None,
+        typer.Option(metavar="ROLE", help=f"One of {', '.join(ROLES)}; may be repeated. Default: operator."),
     ] = None,
-    password_stdin: Annotated[bool, typer.Option(help="Read the password from standard input, do not ask.")] = False,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password from standard input, do not ask.")
+    ] = False,
     data: Data = HERE,
     as_json: Json = False,
 ) -> None:
@@ -80,8 +83,10 @@ def create_member(
     name_ja: Annotated[str, typer.Option(help="Name in Japanese.")],
     name_en: Annotated[str, typer.Option(help="Name in English.")],
     site: Annotated[str | None, typer.Option(help="Its web site.")] = None,
-    source: Annotated[list[str] | None, typer.Option(help="A data category it may deposit; may be repeated.")] = None,
-    approve: Annotated[bool, typer.Option(help="Approve it at once.")] = False,
+    source: Annotated[
+        list[str] | None, typer.Option(metavar="CATEGORY", help="A data category it may deposit; may be repeated.")
+    ] = None,
+    approve: Annotated[bool, typer.Option("--approve", help="Approve it at once.")] = False,
     data: Data = HERE,
     as_json: Json = False,
 ) -> None:
@@ -127,12 +132,16 @@ def create_client(
     name_ja: Annotated[str, typer.Option(help="Name in Japanese.")],
     name_en: Annotated[str, typer.Option(help="Name in English.")],
     member: Annotated[str | None, typer.Option(help="Id of the organisation it belongs to.")] = None,
-    redirect_uri: Annotated[list[str] | None, typer.Option(help="An exact redirect URI; may be repeated.")] = None,
+    redirect_uri: Annotated[
+        list[str] | None, typer.Option(metavar="URI", help="An exact redirect URI; may be repeated.")
+    ] = None,
     scope: Annotated[str, typer.Option(help="Scopes it may ask for.")] = "openid profile offline_access",
-    machine: Annotated[bool, typer.Option(help="Client credentials only: no resident is involved.")] = False,
+    machine: Annotated[
+        bool, typer.Option("--machine", help="Client credentials only: no resident is involved.")
+    ] = False,
     client_id: Annotated[str | None, typer.Option(help="Choose the id yourself.")] = None,
     jwks: Annotated[Path | None, typer.Option(help="Its public keys (a JWK Set): instead of a secret.")] = None,
-    dpop: Annotated[bool, typer.Option(help="Its tokens are bound to a key of its own (RFC 9449).")] = False,
+    dpop: Annotated[bool, typer.Option("--dpop", help="Its tokens are bound to a key of its own (RFC 9449).")] = False,
     profile: Annotated[str, typer.Option(help="none, fapi2-security or fapi2-message-signing.")] = "none",
     data: Data = HERE,
     as_json: Json = False,

@@ -28,8 +28,9 @@ _WELCOME = """
   Sign in as              password                          one-time code: {program} demo-code LOGIN{more}
 {people}
 
-  Try     be hanako: what did the clinic see? who used it? take it home
-          run the main walk from a second terminal:  {program} walk{walk}
+  Try     be hanako: what did they see? who used it? take it home
+          be asked, from a second terminal:   {program} demo-ask{walk}
+          let a script do it all, and check:  {program} walk{walk}
           be analyst: the walk's stolen token is on the desk
   APIs    {url}/docs
   File    {file} holds all of the above (only you can read it)
@@ -70,7 +71,7 @@ async def seed_city(building: Any, path: Path) -> None:
 def demo(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on, on localhost.")] = 8080,
     data: Data = HERE,
-    seed_only: Annotated[bool, typer.Option(help="Make the city, then end.")] = False,
+    seed_only: Annotated[bool, typer.Option("--seed-only", help="Make the city, then end.")] = False,
 ) -> None:
     """Serve the fictional city of Minato-hama on http://localhost:8080, making it on the first start.
 

@@ -45,9 +45,11 @@ def list_keys(data: Data = HERE, as_json: Json = False) -> None:
 @app.command(short_help="Rotate signing keys.")
 def rotate(
     data: Data = HERE,
-    alg: Annotated[list[str] | None, typer.Option(help="Only this algorithm's set; may be repeated.")] = None,
+    alg: Annotated[
+        list[str] | None, typer.Option(metavar="ALGORITHM", help="Only this algorithm's set; may be repeated.")
+    ] = None,
     compromised: Annotated[
-        bool, typer.Option(help="The active key leaked: refuse what it signed from this moment.")
+        bool, typer.Option("--compromised", help="The active key leaked: refuse what it signed from this moment.")
     ] = False,
     as_json: Json = False,
 ) -> None:
