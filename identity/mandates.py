@@ -24,6 +24,7 @@ from identity.emails import new_code
 from identity.errors_account import MandateClosed, OutsideMandate, SecondPersonNeeded
 from identity.models_account import Account, Mandate
 from identity.recovery import clean
+from identity.second_person import is_oneself, require_another
 from identity.throttle import Throttles, Wait
 from keys.envelope import Sealer
 from keys.errors import KeyDestroyed
@@ -168,7 +169,7 @@ class Mandates:
     # -- a guardian's, at the counter by two
 
     def check(self, session: Session, subject_id: str, holder_id: str, *, evidence: str, actor: Actor) -> str:
-        """The first clerk has seen the document. Raises Invalid, NotFound, Conflict."""
+        """The first clerk has seen the document. Raises Invalid, NotFound, Conflict, SecondPersonNeeded."""
         if evidence not in EVIDENCE:
             raise Invalid("Choose a document of the list.", pointer="/evidence")
         for account_id in (subject_id, holder_id):
@@ -177,6 +178,7 @@ class Mandates:
                 raise NotFound("There is no such resident.")
         if subject_id == holder_id:
             raise Invalid("Nobody is their own guardian.", pointer="/holder")
+        self._require_no_own(session, (subject_id, holder_id), actor)
         self._require_adult(session, holder_id)
         now = self._clock.ms()
         try:
@@ -203,12 +205,19 @@ class Mandates:
     def approve(self, session: Session, mandate_id: str, *, actor: Actor) -> None:
         """The second clerk. Raises SecondPersonNeeded, MandateClosed."""
         row = self._row(session, mandate_id)
-        if row.opened_by == actor.id:
-            raise SecondPersonNeeded("Whoever checked the document can't approve it. Ask a colleague.")
+        require_another(
+            actor, began_by=row.opened_by, otherwise="Whoever checked the document can't approve it. Ask a colleague."
+        )
         if row.until_at <= self._clock.ms() or not self._move(session, row.id, "checked", "active"):
             raise MandateClosed("This mandate was approved or ended already.")
+        self._require_no_own(session, (row.subject_id, row.holder_id), actor)
         detail = {"holder": row.holder_id, "kind": row.kind}
         self._note(session, "begun", row.subject_id, row.id, actor, detail)
+
+    def _require_no_own(self, session: Session, people: Iterable[str], actor: Actor) -> None:
+        """Closes: a clerk who makes themselves somebody's guardian, with a colleague who only looks at the screen."""
+        if any(is_oneself(session, self._sealer, each, actor) for each in people):
+            raise SecondPersonNeeded("Nobody writes down a mandate of their own. Ask a colleague.")
 
     def end_by_office(self, session: Session, mandate_id: str, *, actor: Actor) -> None:
         """A court, a death, a mistake. Raises MandateClosed."""

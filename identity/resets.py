@@ -33,6 +33,7 @@ from identity.models_account import (
     Reset,
     Totp,
 )
+from identity.second_person import require_another
 from identity.sessions import Sessions
 from identity.sign_ins import Browser, SignedIn
 from identity.throttle import Throttles
@@ -215,8 +216,9 @@ class Resets:
         row, now = self._row(session, reset_id), self._clock.ms()
         warned = profile(session, self._sealer, row.account_id).email_verified
         ready_at = now + self._wait if warned and self._wait else None
-        if row.opened_by == actor.id:
-            raise SecondPersonNeeded("Whoever opened a reset can't approve it. Ask a colleague.")
+        require_another(
+            actor, began_by=row.opened_by, otherwise="Whoever opened a reset can't approve it. Ask a colleague."
+        )
         approved = session.exec(
             update(Reset)
             .where(

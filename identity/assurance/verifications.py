@@ -8,7 +8,6 @@ name changed afterwards is not a verified name. Rows are history; an account's l
 """
 
 import secrets
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -26,6 +25,7 @@ from identity.assurance.models import Verification, VisitCode
 from identity.errors_account import SecondPersonNeeded, VisitClosed
 from identity.oidc import claims as claims_of
 from identity.resets import TOLD_FOR, end_families
+from identity.second_person import is_oneself, require_another
 from identity.throttle import Throttles
 from keys.envelope import Sealer
 from keys.hashing import TokenHasher
@@ -241,7 +241,7 @@ class Verifications:
             )
             return Missed()
         session.expire(row)
-        if self._is_self(session, row.account_id, actor):
+        if is_oneself(session, self._sealer, row.account_id, actor):
             audit.record(
                 session,
                 "identity.verification.own-name",
@@ -346,8 +346,10 @@ class Verifications:
     def confirm(self, session: Session, visit_id: str, *, actor: Actor) -> VerificationView:
         """The second clerk saw the same. Raises NotFound, SecondPersonNeeded, VisitClosed."""
         visit = self._live(session, visit_id)
-        if visit.opened_by == actor.id or self._is_self(session, visit.account_id, actor):
-            raise SecondPersonNeeded("Whoever began a visit can't confirm it. Ask a colleague.")
+        sentence = "Whoever began a visit can't confirm it. Ask a colleague."
+        require_another(actor, began_by=visit.opened_by, otherwise=sentence)
+        if is_oneself(session, self._sealer, visit.account_id, actor):
+            raise SecondPersonNeeded(sentence)
         if visit.status != "waiting":
             raise VisitClosed("There is nothing to confirm.")
         self._stand(session, visit, actor, second=True)
@@ -466,16 +468,6 @@ class Verifications:
                 detail={"from": before, "to": after, "reason": reason},
             )
 
-    def _is_self(self, session: Session, account_id: str, actor: Actor) -> bool:
-        """Whether clerk and resident bear one name: nobody verifies themselves with a second account.
-
-        A namesake is sent to a colleague too, which costs a minute.
-        """
-        if account_id == actor.id:
-            return True
-        clerk, person = (profile(session, self._sealer, one) for one in (actor.id, account_id))
-        return _folded(clerk.name) == _folded(person.name)
-
     def _live(self, session: Session, visit_id: str) -> Verification:
         row = session.get(Verification, visit_id)
         if row is None or row.status not in ("open", "waiting") or row.expires_at <= self._clock.ms():
@@ -513,10 +505,6 @@ class Verifications:
 
 def _place(column: str, visit_id: str) -> str:
     return f"identity_verification|{column}|{visit_id}"
-
-
-def _folded(name: str) -> str:
-    return "".join(unicodedata.normalize("NFKC", name).split()).casefold()
 
 
 def _view(row: Verification, shown: tuple[Document, ...], said: Mapping[str, Any]) -> VerificationView:

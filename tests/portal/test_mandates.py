@@ -21,7 +21,7 @@ from kit.host import SYSTEM, Actor
 from portal.app import Building
 from tests.portal.test_email import job
 from tests.portal.test_reset import two
-from tests.support.desk import Colleague
+from tests.support.desk import Colleague, colleague
 from tests.support.household import Household, settle
 
 pytestmark = pytest.mark.anyio
@@ -252,6 +252,18 @@ async def guardian_of(clerks: tuple[Colleague, Colleague], child: Colleague, par
     assert (await parent.post(f"/mandates/{mandate_id}/act")).status_code == 409
     assert (await second.post(f"/console/mandates/{mandate_id}/approve")).status_code == 303
     return mandate_id
+
+
+async def test_no_clerk_makes_themselves_a_guardian_by_a_second_account(app: Building, client: Any) -> None:
+    """A clerk who bears the guardian's name is turned away, as the first of the two and as the second."""
+    clerk = await colleague(app, client, "operator", login="sister", called="湊　健一")
+    other = await colleague(app, client, "operator", login="irie")
+    own, child = await somebody(app, client, "健一"), await somebody(app, client, "空", born=CHILD_BORN)
+    place, form = f"/console/residents/{child.id}/guardians", {"holder": own.id, "evidence": "family-register"}
+    assert (await clerk.post(place, form)).status_code == 403
+    assert (await other.post(place, form)).status_code == 303
+    mandate_id = mandate_on(await clerk.get(place), "approve")
+    assert (await clerk.post(f"/console/mandates/{mandate_id}/approve")).status_code == 403
 
 
 async def answered(app: Building, parent: Colleague, child: Colleague, revision_id: str) -> str:
