@@ -210,7 +210,7 @@ class Mandates:
         )
         if row.until_at <= self._clock.ms() or not self._move(session, row.id, "checked", "active"):
             raise MandateClosed("This mandate was approved or ended already.")
-        self._require_no_own(session, (row.subject_id, row.holder_id), actor)
+        self._require_no_own(session, [one for one in (row.subject_id, row.holder_id) if one], actor)
         detail = {"holder": row.holder_id, "kind": row.kind}
         self._note(session, "begun", row.subject_id, row.id, actor, detail)
 
