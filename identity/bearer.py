@@ -8,6 +8,8 @@ that refused it is answered.
 """
 
 import hashlib
+import re
+import uuid
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -33,14 +35,18 @@ from identity.step_up import Minimums
 from keys.errors import BadToken
 from keys.hashing import same
 from keys.ring import KeyRing
+from kit import context
 from kit.clock import SECOND, Clock, Millis
 from kit.db import Database
 from kit.host import Actor
+from kit.logs import log
 from kit.problems import Problem
 
 TYP = "at+jwt"
 _MAX_TOKEN = 16_384
 _CACHE_SIZE = 20_000
+_INTERACTION = b"x-fapi-interaction-id"
+_UUID = re.compile(rb"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 _ALIVE = text(
     "SELECT g.account_id, g.status, a.status, g.generation FROM identity_grant g"
@@ -223,6 +229,7 @@ class Bearer:
         self, call: HasScope, scope: str | None, audience: str | None, body_token: str | None, uses: Collection[str]
     ) -> Access:
         headers: Iterable[tuple[bytes, bytes]] = call.scope["headers"]
+        _correlate(headers)
         scheme, token = ("Bearer", body_token) if body_token is not None else _read_authorization(headers)
         access = await self._tokens.find(token)
         if access is None:
@@ -231,6 +238,8 @@ class Bearer:
             raise _refused(scheme, "The access token was issued for another audience.")
         if access.x5t is not None:
             await self._check_certificate(call, scheme, access.x5t)
+            if not any(name == _INTERACTION for name, _ in headers):
+                context.answer_with(_INTERACTION, str(uuid.uuid4()).encode())
         if access.jkt is not None or scheme == "DPoP":
             await self._check_proof(call, headers, scheme, token, access)
         if scope is not None:
@@ -290,6 +299,17 @@ class Bearer:
             raise _refused("DPoP", "The proof was made with another key than the token is bound to.")
         if not await self._database.write_core(once.claim, proved.once, proved.expires_at):
             raise _bad_proof("The DPoP proof was used already.")
+
+
+def _correlate(headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """FAPI 1.0 Part 1 section 6.2.1 item 11, which FAPI-CIBA builds on: the answer, good or bad, carries the number by
+    which a client finds its request again in both logs; one of our own where a certificate-bound call sends none. What
+    is no UUID is not repeated: nobody's text gets into our headers."""
+    for name, value in headers:
+        if name == _INTERACTION:
+            number = value if _UUID.fullmatch(value) else str(uuid.uuid4()).encode()
+            log.info("a client numbers its request", fapi_interaction_id=number.decode())  # item 12
+            context.answer_with(_INTERACTION, number)
 
 
 def honours(connection: Connection, claims: Mapping[str, Any]) -> tuple[bool, str | None]:

@@ -302,6 +302,9 @@ def _check_addresses(registration: Registration) -> None:
     for name in _CALLED:
         if getattr(registration, name) is not None:
             check_called_uri(getattr(registration, name), pointer=f"/{name}")
+    if registration.initiate_login_uri is not None and not registration.initiate_login_uri.startswith("https:"):
+        # Core section 4, Registration section 2: https, on loopback too (oidcc-3rd_party-init-login-nohttps).
+        raise bad("/initiate_login_uri", "This address is an https address.")
     for number, uri in enumerate(registration.request_uris):
         # Core section 6.2: a fragment may carry the hash of what is there, so that a change can be seen.
         check_called_uri(uri, pointer=f"/request_uris/{number}", fragment=True)

@@ -4,11 +4,31 @@ OpenID Connect Core section 8.1 and Registration section 5: `sector_identifier_u
 that holds every redirect URI of the client. It is fetched, guarded, at registration and at each change.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import orjson
 
-from identity.addresses import bad
+from identity.addresses import bad, split
 from identity.registration import Registration
+from identity.subjects import sector_of
 from kit.fetch import Fetcher, FetchRefused
+from kit.ids import new_id
+
+
+def sector_of_its_own(document: Mapping[str, Any]) -> str | None:
+    """The sector of a new client that answers on several hosts and asks for no kind of subject; else None.
+
+    Core section 8.1 wants a `sector_identifier_uri` of whoever asks for pairwise subjects on several hosts; OpenID's
+    dynamic plan registers such a client asking for nothing (oidcc-ensure-redirect-uri-in-authorization-request). It
+    gets a sector that is nobody else's: no host's, so naming another's host beside its own tells it nothing.
+    """
+    uris = document.get("redirect_uris")
+    if document.get("subject_type") is not None or document.get("sector_identifier_uri") is not None:
+        return None
+    if not isinstance(uris, list) or not all(isinstance(uri, str) and split(uri) for uri in uris):
+        return None  # no addresses at all: whoever checks them says so
+    return new_id("sec") if len({sector_of(uri) for uri in uris}) > 1 else None
 
 
 async def check_sector(fetcher: Fetcher, registration: Registration) -> None:

@@ -23,7 +23,10 @@ class IdentitySettings(BaseModel):
         ge=0,
         le=3600,
         description="How long after a refused question of a counter would have run out its service can't ask that"
-        " resident again",
+        " resident again; 0: at once",
+    )
+    backchannel_waiting: int = Field(
+        2, ge=1, le=1000, description="How many unanswered questions of one service wait for a resident at a time"
     )
     backchannel_rehearsal: Literal["off", "loopback", "anybody-may-answer-for-residents"] = Field(
         "off",

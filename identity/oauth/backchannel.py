@@ -52,8 +52,9 @@ from kit.front import Call, Reply, reply_json
 from kit.ids import new_id, secret
 
 PATH = "/oauth/backchannel-authentication"
-#: How many questions of this kind may wait for one person, and how many of one client: no service keeps out the others.
-MOST_WAITING, MOST_OF_ONE = 4, 2
+#: How many questions of this kind may wait for one person, or as many as one client's (`backchannel_waiting`), if those
+#: are more: no service keeps out the others.
+MOST_WAITING = 4
 #: How many of one client wait in all, for somebody or for nobody: each is a row, and asking costs a client nothing.
 MOST_OF_CLIENT = 1000
 _LONGEST_MESSAGE = 40
@@ -218,10 +219,11 @@ class BackchannelAuthentication:
         if account.status != "active" or (data and account.kind != "resident"):
             return None
         askers = decoupled.askers_of(session.connection(), account.id, now)
-        if len(askers) >= MOST_WAITING or askers.count(client.id) >= MOST_OF_ONE:
+        of_one = self._settings.backchannel_waiting
+        if len(askers) >= max(MOST_WAITING, of_one) or askers.count(client.id) >= of_one:
             return None
-        since = now - self._settings.backchannel_quiet_seconds * SECOND
-        if decoupled.refused_lately(session.connection(), account.id, client.id, since):
+        quiet = self._settings.backchannel_quiet_seconds
+        if quiet and decoupled.refused_lately(session.connection(), account.id, client.id, now - quiet * SECOND):
             return None  # who has said no is left alone for a while; the client can't tell
         return account.id
 

@@ -29,7 +29,7 @@ from identity.oauth.errors import (
     TemporarilyUnavailable,
 )
 from identity.registration import Registration, check
-from identity.sectors import check_sector
+from identity.sectors import check_sector, sector_of_its_own
 from identity.settings import IdentitySettings
 from identity.software import SoftwareStatements
 from keys.hashing import TokenHasher
@@ -149,6 +149,8 @@ class ClientRegistration:
     async def _read(self, document: Mapping[str, Any], leave: Leave, *, kept: Mapping[str, Any]) -> Registration:
         with _told():
             said = await self._software.merged(document)
+            if "sector_identifier" not in kept:  # an update keeps what it has: nobody becomes somebody else by it
+                kept = {**kept, "sector_identifier": sector_of_its_own(said)}
             registration = check(from_wire(said, kept=kept, scopes=leave.scopes))
             if leave.kind == "open" and not set(registration.grant_types) <= _OPEN_GRANTS:
                 raise InvalidMetadata("grant_types: this grant type needs an initial access token of the city")

@@ -12,7 +12,7 @@ from joserfc.jwk import ECKey
 
 from identity import accounts
 from identity.errors import InvalidClientMetadata
-from identity.oauth.backchannel import MOST_OF_ONE, MOST_WAITING
+from identity.oauth.backchannel import MOST_WAITING
 from identity.pings import Pings
 from identity.registration import CIBA
 from kit import audit
@@ -128,15 +128,26 @@ async def test_nobody_is_worn_down_by_asking_again_and_again_and_no_service_keep
 ) -> None:
     login = await login_of(counter)
     others = [await join(counter.building, counter.http, **COUNTER) for _ in range(2)]
-    for _ in range(MOST_OF_ONE + 1):
+    of_one = counter.building.settings.identity.backchannel_waiting
+    for _ in range(of_one + 1):
         assert (await ask(counter)).status_code == 200
-    assert len(await questions(counter)) == MOST_OF_ONE
+    assert len(await questions(counter)) == of_one
     for other in others:
         for _ in range(MOST_WAITING):
             assert (await ask(other, login_hint=login)).status_code == 200
     assert len(await questions(counter)) == MOST_WAITING
     asked = await counter.building.host.db.read(audit.entries, action="identity.backchannel.asked")
     assert {entry.detail["account"] for entry in asked} == {counter.account_id, ""}  # whom, if anybody (I8)
+
+
+@pytest.mark.parametrize("settings", [{"backchannel_quiet_seconds": 0, "backchannel_waiting": 9}], indirect=True)
+async def test_where_nobody_is_left_alone_a_service_asks_at_once_after_a_refusal(counter: Party) -> None:
+    """FAPI-CIBA's plan refuses, then agrees (fapi-ciba-id1-multiple-call-to-token-endpoint), and leaves questions."""
+    await ask(counter)
+    await press(counter, (await questions(counter))[0], "refuse")
+    for _ in range(9):
+        await ask(counter)
+    assert len(await questions(counter)) == 9
 
 
 async def test_who_refused_is_not_asked_again_at_once_and_the_counter_cannot_tell(counter: Party) -> None:
@@ -375,8 +386,9 @@ async def test_a_client_that_did_not_register_the_grant_may_not_ask(app: Any, cl
 
 
 @pytest.fixture
-def settings(settings: Any) -> Any:
-    return settings.model_copy(update={"outgoing": OutgoingSettings(allow=("127.0.0.1",))})
+def settings(settings: Any, request: pytest.FixtureRequest) -> Any:
+    identity = settings.identity.model_copy(update=getattr(request, "param", {}))
+    return settings.model_copy(update={"outgoing": OutgoingSettings(allow=("127.0.0.1",)), "identity": identity})
 
 
 @pytest.fixture

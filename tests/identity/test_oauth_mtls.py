@@ -3,6 +3,7 @@
 import base64
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from joserfc.jwk import ECKey
@@ -115,6 +116,21 @@ async def test_a_bound_token_is_good_with_its_certificate_only(meter: Party) -> 
     assert (await fetch(seen(own)))[0] == 403  # known, but no resident's token
     for headers in ({}, seen(other)):
         assert (await fetch(headers))[0] == 401
+
+
+async def test_a_resource_answers_with_the_number_of_the_interaction(meter: Party) -> None:
+    """FAPI 1.0 Part 1 section 6.2.1 item 11, which FAPI-CIBA keeps (CheckForFAPIInteractionIdInResourceResponse): as it
+    was sent, good answer or bad; a new one where none is sent, or no UUID."""
+    own, sent = CA.give("meter", "meter.example"), "67f9849F-b183-435C-8c50-09Ba480B4eCf"
+    bearer = {"authorization": f"Bearer {(await ask(meter, seen(own))).json()['access_token']}"}
+    said = []
+    for headers in ({**seen(own), **bearer}, {}):
+        for number in (sent, None, "<b>mine</b>"):
+            more = {} if number is None else {"x-fapi-interaction-id": number}
+            found = await meter.http.get("/api/bank/records?category=mobility", headers={**headers, **more})
+            said.append(found.headers.get("x-fapi-interaction-id"))
+    assert (said[0], said[3], said[4]) == (sent, sent, None)
+    assert len({said[0], *(str(UUID(said[at])) for at in (1, 2, 5))}) == 4
 
 
 async def test_a_client_for_bound_tokens_gets_no_other(app: Any, client: Any) -> None:

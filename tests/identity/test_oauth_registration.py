@@ -282,7 +282,11 @@ async def test_the_defaults_are_the_standards(client: Any) -> None:
         ({"initiate_login_uri": "jp.example.app:/start"}, "invalid_client_metadata"),
         ({"application_type": "kiosk"}, "invalid_client_metadata"),
         ({"scope": ["openid"]}, "invalid_client_metadata"),
-        ({"redirect_uris": ["https://a.example/", "https://b.example/"]}, "invalid_client_metadata"),
+        (
+            {"redirect_uris": ["https://a.example/", "https://b.example/"], "subject_type": "pairwise"},
+            "invalid_client_metadata",
+        ),
+        ({"initiate_login_uri": "http://localhost:8443/begin"}, "invalid_client_metadata"),
         ({"software_statement": "x"}, "invalid_software_statement"),
         ({"software_statement": "e30.eyJpc3MiOiJodHRwczovL3gifQ.x"}, "unapproved_software_statement"),
     ],
@@ -402,6 +406,29 @@ async def test_clients_of_one_sector_know_a_resident_by_one_name(app: Any, clien
     registry = app.host.get(Clients)
     sectors = [(await registry.get(made["client_id"])).sector for made in (first, second, alone)]
     assert sectors == ["127.0.0.1", "127.0.0.1", "a.example"]
+
+
+async def test_a_client_on_several_hosts_that_asks_for_no_kind_of_subject_is_a_sector_of_its_own(
+    app: Any, client: Any
+) -> None:
+    """OpenID Connect Core section 8.1 wants a sector of whoever asks for pairwise subjects; OpenID's dynamic plan
+    (oidcc-ensure-redirect-uri-in-authorization-request) asks for nothing. Naming another's host tells it nothing, and
+    an update makes nobody somebody else."""
+    uris = ["https://a.example/cb", "https://b.example/cb"]
+    made = (await register(client, redirect_uris=uris)).json()
+    registry = app.host.get(Clients)
+    alone = (await registry.get((await register(client, redirect_uris=uris[:1])).json()["client_id"])).sector
+    other = (await registry.get((await register(client, redirect_uris=uris)).json()["client_id"])).sector
+    own = (await registry.get(made["client_id"])).sector
+    assert len({own, other, alone, "a.example", "b.example"}) == 4  # `alone` is a.example
+    fewer = (await manage(client, made, "PUT", redirect_uris=uris[:1])).json()
+    assert (await registry.get(made["client_id"])).sector == own
+    assert (await manage(client, fewer, "PUT", redirect_uris=uris, subject_type="pairwise")).status_code == 200
+    assert (await registry.get(made["client_id"])).sector == own
+    refused = await register(client, redirect_uris=uris, subject_type="pairwise")
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_client_metadata")
+    grown = (await register(client, redirect_uris=uris[:1])).json()
+    assert (await manage(client, grown, "PUT", redirect_uris=uris)).status_code == 400
 
 
 @asking(registration="token")

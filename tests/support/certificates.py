@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 
@@ -16,7 +16,7 @@ class Pair:
     """A certificate and its key."""
 
     certificate: x509.Certificate
-    key: ec.EllipticCurvePrivateKey
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
     @property
     def pem(self) -> bytes:
@@ -47,7 +47,8 @@ def _name(common: str) -> x509.Name:
 
 
 def _make(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, signer: ec.EllipticCurvePrivateKey,
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey,
+    signer: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey,
     *, ca: bool, dns: list[str], days: int,
 ) -> x509.Certificate:  # fmt: skip
     now = datetime.datetime.now(datetime.UTC)
@@ -81,12 +82,14 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         self.pair = Pair(_make(_name(common), _name(common), key, key, ca=True, dns=[], days=30), key)
 
-    def give(self, common: str, *dns: str, days: int = 10) -> Pair:
-        """A certificate for a server or a client."""
-        key = ec.generate_private_key(ec.SECP256R1())
+    def give(self, common: str, *dns: str, days: int = 10, key: rsa.RSAPrivateKey | None = None) -> Pair:
+        """A certificate for a server or a client; for a new P-256 key unless one is given."""
+        made_for = key or ec.generate_private_key(ec.SECP256R1())
         issuer = self.pair.certificate.subject
-        made = _make(_name(common), issuer, key, self.pair.key, ca=False, dns=list(dns) or ["x.example"], days=days)
-        return Pair(made, key)
+        made = _make(
+            _name(common), issuer, made_for, self.pair.key, ca=False, dns=list(dns) or ["x.example"], days=days
+        )
+        return Pair(made, made_for)
 
 
 def self_signed(common: str = "on its own") -> Pair:

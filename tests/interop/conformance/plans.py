@@ -1,0 +1,210 @@
+"""What the suite is told about us: its test configurations, and which plan takes which in what variant.
+
+Of the suite's own words: `match` is where its browser is, `commands` what it does there by our pages' ids,
+`update-image-placeholder` that a page a person would photograph was seen. Pure but for the clients that are made.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tests.interop.conformance.city import Clients
+
+ALIAS = "sekisho"
+PASSWORD = "hama-no-shiokaze-1951"
+#: Who signs in and agrees; who always says no, and so is asked each time.
+LOGIN, REFUSER = "tester", "refuser"
+_SEEN = "update-image-placeholder"
+_SEEN_OPTIONAL = "update-image-placeholder-optional"
+
+
+def _task(task: str, match: str, *commands: list[Any], optional: bool = False) -> dict[str, Any]:
+    return {"task": task, "match": match, "commands": list(commands)} | ({"optional": True} if optional else {})
+
+
+def _look(where: str, words: str, how: str) -> list[Any]:
+    return ["wait", "id", where, 10, words, how]
+
+
+def browser(issuer: str) -> list[dict[str, Any]]:
+    """Signing in, agreeing, signing out."""
+    return [_answering(issuer), {
+        "match": f"{issuer}/oauth/end-session*",
+        "tasks": [
+            _task("Sign out", f"{issuer}/sign-out*", ["click", "id", "sign-out-submit", "optional"], optional=True),
+            _task("See where it ended", "*", ["wait", "css", "body", 10, "(?s).*", _SEEN_OPTIONAL]),
+        ],
+    }]  # fmt: skip
+
+
+def _answering(
+    issuer: str, *, sign_in: str = "", agree: str = "", answer: str = "agree", login: str = LOGIN
+) -> dict[str, Any]:
+    """An authorization request, with what to look at on the way."""
+    form = [["text", "id", "login", login], ["text", "id", "password", PASSWORD], ["click", "id", "sign-in-submit"]]
+    seen = [_look("main", ".*", sign_in)] if sign_in else []
+    asked = [_look("main", ".*", agree)] if agree else []
+    return {
+        "match": f"{issuer}/oauth/authorize*",
+        "tasks": [
+            _task("Sign in", f"{issuer}/sign-in*", *seen, *form, optional=True),
+            _task("Agree", f"{issuer}/interaction/*", *asked, ["click", "id", answer], optional=True),
+            _task("Come back", "*/test/*/callback*", ["wait", "id", "submission_complete", 10]),
+        ],
+    }
+
+
+def _refused(issuer: str, path: str = "/oauth/authorize") -> dict[str, Any]:
+    """A request that ends on a page of ours and nowhere else."""
+    return {
+        "match": f"{issuer}{path}*",
+        "tasks": [_task("See the error", f"{issuer}/*", _look("main", "(?s).*", _SEEN))],
+    }
+
+
+_ERROR_PAGES = (
+    "oidcc-ensure-registered-redirect-uri", "oidcc-ensure-redirect-uri-in-authorization-request",
+    "oidcc-redirect-uri-query-added", "oidcc-redirect-uri-query-mismatch",
+)  # fmt: skip
+_SECOND_SIGN_INS = ("oidcc-prompt-login", "oidcc-max-age-1")
+_ADDRESSES_SHOWN = ("oidcc-registration-logo-uri", "oidcc-registration-policy-uri", "oidcc-registration-tos-uri")
+
+
+def configurations(issuer: str, mtls_port: int, suite: str, clients: "Clients") -> dict[str, dict[str, Any]]:
+    """Each configuration of the suite by its name."""
+    base = {
+        "description": "Sekisho",
+        "alias": ALIAS,
+        "server": {"discoveryUrl": f"{issuer}/.well-known/openid-configuration", "login_hint": LOGIN},
+        "browser": browser(issuer),
+        "options": {"browsercontrol_css_enable": False},
+    }
+    found = {"oidcc": base | {"client": {"client_name": "first"}, "client2": {"client_name": "second"},
+                              "override": _oidcc_overrides(issuer)}}  # fmt: skip
+    found |= _fapi(base, issuer, mtls_port, clients)
+    found |= _ciba(base, issuer, mtls_port, clients)
+    found |= _signals(base, issuer, clients)
+    found["ekyc"] = base | _two(clients, "ekyc", scope=_STANDARD, verified_claims="evidence", require_pkce=False)
+    return found
+
+
+_STANDARD = "openid profile email address phone offline_access"
+
+
+def _two(clients: "Clients", name: str, **metadata: Any) -> dict[str, Any]:
+    """The two clients of a plan, with a key each."""
+    made = {}
+    for number, redirect in enumerate(clients.redirects(ALIAS), 1):
+        said = {"token_endpoint_auth_method": "private_key_jwt", "redirect_uris": [redirect], **metadata}
+        made["client" if number == 1 else "client2"] = clients.keyed(f"{name}-{number}", **said) | {"scope": "openid"}
+    return made
+
+
+def _ciba(base: dict[str, Any], issuer: str, mtls_port: int, clients: "Clients") -> dict[str, dict[str, Any]]:
+    """FAPI-CIBA: tokens bound to certificates, requests signed; the answers come by the rehearsal's address."""
+    found = {}
+    for mode in ("poll", "ping"):
+        for auth in ("private_key_jwt", "mtls"):
+            made: dict[str, Any] = {}
+            for suffix in ("", "2"):
+                who = f"ciba-{mode}-{auth}{suffix}".replace("_", "-")
+                metadata: dict[str, Any] = {
+                    "grant_types": ["urn:openid:params:grant-type:ciba", "refresh_token"], "scope": _STANDARD,
+                    "token_endpoint_auth_method": "tls_client_auth" if auth == "mtls" else auth,
+                    "tls_client_certificate_bound_access_tokens": True, "use_mtls_endpoint_aliases": True,
+                    "backchannel_token_delivery_mode": mode, "backchannel_authentication_request_signing_alg": "ES256",
+                    "id_token_signed_response_alg": "ES256",
+                }  # fmt: skip
+                if auth == "mtls":
+                    metadata["tls_client_auth_san_dns"] = f"{who}.example"
+                if mode == "ping":
+                    place = f"{clients.suite}/test/a/{ALIAS}/ciba-notification-endpoint"
+                    metadata["backchannel_client_notification_endpoint"] = place
+                told = {
+                    "hint_type": "login_hint",
+                    "hint_value": LOGIN,
+                    "scope": "openid profile",
+                    "acr_value": "urn:sekisho:aal:2",
+                }
+                made[f"client{suffix}"] = clients.keyed(who, **metadata) | told
+                made[f"mtls{suffix}"] = clients.certificate(who)
+            answers = (
+                f"{issuer}/oauth/backchannel-authentication/rehearsal?auth_req_id={{auth_req_id}}&action={{action}}"
+            )
+            found[f"ciba-{mode}-{auth}"] = base | made | {
+                "automated_ciba_approval_url": answers,
+                "resource": {"resourceUrl": f"https://localhost:{mtls_port}/oauth/userinfo"},
+            }  # fmt: skip
+    return found
+
+
+def _signals(base: dict[str, Any], issuer: str, clients: "Clients") -> dict[str, dict[str, Any]]:
+    """Shared Signals: a receiver with a token of its own."""
+    made = clients.make(
+        "receiver",
+        grant_types=["client_credentials"],
+        token_endpoint_auth_method="client_secret_basic",
+        scope="ssf.manage",
+    )
+    transmitter = {"issuer": issuer, "metadata_suffix": "", "push_endpoint_authorization_header": "Bearer pushed"}
+    subjects = {
+        "valid": {"format": "email", "email": "tester@example.com"},
+        "invalid": {"format": "opaque", "id": "none"},
+    }
+    return {"ssf": base | {"client": made, "ssf": {"transmitter": transmitter, "subjects": subjects}}}
+
+
+def _oidcc_overrides(issuer: str) -> dict[str, Any]:
+    seen = {name: [_refused(issuer)] for name in _ERROR_PAGES}
+    seen |= {name: [_answering(issuer, sign_in=_SEEN_OPTIONAL)] for name in _SECOND_SIGN_INS}
+    seen |= {name: [_answering(issuer, agree=_SEEN)] for name in _ADDRESSES_SHOWN}
+    return {name: {"browser": tasks} for name, tasks in seen.items()}
+
+
+_FAPI_PLANS = ("fapi2-security-profile-final", "fapi2-message-signing-final")
+#: How the two clients prove themselves and bind their tokens: the four ways of FAPI 2.0.
+FAPI_WAYS = {f"{auth}-{bound}": (auth, bound) for auth in ("private_key_jwt", "mtls") for bound in ("dpop", "mtls")}
+
+
+def _fapi(base: dict[str, Any], issuer: str, mtls_port: int, clients: "Clients") -> dict[str, dict[str, Any]]:
+    found = {}
+    redirects = clients.redirects(ALIAS)
+    looking = {
+        "match": f"{issuer}/oauth/authorize*",
+        "tasks": [_task("Only look", f"{issuer}/*", _look("main", "(?s).*", _SEEN_OPTIONAL))],
+    }
+    once = {"match-limit": 1}
+    special = {
+        "user-rejects-authentication": [_answering(issuer, answer="refuse", login=REFUSER)],
+        "par-ensure-reused-request-uri-prior-to-auth-completion-succeeds": [looking | once, _answering(issuer)],
+        "par-attempt-reuse-request_uri": [_answering(issuer) | once, _refused(issuer)],
+        "par-attempt-to-use-expired-request_uri": [_refused(issuer)],
+        "par-attempt-to-use-request_uri-for-different-client": [_refused(issuer)],
+    }
+    for profile in ("fapi2-security", "fapi2-message-signing"):
+        for name, (auth, bound) in FAPI_WAYS.items():
+            made: dict[str, Any] = {}
+            for number, redirect in enumerate(redirects, 1):
+                who = f"{profile}-{name}-{number}".replace("_", "-")
+                metadata: dict[str, Any] = {
+                    "profile": profile, "redirect_uris": [redirect], "scope": _STANDARD,
+                    "token_endpoint_auth_method": "tls_client_auth" if auth == "mtls" else auth,
+                    "dpop_bound_access_tokens": bound == "dpop",
+                    "tls_client_certificate_bound_access_tokens": bound == "mtls",
+                    "use_mtls_endpoint_aliases": "mtls" in (auth, bound),
+                }  # fmt: skip
+                if auth == "mtls":
+                    metadata["tls_client_auth_san_dns"] = f"{who}.example"
+                suffix = "" if number == 1 else "2"
+                made[f"client{suffix}"] = clients.keyed(who, **metadata) | {"scope": "openid profile offline_access"}
+                if "mtls" in (auth, bound):
+                    made[f"mtls{suffix}"] = clients.certificate(who)
+            host = issuer if bound == "dpop" else f"https://localhost:{mtls_port}"
+            override = {
+                "override": {
+                    f"{plan}-{one}": {"browser": tasks} for plan in _FAPI_PLANS for one, tasks in special.items()
+                }
+            }
+            found[f"{profile}-{name}"] = (
+                base | made | override | {"resource": {"resourceUrl": f"{host}/oauth/userinfo"}}
+            )
+    return found
