@@ -16,12 +16,14 @@ from kit.clock import MINUTE, Clock, Millis
 from kit.db import Session
 from kit.ids import secret
 
-Purpose = Literal["sign-in", "sign-up", "reset", "recover", "upstream", "link"]
+Purpose = Literal["sign-in", "sign-up", "reset", "recover", "upstream", "link", "certificate", "certificate-shown"]
 
 LIFETIME: dict[Purpose, Millis] = {
     "sign-in": 10 * MINUTE,
     "upstream": 10 * MINUTE,
     "link": 10 * MINUTE,
+    "certificate": 10 * MINUTE,
+    "certificate-shown": 2 * MINUTE,
     "sign-up": 30 * MINUTE,
     "reset": 30 * MINUTE,
     "recover": 30 * MINUTE,

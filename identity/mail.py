@@ -39,6 +39,7 @@ TOLD: Final[Mapping[str, str]] = {
     "identity.totp.confirmed": "app",
     "identity.upstream.linked": "linked",
     "identity.upstream.unlinked": "unlinked",
+    "identity.upstream.renewed": "renewed",
     "identity.recovery.issued": "codes",
     "identity.recovery.used": "code-used",
     "identity.recovery.begun": "recovery-begun",

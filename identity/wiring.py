@@ -12,6 +12,7 @@ from identity.attempts import Attempts
 from identity.bearer import AccessTokens, Bearer
 from identity.certificates.authorities import load
 from identity.certificates.check import Certificates
+from identity.certificates.sign_in import SHOW_PATH, CertificateSignIn
 from identity.certificates.status import CertificateStatus
 from identity.client_keys import ClientKeys
 from identity.clients import Clients
@@ -60,7 +61,7 @@ from identity.oidc.id_token_claims import IdTokenClaims
 from identity.oidc.initiate import Initiate
 from identity.oidc.pages import SignedOutPage
 from identity.oidc.userinfo import UserInfo
-from identity.operations.openid import CHECK_SESSION
+from identity.operations.openid import CHECK_SESSION, SHOW_CERTIFICATE
 from identity.operations.registration import LOGO
 from identity.operations.tokens import REHEARSAL
 from identity.pings import Pings
@@ -75,6 +76,7 @@ from identity.software import SoftwareStatements
 from identity.step_up import Minimums
 from identity.throttle import Throttles
 from identity.tokens import Tokens
+from identity.upstream.entrance import Entrance
 from identity.upstream.flow import Upstreams
 from identity.upstream.links import Links
 from identity.upstream.profiles import resolve
@@ -403,22 +405,40 @@ def _signals(host: Host) -> None:
 
 
 def _upstreams(host: Host) -> None:
-    """Signing in by others."""
+    """Signing in by others, and by certificates: one door behind both."""
     settings: IdentitySettings = host.settings.identity
-    host.provide(
-        Upstreams,
-        Upstreams(
-            host.db,
-            host.clock,
-            [resolve(upstream, issuer=host.issuer) for upstream in settings.upstreams],
-            provider=Provider(host.get(Fetcher), host.get(RemoteKeys), host.clock),
-            links=Links(host.get(Sealer), host.get(TokenHasher)),
-            hasher=host.get(TokenHasher),
-            attempts=host.get(Attempts),
-            throttles=host.get(Throttles),
-            sessions=host.get(Sessions),
-        ),
+    attempts, throttles, certificates = host.get(Attempts), host.get(Throttles), host.get(Certificates)
+    entrance = Entrance(
+        host.clock,
+        links=Links(host.get(Sealer), host.get(TokenHasher)),
+        hasher=host.get(TokenHasher),
+        attempts=attempts,
+        throttles=throttles,
+        sessions=host.get(Sessions),
     )
+    upstreams = Upstreams(
+        host.db,
+        host.clock,
+        [resolve(upstream, issuer=host.issuer) for upstream in settings.upstreams],
+        provider=Provider(host.get(Fetcher), host.get(RemoteKeys), host.clock),
+        entrance=entrance,
+        attempts=attempts,
+        throttles=throttles,
+    )
+    by_certificate = CertificateSignIn(
+        host.issuer,
+        settings.mtls_url,
+        host.db,
+        host.clock,
+        certificates=certificates,
+        entrance=entrance,
+        attempts=attempts,
+        throttles=throttles,
+    )
+    host.provide(Entrance, entrance)
+    host.provide(Upstreams, upstreams)
+    host.provide(CertificateSignIn, by_certificate)
+    host.front("GET", SHOW_PATH, "public", by_certificate.show, SHOW_CERTIFICATE)
 
 
 def _document(host: Host) -> Callable[[], dict[str, Any]]:

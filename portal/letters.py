@@ -58,6 +58,11 @@ KINDS: Mapping[str, Kind] = {
         N_("On %(when)s an identity of another provider was linked to your account. It can sign in."),
         sign_in=True,
     ),
+    "renewed": Kind(
+        N_("A renewed certificate signed in"),
+        N_("On %(when)s somebody signed in with a newer certificate of the kind you linked, as after a renewal."),
+        sign_in=True,
+    ),
     "unlinked": Kind(
         N_("A linked way to sign in was removed"),
         N_("On %(when)s a linked identity was removed from your account. It can't sign in any more."),

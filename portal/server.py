@@ -72,11 +72,20 @@ def configs(
                 http=TLSProtocol,
                 ssl_cert_reqs=ssl.CERT_OPTIONAL,
                 ssl_ca_certs=str(mtls_ca),
+                ssl_context_factory=_without_resumption,
                 **common,
                 **tls,
             )
         )
     return found
+
+
+def _without_resumption(_config: uvicorn.Config, make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+    """Each connection proves its key anew: a resumed one (RFC 8446 section 2.2) shows what was proved hours ago."""
+    context = make()
+    context.options |= ssl.OP_NO_TICKET
+    context.num_tickets = 0
+    return context
 
 
 async def serve(

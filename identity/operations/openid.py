@@ -18,6 +18,16 @@ CHECK_SESSION: Operation = {
     "summary": "A page for a service's frame (OpenID Connect Session Management section 3.2)",
     "responses": {"200": {"description": "A script that answers messages", "content": PAGE}, **ANYWHERE},
 }
+SHOW_CERTIFICATE: Operation = {
+    "operationId": "identity_show_certificate",
+    "tags": ["openid"],
+    "summary": "Where a browser shows its certificate (for browsers, at the listener that asks for one)",
+    "parameters": [
+        {"name": name, "in": "query", "required": False, "schema": {"type": "string"}}
+        for name in ("begun", "authority")
+    ],
+    "responses": {"303": {"description": "Back to the sign-in, with a ticket for one use or a word why not"}},
+}
 SIGNED_OUT: Operation = {
     "operationId": "identity_signed_out",
     "tags": ["openid"],

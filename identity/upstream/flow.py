@@ -18,24 +18,19 @@ from dataclasses import asdict, dataclass
 
 import orjson
 
-from identity import browsers, totp
 from identity.attempts import Attempts
-from identity.credentials import Browser, SignedIn, Throttled
-from identity.levels import AAL2, rank
-from identity.models_account import Account
-from identity.sessions import BrowserSession, Sessions
+from identity.credentials import Throttled
+from identity.sessions import BrowserSession
+from identity.sign_ins import Browser, SignedIn
 from identity.throttle import Throttles
 from identity.upstream import answers
 from identity.upstream.answers import Failed, Proof
-from identity.upstream.links import Links, Outcome
+from identity.upstream.entrance import Entrance, Linking, Proved, Stopped, Unlinked
 from identity.upstream.profiles import Upstream
 from identity.upstream.provider import Document, Provider
-from keys.hashing import TokenHasher, same
-from kit import audit
-from kit.clock import Clock, Millis
+from keys.hashing import same
+from kit.clock import Clock
 from kit.db import Database, Session
-from kit.encoding import b64url, b64url_decode
-from kit.host import ANONYMOUS
 from kit.ids import secret
 from kit.problems import NotFound
 
@@ -46,37 +41,6 @@ class Begun:
 
     token: str
     url: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unlinked:
-    """Proved there, and unknown here: whoever signs in here once may link it. `token` for the cookie."""
-
-    token: str
-
-
-@dataclass(frozen=True, slots=True)
-class Linking:
-    """A link that was asked for from inside came to this."""
-
-    outcome: Outcome
-
-
-@dataclass(frozen=True, slots=True)
-class Stopped:
-    """It came to nothing. `reason`: stale, mixed-up, denied, refused-there, unreachable, broken, too-weak, too-old,
-    closed, signed-out."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """An identity that was proved elsewhere and waits to be linked."""
-
-    upstream: str
-    subject_hash: bytes
-    proved_at: Millis
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,21 +65,20 @@ class Upstreams:
         upstreams: Iterable[Upstream],
         *,
         provider: Provider,
-        links: Links,
-        hasher: TokenHasher,
+        entrance: Entrance,
         attempts: Attempts,
         throttles: Throttles,
-        sessions: Sessions,
     ) -> None:
         self._database = database
         self._clock = clock
         self.by_id = {upstream.id: upstream for upstream in upstreams}
         self._provider = provider
-        self._hasher = hasher
         self._attempts = attempts
         self._throttles = throttles
-        self._sessions = sessions
-        self.links = links
+        self.entrance = entrance
+        self.links = entrance.links
+        for upstream_id in self.by_id:
+            entrance.admits[upstream_id] = frozenset({"resident"})  # staff sign in here, or by certificate
 
     @property
     def all(self) -> tuple[Upstream, ...]:
@@ -187,30 +150,12 @@ class Upstreams:
                 raise Failed("signed-out")
             told = await self._provider.attributes(upstream, document, access_token=access_token, subject=proof.subject)
             digest = self.links.digest(upstream.issuer, proof.subject)
-            return Linking(await self._database.write(self._link, current, upstream_id, digest, told)), notes.next
+            return Linking(
+                await self._database.write(self.entrance.link, current, upstream_id, digest, told)
+            ), notes.next
         except Failed as failed:
-            await self._database.write(self._note_failure, upstream_id, failed.reason, browser)
+            await self._database.write(self.entrance.note_failure, upstream_id, "upstream", failed.reason, browser)
             return Stopped(failed.reason), notes.next
-
-    # -- linking after a sign-in here -----------------------------------------------------------------------------
-
-    def waiting(self, session: Session, token: str | None) -> Waiting | None:
-        """The identity that waits in this browser to be linked."""
-        found = self._attempts.find(session, token, "link")
-        if found is None:
-            return None
-        kept = orjson.loads(found.notes)
-        return Waiting(kept["upstream"], b64url_decode(kept["subject"]), kept["proved_at"])
-
-    def link_waiting(self, session: Session, token: str | None, current: BrowserSession) -> Outcome | None:
-        """Link it to the account of a session that was proved a moment ago; None if nothing waits any more.
-
-        Part of a write; used up by it, so that whoever signs in next in this browser finds nothing.
-        """
-        found, waiting = self._attempts.find(session, token, "link"), self.waiting(session, token)
-        if found is None or waiting is None or not self._attempts.use_up(session, found):
-            return None
-        return self._link(session, current, waiting.upstream, waiting.subject_hash, {})
 
     # -- inside writes --------------------------------------------------------------------------------------------
 
@@ -227,64 +172,9 @@ class Upstreams:
     def _sign_in(
         self, session: Session, upstream: Upstream, proof: Proof, notes: _Notes, browser: Browser
     ) -> SignedIn | Unlinked | Stopped:
-        now = self._clock.ms()
-        self._throttles.reward(session, login=None, source=browser.source, now=now)
         digest = self.links.digest(upstream.issuer, proof.subject)
-        link = self.links.find(session, upstream.id, digest)
-        if link is None:
-            kept = {"upstream": upstream.id, "subject": b64url(digest), "proved_at": now}
-            return Unlinked(self._attempts.begin(session, "link", notes=orjson.dumps(kept)))
-        account = session.get(Account, link.account_id)
-        if account is None or account.status != "active" or account.kind != "resident":  # staff sign in here
-            self._note_failure(session, upstream.id, "closed", browser, link.account_id)
-            return Stopped("closed")
-        if totp.is_on(session, account.id) and rank(proof.acr) < rank(AAL2):
-            # Else one factor there would be a way round the second one that the person set up here.
-            self._note_failure(session, upstream.id, "too-weak", browser, link.account_id)
-            return Stopped("too-weak")
-        link.used_at = now
-        session.add(link)
-        token, begun = self._sessions.begin(
-            session,
-            account.id,
-            acr=proof.acr,
-            amr=proof.amr,
-            user_agent=browser.user_agent,
-            replaces=browser.session_id,
-            auth_at=proof.auth_at,
-        )
-        browsers.recognise(
-            session, self._hasher, account.id, browser.known, session_id=begun.id, now=now, actor=begun.actor()
-        )
-        audit.record(
-            session,
-            "identity.signin.succeeded",
-            actor=begun.actor(),
-            object=("account", account.id),
-            detail={"method": "upstream", "upstream": upstream.id, "acr": proof.acr},
-            personal={"source": browser.source},
-        )
-        return SignedIn(token, begun, notes.next)
-
-    def _link(
-        self, session: Session, current: BrowserSession, upstream_id: str, digest: bytes, told: dict[str, str]
-    ) -> Outcome:
-        return self.links.link(
-            session, current.account_id, upstream_id, digest, told=told, now=self._clock.ms(), actor=current.actor()
-        )
-
-    def _note_failure(
-        self, session: Session, upstream_id: str, reason: str, browser: Browser, account_id: str = ""
-    ) -> None:
-        audit.record(
-            session,
-            "identity.signin.failed",
-            actor=ANONYMOUS,
-            object=("account", account_id) if account_id else ("signin", "upstream"),
-            detail={"method": "upstream", "upstream": upstream_id, "reason": reason},
-            personal={"source": browser.source},
-            outcome="refused",
-        )
+        proved = Proved(upstream.id, "upstream", digest, proof.acr, proof.amr, proof.auth_at)
+        return self.entrance.sign_in(session, proved, browser, next=notes.next)
 
 
 def _address(upstream: Upstream, document: Document, notes: _Notes) -> str:

@@ -5,6 +5,7 @@ hash together with its issuer: an upstream that changes somebody's `sub`, or ano
 nothing.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,7 +30,7 @@ _INSERT = text(
     " VALUES (:id, :account_id, :upstream, :subject_hash, :told, :linked_at, :linked_at) ON CONFLICT DO NOTHING"
 )
 
-Outcome = Literal["linked", "already", "another-here", "somebody-else"]
+Outcome = Literal["linked", "already", "another-here", "somebody-else", "not-for-you"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,22 @@ class Links:
         if other is None:
             return "another-here"
         return "already" if other.account_id == account_id else "somebody-else"
+
+    def renew(self, session: Session, row: UpstreamLink, told: Mapping[str, str], *, actor: Actor) -> None:
+        """A link was used with another certificate of the same person: keep what it says now, and tell of it."""
+        key, place = self._sealer.owner(session, row.account_id), f"identity_upstream_link|told|{row.id}"
+        before = orjson.loads(key.open(place, row.told)) if row.told is not None else {}
+        if before == told:
+            return
+        row.told = key.seal(place, orjson.dumps(dict(told)))
+        session.add(row)
+        audit.record(
+            session,
+            "identity.upstream.renewed",
+            actor=actor,
+            object=("account", row.account_id),
+            detail={"upstream": row.upstream, "link": row.id},
+        )
 
     def list_for(self, session: Session, account_id: str) -> tuple[LinkView, ...]:
         """The linked identities of an account, oldest first."""

@@ -19,7 +19,7 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Way:
-    """An upstream: another provider one may sign in by. `label` is in the reader's language already."""
+    """An upstream or a certificate authority one may sign in by. `label` is in the reader's language already."""
 
     id: str
     label: str
@@ -37,6 +37,7 @@ class SignIn:
     passkeys: bool
     waiting: Waiting | None
     upstreams: tuple[Way, ...] = ()
+    certificates: tuple[Way, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -186,6 +187,15 @@ def samples() -> list[Sample]:
                     Way("my-number", "デジタル認証アプリ"),
                     Way("univ", "湊浜市立総合高等教育機構 学生認証基盤"),
                 ),
+            ),
+            path="/sign-in",
+        ),
+        Sample(
+            "signin/sign_in.html",
+            "certificates",
+            replace(
+                _PLAIN,
+                certificates=(Way("card", "マイナンバーカード"), Way("staff-card", "湊浜市職員証")),
             ),
             path="/sign-in",
         ),

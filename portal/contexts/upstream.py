@@ -45,8 +45,9 @@ class Linked:
 
     links: tuple[LinkedRow, ...]
     others: tuple[Way, ...]  # what could be linked yet
+    certificates: tuple[Way, ...]  # the same, by showing a certificate
     now: Millis
-    problem: str  # "" | another-here | somebody-else | last-way-in
+    problem: str  # "" | another-here | somebody-else | not-for-you | last-way-in
 
 
 _NOW = 1_795_312_800_000  # 22 November 2026 in Japan
@@ -58,6 +59,10 @@ def samples() -> list[Sample]:
     row = LinkedRow(
         "upl_1", app.label, _NOW - 40 * DAY, _NOW - HOUR,
         (("Your name", "湊 花"), ("Address", "湊浜市汐見町2丁目3番地1"), ("Date of birth", "19510402")),
+    )  # fmt: skip
+    card = Way("card", "マイナンバーカード")
+    shown = LinkedRow(
+        "upl_3", card.label, _NOW - 3 * DAY, _NOW - DAY, (("Certificate good until", "2029-04-02"),)
     )  # fmt: skip
     gone = LinkedRow("upl_2", "", _NOW - 400 * DAY, _NOW - 200 * DAY, ())
 
@@ -77,11 +82,13 @@ def samples() -> list[Sample]:
         link("confirm", "confirm", "hana"),
         link("expired", "expired"),
         *map(stopped, ("stale", "denied", "unreachable", "broken", "too-weak", "too-old", "closed", "signed-out")),
+        *map(stopped, ("no-certificate", "refused", "expired", "untold")),
         stopped("throttled", 95),
-        linked("none", Linked((), (app, longer), _NOW, "")),
-        linked("some", Linked((row, gone), (longer,), _NOW, "")),
-        linked("nothing", Linked((), (), _NOW, "")),
-        linked("somebody-else", Linked((), (app,), _NOW, "somebody-else")),
-        linked("another-here", Linked((row,), (longer,), _NOW, "another-here")),
-        linked("last-way-in", Linked((row,), (), _NOW, "last-way-in")),
+        linked("none", Linked((), (app, longer), (card,), _NOW, "")),
+        linked("some", Linked((row, gone, shown), (longer,), (), _NOW, "")),
+        linked("nothing", Linked((), (), (), _NOW, "")),
+        linked("somebody-else", Linked((), (app,), (), _NOW, "somebody-else")),
+        linked("another-here", Linked((row,), (longer,), (), _NOW, "another-here")),
+        linked("not-for-you", Linked((), (), (card,), _NOW, "not-for-you")),
+        linked("last-way-in", Linked((row,), (), (), _NOW, "last-way-in")),
     ]

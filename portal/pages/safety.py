@@ -47,6 +47,8 @@ _HAPPENED = {
     ("identity.signin.succeeded", "recovery"): N_("You signed in with a recovery code"),
     ("identity.signin.succeeded", "password"): N_("You signed in with your password"),
     ("identity.signin.succeeded", "upstream"): N_("You signed in by a linked identity"),
+    ("identity.signin.succeeded", "certificate"): N_("You signed in with a certificate"),
+    ("identity.upstream.renewed", ""): N_("A renewed certificate was used to sign in"),
     ("identity.signin.failed", "password"): N_("A wrong password was typed"),
     ("identity.signin.failed", "totp"): N_("A wrong number from the app was typed"),
     ("identity.signin.failed", "recovery"): N_("A wrong recovery code was typed"),
@@ -172,7 +174,7 @@ def router(host: Host) -> Any:
                 email=person.email or "",
                 email_verified=person.email_verified,
                 linked=len(doors.upstreams.links.list_for(session, current.account_id)),
-                linkable=bool(doors.upstreams.all),
+                linkable=doors.linkable(current.kind),
             )
 
         return render(request, "safety/safety.html", await host.db.read(read))

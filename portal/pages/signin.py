@@ -21,6 +21,7 @@ from identity.accounts import Profile, create_account, find_account, read_login
 from identity.attempts import LIFETIME, Attempts, Purpose, Waiting
 from identity.breached import Breached
 from identity.browsers import KEPT
+from identity.certificates.sign_in import CertificateSignIn
 from identity.clients import Clients
 from identity.credentials import CodeKind, Credentials
 from identity.errors import UnknownInteraction
@@ -108,6 +109,7 @@ class Doors:
         self.breached = host.get(Breached)
         self.state = host.get(BrowserState)
         self.upstreams = host.get(Upstreams)
+        self.certificates = host.get(CertificateSignIn)
         self.secure = host.issuer.startswith("https://")
         self.session_cookie = session_cookie(host.issuer)
         self.browser_cookie = "__Host-sekisho-browser" if self.secure else "sekisho-local-browser"
@@ -187,6 +189,18 @@ class Doors:
         except WeakPassword as refused:
             return str(refused.extra["reason"])
         return "" if form.raw("repeat") == password else "repeat"
+
+    # -- other ways in
+
+    def elsewhere(self) -> tuple[str, ...]:
+        """The origins that the other ways in lead to, for a page's policy."""
+        shown_at = (self.certificates.shown_at,) if self.certificates.all and self.certificates.shown_at else ()
+        return (*(one.pages_at for one in self.upstreams.all), *shown_at)
+
+    def linkable(self, kind: str) -> bool:
+        """Whether there is anything this kind of account could link."""
+        entrance = self.upstreams.entrance
+        return any(entrance.may(one.id, kind) for one in (*self.upstreams.all, *self.certificates.all))
 
     # -- what waits
 
@@ -319,8 +333,9 @@ def router(host: Host) -> Any:
             passkeys=doors.passkeys.available,
             waiting=waiting,
             upstreams=tuple(pages_of.Way(one.id, one.label[i18n.current().code]) for one in doors.upstreams.all),
+            certificates=tuple(pages_of.Way(one.id, one.label[i18n.current().code]) for one in doors.certificates.all),
         )
-        leads_to = (*await doors.leads_to(next_path), *(one.pages_at for one in doors.upstreams.all))
+        leads_to = (*await doors.leads_to(next_path), *doors.elsewhere())
         response = render(request, "signin/sign_in.html", page, status=status, form_action=leads_to)
         if seconds:
             response.headers["retry-after"] = str(seconds)

@@ -1,4 +1,4 @@
-"""Signing in by another provider, linking it once, and the page of what is linked.
+"""Signing in by another provider or a certificate, linking one once, and the page of what is linked.
 
 Away and linking are POSTs of our own pages (portal.csrf); only the way back is a GET that another site causes, and it
 does nothing without the cookie of the browser that went away (identity.upstream.flow). An identity nobody linked opens
@@ -6,6 +6,7 @@ no account and makes none: the person signs in here once, as always, and then sa
 belong together.
 """
 
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,11 +14,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from identity.accounts import profile
+from identity.certificates.sign_in import BACK_PATH, PROBLEMS
 from identity.credentials import Throttled
 from identity.errors_account import LastWayIn, RecentSignInNeeded
 from identity.sessions import BrowserSession, require_recent
 from identity.sign_ins import SignedIn
-from identity.upstream.flow import Linking, Stopped, Unlinked
+from identity.upstream.entrance import Linking, Stopped, Unlinked
 from identity.upstream.links import LinkView
 from keys.envelope import Sealer
 from kit.db import Session
@@ -26,7 +28,7 @@ from portal import i18n
 from portal.contexts import upstream as pages_of
 from portal.contexts.signin import Way
 from portal.i18n import N_
-from portal.pages.safety import recent
+from portal.pages.safety import recent, who
 from portal.pages.signin import Doors, home_of
 from portal.visits import pages, require_own, require_session, visit_of
 from portal.web import local_path, notice, read_form, redirect, render
@@ -41,19 +43,24 @@ _TOLD = {
     "address": N_("Address"),
     "birthdate": N_("Date of birth"),
     "gender": N_("Gender"),
+    "valid_until": N_("Certificate good until"),
 }
+_LATER = ("not-for-you", "another-here", "somebody-else")
 #: With which status a sign-in that came to nothing is answered.
-_STATUS = {"unreachable": 502, "broken": 502, "mixed-up": 400, "throttled": 429, "closed": 403, "too-weak": 403}
+_STATUS = {
+    "unreachable": 502, "broken": 502, "mixed-up": 400, "throttled": 429, "closed": 403, "too-weak": 403,
+    "refused": 403, "expired": 403, "untold": 503,
+}  # fmt: skip
 
 
 def router(host: Host) -> Any:
     """The pages at /sign-in/with, /sign-in/from, /sign-in/link and /safety/linked."""
     routes = pages(host)
     doors, sealer = Doors(host), host.get(Sealer)
-    upstreams = doors.upstreams
+    upstreams, certificates, entrance = doors.upstreams, doors.certificates, doors.upstreams.entrance
 
-    def label(upstream_id: str) -> str:
-        found = upstreams.get(upstream_id)
+    def label(way: str) -> str:
+        found = upstreams.get(way) or certificates.get(way)
         return found.label[i18n.current().code] if found is not None else ""
 
     def keep(response: Response, token: str) -> Response:
@@ -113,6 +120,48 @@ def router(host: Host) -> Any:
                 # A forged answer must not end the sign-in that this browser is in the middle of.
                 return answer if found.reason == "stale" else drop(answer)
 
+    # -- by a certificate: the browser shows it at another listener (identity.certificates.sign_in)
+
+    async def over(
+        request: Request, authority_id: str, *, next_path: str, link_for: BrowserSession | None = None
+    ) -> Response:
+        begun = await certificates.begin(authority_id, doors.browser(request), next=next_path, link_for=link_for)
+        if isinstance(begun, Throttled):
+            return stopped(request, authority_id, "throttled", next_path=next_path, seconds=begun.seconds)
+        return keep(redirect(request, begun.url), begun.token)
+
+    @routes.post("/sign-in/certificate")
+    async def certificate(request: Request) -> Response:
+        form = await read_form(request)
+        return await over(request, form.one("authority"), next_path=local_path(form.one("next"), ""))
+
+    @routes.get(BACK_PATH)
+    async def shown(request: Request) -> Response:
+        query = request.query_params
+        if "problem" in query or "ticket" not in query:
+            # Only words, and only known ones: anybody can write this address, and it changes nothing.
+            problem = query.get("problem", "")
+            problem = problem if problem in PROBLEMS else "stale"
+            seconds = 60 if problem == "throttled" else 0
+            return stopped(request, query.get("authority", ""), problem, seconds=seconds)
+        token = request.cookies.get(doors.upstream_cookie)
+        found, next_path, authority_id = await certificates.finish(
+            query["ticket"], token, doors.browser(request), visit_of(request).browser
+        )
+        match found:
+            case SignedIn():
+                inside = redirect(
+                    request, local_path(found.next, "/desk" if found.session.kind == "staff" else "/home")
+                )
+                return drop(await doors.keep_session(request, inside, found.token))
+            case Unlinked():
+                return keep(redirect(request, "/sign-in/link"), found.token)
+            case Linking():
+                return drop(linked(request, found.outcome))
+            case Stopped():
+                answer = stopped(request, authority_id, found.reason, next_path=next_path)
+                return answer if found.reason == "stale" else drop(answer)
+
     def linked(request: Request, outcome: str) -> Response:
         match outcome:
             case "linked":
@@ -125,9 +174,9 @@ def router(host: Host) -> Any:
     # -- linking, after a sign-in here
 
     def fresh(request: Request) -> BrowserSession | None:
-        """The resident's session, if it was proved a moment ago."""
+        """The person's session, if it was proved a moment ago."""
         current = visit_of(request).browser
-        if current is None or current.kind != "resident":
+        if current is None:
             return None
         try:
             require_recent(current, now=host.clock.ms())
@@ -141,12 +190,12 @@ def router(host: Host) -> Any:
         current, signed_in = fresh(request), visit_of(request).browser is not None
 
         def read(session: Session) -> pages_of.Link:
-            waiting = upstreams.waiting(session, request.cookies.get(doors.upstream_cookie))
-            if waiting is None or not label(waiting.upstream):
+            waiting = entrance.waiting(session, request.cookies.get(doors.upstream_cookie))
+            if waiting is None or not label(waiting.way):
                 return pages_of.Link("expired", "", 0, "", False)
             login = profile(session, sealer, current.account_id).login if current is not None else ""
             state = "confirm" if current is not None else "sign-in"
-            return pages_of.Link(state, label(waiting.upstream), waiting.proved_at, login, signed_in)
+            return pages_of.Link(state, label(waiting.way), waiting.proved_at, login, signed_in)
 
         return render(request, "signin/link.html", await host.db.read(read))
 
@@ -156,30 +205,44 @@ def router(host: Host) -> Any:
         current = fresh(request)
         if current is None:
             return redirect(request, "/sign-in/link")
-        outcome = await host.db.write(upstreams.link_waiting, request.cookies.get(doors.upstream_cookie), current)
+        outcome = await host.db.write(entrance.link_waiting, request.cookies.get(doors.upstream_cookie), current)
         if outcome is None:
             return drop(redirect(request, "/sign-in/link"))
         return drop(linked(request, outcome))
 
     # -- what is linked
 
+    def _ways(ids: Iterable[str]) -> tuple[Way, ...]:
+        return tuple(Way(one, label(one)) for one in ids)
+
     async def linked_page(request: Request, problem: str = "", status: int = 200) -> Response:
-        current = require_session(request)
+        current = who(request)
         found = await host.db.read(upstreams.links.list_for, current.account_id)
         taken = {view.upstream for view in found}
         page = pages_of.Linked(
             links=tuple(_row(view, label(view.upstream)) for view in found),
-            others=tuple(Way(one.id, label(one.id)) for one in upstreams.all if one.id not in taken),
+            others=_ways(one.id for one in upstreams.all if one.id not in taken and entrance.may(one.id, current.kind)),
+            certificates=_ways(
+                one.id for one in certificates.all if one.id not in taken and entrance.may(one.id, current.kind)
+            ),
             now=host.clock.ms(),
             problem=problem,
         )
-        away_to = tuple(one.pages_at for one in upstreams.all)
-        return render(request, "safety/linked.html", page, status=status, form_action=away_to)
+        return render(request, "safety/linked.html", page, status=status, form_action=doors.elsewhere())
 
     @routes.get(PLACE)
     async def show(request: Request) -> Response:
         asked = request.query_params.get("problem", "")
-        return await linked_page(request, asked if asked in ("another-here", "somebody-else") else "")
+        return await linked_page(request, asked if asked in _LATER else "")
+
+    @routes.post("/safety/linked/certificate")
+    async def new_certificate(request: Request) -> Response:
+        who(request)
+        current = recent(host, request, PLACE)
+        if isinstance(current, Response):
+            return current
+        form = await read_form(request)
+        return await over(request, form.one("authority"), next_path=PLACE, link_for=current)
 
     @routes.post("/safety/linked/new")
     async def new(request: Request) -> Response:
@@ -192,7 +255,7 @@ def router(host: Host) -> Any:
 
     @routes.post("/safety/linked/{link_id}/remove")
     async def remove(request: Request, link_id: str) -> Response:
-        require_session(request)
+        who(request)
         current = recent(host, request, PLACE)
         if isinstance(current, Response):
             return current

@@ -84,6 +84,7 @@ HALF_WAY = {
     "POST /sign-up/passkey/begin", "POST /sign-in/reset/passkey/begin",
     "POST /sign-in/reset", "POST /sign-in/recover", "POST /console/residents",
     "POST /safety/passkeys/begin", "POST /device", "POST /sign-in/with", "POST /safety/linked/new",
+    "POST /sign-in/certificate", "POST /safety/linked/certificate",
 }  # fmt: skip
 
 

@@ -155,7 +155,7 @@ def _link(tour: Tour, page: Page, path: str, selector: str) -> str:
 
 def stranger(tour: Tour, page: Page) -> Iterator[str]:
     """Somebody who looks around and mistypes."""
-    yield from _show(tour, page, "/sign-in/link", "/sign-in/from/nobody?state=x")
+    yield from _show(tour, page, "/sign-in/link", "/sign-in/from/nobody?state=x", "/sign-in/certificate/back")
     yield from _show(tour, page, "/", "/ledger", "/docs", "/no-such-page", "/sign-in?next=/safety", "/sign-up")
     page.click("#sign-up-submit")
     yield "sign-up-wrong"

@@ -1,14 +1,20 @@
-"""Cases of tests.portal.test_every_write. Signing in by others; the provider is tests/support/upstream.py."""
+"""Cases of tests.portal.test_every_write. Signing in by others and by certificates; the provider is
+tests/support/upstream.py."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from identity.certificates.authorities import load
+from identity.certificates.check import Certificates
+from identity.certificates.settings import AuthoritySettings
+from identity.certificates.sign_in import CertificateSignIn
 from identity.upstream.flow import Upstreams
 from identity.upstream.profiles import resolve
 from identity.upstream.settings import UpstreamSettings
 from tests.portal.test_signin import PASSWORD, add, post
 from tests.portal.writes.base import World, case
+from tests.support.pki import Maker
 from tests.support.upstream import StandIn, standing_in
 
 
@@ -59,3 +65,34 @@ async def post_safety_linked_link_id_remove(w: World) -> Any:
     await post_safety_linked_new(w)
     (link,) = (row[0] for row in w.watch.last["identity_upstream_link"])
     return await post(w.http, f"/safety/linked/{link}/remove")
+
+
+def card(w: World) -> None:
+    """The city knows an authority for people."""
+    anchors = w.app.settings.data / "card.pem"
+    anchors.write_bytes(Maker("Card").pem)
+    settings = AuthoritySettings(
+        id="card",
+        uses=frozenset({"residents"}),
+        anchors=anchors,
+        checking=("none",),
+        label_ja="カード",
+        label_en="Card",
+    )
+    ways = w.app.host.get(CertificateSignIn)
+    ways.shown_at = "https://mtls.city.example"
+    w.app.host.get(Certificates)._authorities = (load(settings),)
+    ways._entrance.admits["card"] = frozenset({"resident"})
+
+
+@case("POST /sign-in/certificate")
+async def post_sign_in_certificate(w: World) -> Any:
+    card(w)
+    return await post(w.http, "/sign-in/certificate", authority="card", next="/home")
+
+
+@case("POST /safety/linked/certificate")
+async def post_safety_linked_certificate(w: World) -> Any:
+    await w.inside()
+    card(w)
+    return await post(w.http, "/safety/linked/certificate", authority="card")
