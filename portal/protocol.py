@@ -284,6 +284,7 @@ class TLSProtocol(GuardedProtocol):
             "cipher_suite": found.cipher()[0],
             "client_cert_chain": [ssl.DER_cert_to_PEM_cert(der)] if der else [],
             "trusted": True,  # others do not pass the handshake
+            "resumed": bool(found.session_reused),  # the key was proved in an earlier connection
         }
         self._extensions = {"tls": tls}
 

@@ -81,7 +81,10 @@ def configs(
 
 
 def _without_resumption(_config: uvicorn.Config, make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
-    """Each connection proves its key anew: a resumed one (RFC 8446 section 2.2) shows what was proved hours ago."""
+    """Each connection proves its key anew: a resumed one shows what was proved hours ago.
+
+    TLS 1.2 has another way to resume, by ids, that can't be switched off from here: `resumed` tells of it.
+    """
     context = make()
     context.options |= ssl.OP_NO_TICKET
     context.num_tickets = 0

@@ -144,7 +144,7 @@ class CertificateSignIn:
         if authority is None or not _HANDLE.fullmatch(handle):
             return {"problem": "stale"}
         shown = certificate_of(call.scope)
-        if shown is None:
+        if shown is None or shown.resumed:  # TLS 1.2 resumes by itself: nobody proved anything a moment ago
             return {"problem": "no-certificate", "authority": authority_id}
         browser = Browser(source=call.source, user_agent="")
         wait = await self._database.write(self._charge, browser.source)

@@ -26,10 +26,12 @@ METHODS = ("tls_client_auth", "self_signed_tls_client_auth")
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """The certificate a caller showed. `trusted`: its chain was verified against the city's CAs."""
+    """The certificate a caller showed. `trusted`: its chain was verified against the city's CAs; `resumed`: the key was
+    proved in an earlier connection."""
 
     certificate: certificates.Certificate
     trusted: bool
+    resumed: bool = False
 
     @property
     def x5t(self) -> str:
@@ -48,7 +50,7 @@ def certificate_of(scope: Mapping[str, Any]) -> Shown | None:
     if not tls or not tls["client_cert_chain"]:
         return None
     found = certificates.from_pem(tls["client_cert_chain"][0])
-    return None if found is None else Shown(found, tls.get("trusted", False))
+    return None if found is None else Shown(found, tls.get("trusted", False), tls.get("resumed", False))
 
 
 def check_name(name: str, value: str) -> str | None:
