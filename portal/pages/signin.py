@@ -199,8 +199,8 @@ class Doors:
 
     def linkable(self, kind: str) -> bool:
         """Whether there is anything this kind of account could link."""
-        entrance = self.upstreams.entrance
-        return any(entrance.may(one.id, kind) for one in (*self.upstreams.all, *self.certificates.all))
+        ways = [*(one.id for one in self.upstreams.all), *(one.id for one in self.certificates.all)]
+        return any(self.upstreams.entrance.may(way, kind) for way in ways)
 
     # -- what waits
 

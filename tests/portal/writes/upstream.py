@@ -25,7 +25,9 @@ async def upstream(w: World) -> AsyncIterator[StandIn]:
         settings = UpstreamSettings(
             id="app", profile="gbizid", issuer=there.issuer, client_id=there.client_id, client_secret="s", alg="ES256"
         )  # type: ignore[arg-type]  # pydantic makes the text a secret
-        w.app.host.get(Upstreams).by_id["app"] = resolve(settings, issuer=w.app.host.issuer)
+        upstreams = w.app.host.get(Upstreams)
+        upstreams.by_id["app"] = resolve(settings, issuer=w.app.host.issuer)
+        upstreams.entrance.admits["app"] = frozenset({"resident"})
         yield there
 
 
