@@ -128,7 +128,8 @@ def _webp(data: bytes) -> tuple[bytes, int, int]:
     end = 8 + _number(data, 4, 4, little=True)
     if end > len(data):
         raise ValueError("it ends too early")
-    kept, at, size, canvas = [], 12, None, None
+    kept: list[bytes] = []
+    at, size, canvas = 12, None, None
     while at < end:
         name, length = data[at : at + 4], _number(data, at + 4, 4, little=True)
         begin, at = at + 8, at + 8 + length + length % 2

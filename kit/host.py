@@ -76,7 +76,6 @@ class Host:
     starters: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     stoppers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     problem_types: dict[str, type[Problem]] = field(default_factory=lambda: {p.type_path(): p for p in COMMON})
-    page_routers: list[APIRouter] = field(default_factory=list)
     package: str = "kit"
 
     def provide(self, kind: type[T], thing: T) -> None:

@@ -24,7 +24,6 @@ from kit.problems import Invalid
 
 #: Nobody has looked: what the resident says of themselves.
 NONE: Final = 0
-LEVELS: Final = (1, 2, 3)
 
 #: Ours to the eKYC and IDA identifiers. Those without an identifier there carry a name of our own (section 11).
 WIRE: Final = {

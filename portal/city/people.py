@@ -106,23 +106,15 @@ class Staff:
     kana: str
     romaji: str
     roles: tuple[str, ...]
-    title_ja: str
-    title_en: str
 
 
 STAFF: tuple[Staff, ...] = (
-    Staff("operator", "岬 千尋", "みさき ちひろ", "Chihiro Misaki", ("operator",),
-          "情報政策課 運用担当", "Operations, Information Policy"),
-    Staff("counter", "入江 稔", "いりえ みのる", "Minoru Irie", ("operator", "clerk"),
-          "市民課 窓口担当", "Counter, Residents Division"),
-    Staff("clerk", "浦 さやか", "うら さやか", "Sayaka Ura", ("clerk",),
-          "市民課 窓口担当", "Counter, Residents Division"),
-    Staff("analyst", "帆足 涼", "ほあし りょう", "Ryo Hoashi", ("analyst",),
-          "湊浜CERT 分析官", "Analyst, Minatohama CERT"),
-    Staff("lead", "波止場 明", "はとば あきら", "Akira Hatoba", ("analyst", "lead"),
-          "湊浜CERT 責任者", "Lead, Minatohama CERT"),
-    Staff("reviewer", "遠見 優", "とおみ ゆう", "Yu Tomi", ("ethics",),
-          "データ倫理審査会 委員", "Member, Data Ethics Board"),
+    Staff("operator", "岬 千尋", "みさき ちひろ", "Chihiro Misaki", ("operator",)),
+    Staff("counter", "入江 稔", "いりえ みのる", "Minoru Irie", ("operator", "clerk")),
+    Staff("clerk", "浦 さやか", "うら さやか", "Sayaka Ura", ("clerk",)),
+    Staff("analyst", "帆足 涼", "ほあし りょう", "Ryo Hoashi", ("analyst",)),
+    Staff("lead", "波止場 明", "はとば あきら", "Akira Hatoba", ("analyst", "lead")),
+    Staff("reviewer", "遠見 優", "とおみ ゆう", "Yu Tomi", ("ethics",)),
 )  # fmt: skip
 
 
