@@ -1,4 +1,4 @@
-"""What the desk does with an incident: open, edit, move, close, reopen, and its tasks.
+"""What the desk does with an incident: open, edit, move, close, reopen, and write into its record.
 
 Every edit names the version it was made on; an older one is refused with 409 (two people at one incident at night
 must not overwrite each other). Every change is one transaction with its timeline line and its audit entry.
@@ -9,8 +9,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from cert import alerts, timeline
-from cert.deadlines import IDS, JST, Answer, Body, Facts
+from cert.deadlines import JST, Answer, Body, Facts
 from cert.errors import FieldInvalid, MoveRefused
+from cert.fields import (
+    ASSET_KINDS,
+    FACTS,
+    Asset,
+    Change,
+    check_not_ahead,
+    read_assets,
+    read_facts,
+    read_layer_numbers,
+    read_text,
+    read_title,
+)
 from cert.incidents import (
     OPEN_STATES,
     Severity,
@@ -18,18 +30,15 @@ from cert.incidents import (
     Tlp,
     check_close,
     check_move,
-    read_layers,
     reference,
 )
-from cert.models import Incident, Task
+from cert.models import Incident
 from cert.seals import Seals
 from cert.store import (
     count_open_tasks,
     get_alert,
     get_incident,
-    get_task,
     list_incidents,
-    list_tasks,
     next_number,
 )
 from kit import audit
@@ -37,32 +46,6 @@ from kit.clock import Millis, to_datetime
 from kit.db import Session
 from kit.host import Actor
 from kit.ids import new_id
-
-ASSET_KINDS = ("account", "client", "member", "category", "system", "device")
-TITLE_LENGTH = 200
-TEXT_LENGTH = 8000
-FACTS = ("personal_data", "sensitive", "property_damage", "wrongful_purpose", "protected", "eu_residents")
-
-
-@dataclass(frozen=True, slots=True)
-class Asset:
-    """Something an incident touches. `ref` is an opaque id, or a short name for equipment without one."""
-
-    kind: str
-    ref: str
-
-
-@dataclass(frozen=True, slots=True)
-class TaskView:
-    """A task, opened for reading."""
-
-    id: str
-    title: str
-    state: str
-    owner_id: str | None
-    due_at: Millis | None
-    added_at: Millis
-    ended_at: Millis | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +108,15 @@ def open_incident(
     With alerts, the organisation has known since the first was raised, and it began when the first was seen,
     unless something else is said. What the alerts are about becomes assets.
     """
-    words = _title(title)
-    chosen_layers = _layers(layers)
+    words = read_title(title)
+    chosen_layers = read_layer_numbers(layers)
     opened = [get_alert(session, alert_id) for alert_id in dict.fromkeys(alert_ids)]
     if aware_at is None:
         aware_at = min((row.raised_at for row in opened), default=now)
     if began_at is None:
         began_at = min((row.first_seen_at for row in opened), default=None)
-    _not_ahead(aware_at, now, "/aware_at")
-    _not_ahead(began_at, now, "/began_at")
+    check_not_ahead(aware_at, now, "/aware_at")
+    check_not_ahead(began_at, now, "/began_at")
     found = [
         Asset(entity.kind, entity.ref)
         for seen in alerts.view(session, seals, opened)
@@ -151,7 +134,7 @@ def open_incident(
         severity=severity,
         tlp=tlp,
         layers=chosen_layers,
-        assets=_assets([*assets, *found]),
+        assets=read_assets([*assets, *found]),
         facts={},
         owner_id=actor.id if actor.kind == "operator" else None,
         opened_by=actor.id,
@@ -170,7 +153,7 @@ def open_incident(
         kind="opened",
         actor=actor,
         now=now,
-        text=_text(note),
+        text=read_text(note),
         data={"severity": str(severity), "tlp": str(tlp), "reference": name},
     )
     for alert in opened:
@@ -187,33 +170,15 @@ def open_incident(
 
 def add_alert(session: Session, seals: Seals, incident_id: str, alert_id: str, *, actor: Actor, now: Millis) -> None:
     """Take another alert into an open incident, with what it is about."""
-    row = _open(session, incident_id)
+    row = require_open(session, incident_id)
     alerts.attach(session, seals, alert_id, row, actor=actor, now=now)
     (seen,) = alerts.view(session, seals, [get_alert(session, alert_id)])
     more = [Asset(entity.kind, entity.ref) for entity in seen.entities if entity.kind in ASSET_KINDS]
-    row.assets = _assets([*(Asset(a["kind"], a["ref"]) for a in row.assets), *more])
+    row.assets = read_assets([*(Asset(a["kind"], a["ref"]) for a in row.assets), *more])
     if row.began_at is None or seen.first_seen_at < row.began_at:
         row.began_at = seen.first_seen_at
     row.version += 1
     session.add(row)
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What an edit may change; None leaves a field as it is."""
-
-    title: str | None = None
-    severity: Severity | None = None
-    tlp: Tlp | None = None
-    layers: Sequence[int] | None = None
-    assets: Sequence[Asset] | None = None
-    facts: Mapping[str, str] | None = None
-    filed: Sequence[str] | None = None  # clocks that were answered
-    body: Body | None = None
-    owner_id: str | None = None  # "" for nobody
-    aware_at: Millis | None = None
-    began_at: Millis | None = None
-    ended_at: Millis | None = None
 
 
 def edit(
@@ -227,10 +192,10 @@ def edit(
     now: Millis,
 ) -> int:
     """Change an open incident as it was at `version`, and give the new version. Raises Stale."""
-    row = _open(session, incident_id, version=version)
+    row = require_open(session, incident_id, version=version)
     before = _shown(row)
     if change.title is not None:
-        words = _title(change.title)
+        words = read_title(change.title)
         context = f"cert_incident|title|{row.id}"
         if seals.open(session, row.id, context, row.title) != words:
             row.title = seals.seal(session, row.id, context, words)
@@ -240,17 +205,17 @@ def edit(
     if change.tlp is not None:
         row.tlp = change.tlp
     if change.layers is not None:
-        row.layers = _layers(change.layers)
+        row.layers = read_layer_numbers(change.layers)
     if change.assets is not None:
-        row.assets = _assets(change.assets)
+        row.assets = read_assets(change.assets)
     if not (change.facts is None and change.body is None and change.filed is None):
-        row.facts = _facts(row.facts, change)
+        row.facts = read_facts(row.facts, change)
     if change.owner_id is not None:
         row.owner_id = change.owner_id or None
     for name in ("aware_at", "began_at", "ended_at"):
         moment = getattr(change, name)
         if moment is not None:
-            _not_ahead(moment, now, f"/{name}")
+            check_not_ahead(moment, now, f"/{name}")
             setattr(row, name, moment)
     after = _shown(row)
     fields = {name: [before[name], after[name]] for name in after if before[name] != after[name]}
@@ -304,77 +269,9 @@ def close(
     row = get_incident(session, incident_id, version=version)
     check_move(State(row.state), State.CLOSED, actor.roles)
     check_close(summary, open_tasks=count_open_tasks(session, [incident_id]).get(incident_id, 0))
-    row.summary = seals.seal(session, row.id, f"cert_incident|summary|{row.id}", _text(summary.strip()))
+    row.summary = seals.seal(session, row.id, f"cert_incident|summary|{row.id}", read_text(summary.strip()))
     row.closed_at = now
     return _step(session, seals, row, State.CLOSED, kind="closed", actor=actor, now=now)
-
-
-def add_task(
-    session: Session,
-    seals: Seals,
-    incident_id: str,
-    *,
-    title: str,
-    owner_id: str | None = None,
-    due_at: Millis | None = None,
-    actor: Actor,
-    now: Millis,
-) -> str:
-    """Add something that must be done before the incident can be closed."""
-    _open(session, incident_id)
-    task_id = new_id("tsk")
-    words = _title(title)
-    session.add(
-        Task(
-            id=task_id,
-            incident_id=incident_id,
-            title=seals.seal(session, incident_id, f"cert_task|title|{task_id}", words),
-            owner_id=owner_id,
-            due_at=due_at,
-            added_at=now,
-        )
-    )
-    data = {"task": task_id, "state": "open"}
-    timeline.write(session, seals, incident_id, kind="task", actor=actor, now=now, text=words, data=data)
-    audit.record(
-        session,
-        "cert.task.added",
-        actor=actor,
-        object=("incident", incident_id),
-        detail={"task": task_id},
-    )
-    return task_id
-
-
-def end_task(
-    session: Session,
-    seals: Seals,
-    incident_id: str,
-    task_id: str,
-    *,
-    state: str,
-    actor: Actor,
-    now: Millis,
-) -> None:
-    """Mark a task done or dropped, or open it again."""
-    if state not in ("open", "done", "dropped"):
-        raise FieldInvalid("A task is open, done or dropped.", pointer="/state")
-    _open(session, incident_id)
-    row = get_task(session, incident_id, task_id)
-    if row.state == state:
-        return
-    row.state, row.ended_at = state, None if state == "open" else now
-    session.add(row)
-    words = seals.open(session, incident_id, f"cert_task|title|{task_id}", row.title)
-    data = {"task": task_id, "state": state}
-    timeline.write(session, seals, incident_id, kind="task", actor=actor, now=now, text=words, data=data)
-    audit.record(
-        session,
-        "cert.task.changed",
-        actor=actor,
-        object=("incident", incident_id),
-        detail=data,
-    )
 
 
 def note(
@@ -400,7 +297,7 @@ def note(
         kind="note",
         actor=actor,
         now=now,
-        text=_text(text.strip()),
+        text=read_text(text.strip()),
         source=source,
         happened_at=happened_at,
         exact=exact,
@@ -419,22 +316,6 @@ def get(session: Session, seals: Seals, incident_id: str) -> IncidentView:
     """The incident, opened for reading."""
     row = get_incident(session, incident_id)
     return _view(session, seals, row, count_open_tasks(session, [row.id]).get(row.id, 0))
-
-
-def tasks(session: Session, seals: Seals, incident_id: str) -> list[TaskView]:
-    """The tasks of an incident, oldest first."""
-    return [
-        TaskView(
-            id=row.id,
-            title=seals.open(session, incident_id, f"cert_task|title|{row.id}", row.title),
-            state=row.state,
-            owner_id=row.owner_id,
-            due_at=row.due_at,
-            added_at=row.added_at,
-            ended_at=row.ended_at,
-        )
-        for row in list_tasks(session, incident_id)
-    ]
 
 
 def board(
@@ -468,7 +349,7 @@ def _step(
     row.version += 1
     session.add(row)
     data = {"from": start, "to": str(to)}
-    timeline.write(session, seals, row.id, kind=kind, actor=actor, now=now, text=_text(text), data=data)
+    timeline.write(session, seals, row.id, kind=kind, actor=actor, now=now, text=read_text(text), data=data)
     audit.record(
         session,
         f"cert.incident.{kind}",
@@ -479,7 +360,8 @@ def _step(
     return row.version
 
 
-def _open(session: Session, incident_id: str, *, version: int | None = None) -> Incident:
+def require_open(session: Session, incident_id: str, *, version: int | None = None) -> Incident:
+    """The incident, as it was at `version`. Raises IncidentNotFound, Stale, and MoveRefused if it is closed."""
     row = get_incident(session, incident_id, version=version)
     if row.state == State.CLOSED:
         raise MoveRefused("The incident is closed. Reopen it first.", state=row.state)
@@ -518,57 +400,3 @@ def _shown(row: Incident) -> dict[str, Any]:
     shown = {name: getattr(row, name) for name in names}
     shown["title"] = "…"
     return {name: str(value) if name in ("severity", "tlp") else value for name, value in shown.items()}
-
-
-def _title(title: str) -> str:
-    words = " ".join(title.split())
-    if not words:
-        raise FieldInvalid("A title is needed.", pointer="/title")
-    if len(words) > TITLE_LENGTH:
-        raise FieldInvalid(f"At most {TITLE_LENGTH} characters.", pointer="/title")
-    return words
-
-
-def _text(text: str) -> str:
-    if len(text) > TEXT_LENGTH:
-        raise FieldInvalid(f"At most {TEXT_LENGTH} characters.", pointer="/text")
-    return text
-
-
-def _layers(layers: Sequence[int]) -> list[int]:
-    try:
-        return read_layers(layers)
-    except KeyError as unknown:
-        raise FieldInvalid("Layers are numbered 1 to 9.", pointer="/layers") from unknown
-
-
-def _assets(assets: Sequence[Asset]) -> list[dict[str, str]]:
-    chosen: dict[tuple[str, str], dict[str, str]] = {}
-    for asset in assets:
-        ref = asset.ref.strip()
-        if asset.kind not in ASSET_KINDS or not ref or len(ref) > 80:
-            raise FieldInvalid(f"An asset is one of {', '.join(ASSET_KINDS)} with an id.", pointer="/assets")
-        chosen[(asset.kind, ref)] = {"kind": asset.kind, "ref": ref}
-    return list(chosen.values())
-
-
-def _facts(before: Mapping[str, Any], change: Change) -> dict[str, Any]:
-    after = dict(before)
-    for name, answer in (change.facts or {}).items():
-        if name not in FACTS:
-            raise FieldInvalid(f"Facts are {', '.join(FACTS)}.", pointer="/facts")
-        if answer not in set(Answer):
-            raise FieldInvalid("A fact is yes, no or unknown.", pointer=f"/facts/{name}")
-        after[name] = str(answer)
-    if change.filed is not None:
-        if not set(change.filed) <= set(IDS):
-            raise FieldInvalid(f"Clocks are {', '.join(IDS)}.", pointer="/filed")
-        after["filed"] = sorted(set(change.filed))
-    if change.body is not None:
-        after["body"] = str(change.body)
-    return after
-
-
-def _not_ahead(moment: Millis | None, now: Millis, pointer: str) -> None:
-    if moment is not None and moment > now + timeline.AHEAD:
-        raise FieldInvalid("This time has not come yet.", pointer=pointer)

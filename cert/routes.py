@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 
-from cert import alerts, containment, response, timeline, workbench
+from cert import alerts, containment, response, tasks, workbench
 from cert.containment import Action
 from cert.deadlines import Body as Answerable
 from cert.desk import Desk
@@ -24,9 +24,9 @@ from cert.errors import (
     RoleNeeded,
     Stale,
 )
+from cert.fields import Asset, Change, check_not_ahead
 from cert.incidents import ANALYST, LEAD, OPEN_STATES, Severity, State, Tlp, may, moves_from
 from cert.layers import LAYERS
-from cert.response import Asset, Change
 from cert.shapes import (
     AlertAnswer,
     AlertBody,
@@ -136,8 +136,7 @@ def make_router(db: Database, clock: Clock, seat: Desk) -> APIRouter:
     async def _raise(body: AlertBody, *, actor: Actor, source: str) -> RaisedAnswer:
         now = clock.ms()
         seen = read_time(body.seen_at, "/seen_at") or now
-        if seen > now + timeline.AHEAD:
-            raise FieldInvalid("This time has not come yet.", pointer="/seen_at")
+        check_not_ahead(seen, now, "/seen_at")
         raised = await db.write(
             alerts.raise_alert,
             seals,
@@ -334,7 +333,7 @@ def make_router(db: Database, clock: Clock, seat: Desk) -> APIRouter:
         """Add a task."""
         actor = desk(request)
         made = await db.write(
-            response.add_task,
+            tasks.add,
             seals,
             incident_id,
             title=body.title,
@@ -353,7 +352,7 @@ def make_router(db: Database, clock: Clock, seat: Desk) -> APIRouter:
     async def end_task(request: Request, incident_id: str, task_id: str, body: TaskStateBody) -> TaskStateBody:
         """Mark a task done or dropped, or open it again."""
         actor = desk(request)
-        await db.write(response.end_task, seals, incident_id, task_id, state=body.state, actor=actor, now=clock.ms())
+        await db.write(tasks.end, seals, incident_id, task_id, state=body.state, actor=actor, now=clock.ms())
         return body
 
     @staff.post(

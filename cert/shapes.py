@@ -11,7 +11,9 @@ from cert.alerts import AlertView
 from cert.containment import MAX_TARGETS, Applied
 from cert.deadlines import Clock
 from cert.errors import FieldInvalid
-from cert.response import TEXT_LENGTH, TITLE_LENGTH, IncidentView, TaskView
+from cert.fields import TEXT_LENGTH, TITLE_LENGTH
+from cert.response import IncidentView
+from cert.tasks import TaskView
 from cert.timeline import Line
 from cert.words import Words
 from kit.clock import Millis, from_iso, iso

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import event
 
 from cert.errors import FieldInvalid
+from cert.fields import check_not_ahead
 from cert.models import TimelineEntry
 from cert.seals import Seals
 from cert.store import list_timeline
@@ -22,7 +23,6 @@ from kit.ids import new_id
 
 KINDS = frozenset({"note", "opened", "moved", "edited", "alert", "task", "contained", "lifted", "closed", "reopened"})
 SOURCES = ("desk", "phone", "mail", "log", "member", "police", "press", "other")
-AHEAD = 5 * MINUTE  # clocks differ; beyond that nobody has seen the future
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,7 @@ def write(
     """Append a line and give its id. Raises FieldInvalid for a time that lies ahead or an unknown source."""
     if source not in SOURCES:
         raise FieldInvalid(f"The source must be one of {', '.join(SOURCES)}.", pointer="/source")
-    if happened_at is not None and happened_at > now + AHEAD:
-        raise FieldInvalid("This time has not come yet.", pointer="/happened_at")
+    check_not_ahead(happened_at, now, "/happened_at")
     line_id = new_id("tml")
     session.add(
         TimelineEntry(

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
-from cert import alerts, containment, response, timeline
+from cert import alerts, containment, response, tasks, timeline
 from cert.alerts import IN_INCIDENT, AlertView
 from cert.containment import Applied, Reach
 from cert.deadlines import Clock, clocks
 from cert.desk import Desk
-from cert.response import IncidentView, TaskView
+from cert.response import IncidentView
+from cert.tasks import TaskView
 from cert.timeline import Line
 from kit.clock import Millis
 from kit.db import Session
@@ -42,7 +43,7 @@ def read(session: Session, desk: Desk, incident_id: str, *, now: Millis) -> Work
         incident=incident,
         alerts=tuple(seen),
         lines=tuple(timeline.read(session, desk.seals, incident_id)),
-        tasks=tuple(response.tasks(session, desk.seals, incident_id)),
+        tasks=tuple(tasks.list_for(session, desk.seals, incident_id)),
         containments=tuple(containment.applied(session, incident_id)),
         reach=reach,
         clocks=clocks(incident.law(reach.certain, reach.possible)),

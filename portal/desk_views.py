@@ -10,10 +10,11 @@ from cert.containment import Action, Applied, Effects
 from cert.deadlines import REVIEWED, STALE_AFTER, Clock, Standing, clocks, nearest
 from cert.desk import Desk
 from cert.detection import BY_ID, Entity
+from cert.fields import Asset
 from cert.grouping import group
 from cert.incidents import State, moves_from
 from cert.layers import LAYERS
-from cert.response import Asset, IncidentView
+from cert.response import IncidentView
 from cert.timeline import Line
 from keys.envelope import Sealer
 from kit.clock import DAY, Millis

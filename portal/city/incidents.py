@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from cert import alerts, response
+from cert import alerts, response, tasks
 from cert.desk import Desk
 from cert.detection import Entity
+from cert.fields import Asset, Change
 from cert.incidents import Severity, State, Tlp
-from cert.response import Asset, Change
 from kit.clock import DAY, HOUR, MINUTE, Millis
 from kit.db import Session
 from kit.host import Actor, Host
@@ -49,7 +49,7 @@ def plant_incidents(
         actor=analyst,
         now=at + 20 * MINUTE,
     )
-    task = response.add_task(
+    task = tasks.add(
         session, seals, incident, title="偽サイトの停止を事業者に依頼する", owner_id=analyst.id,
         due_at=at + 4 * HOUR, actor=analyst, now=at + 25 * MINUTE,
     )  # fmt: skip
@@ -66,7 +66,7 @@ def plant_incidents(
         now=at + 45 * MINUTE,
     )
     _move(session, host, incident, State.CONTAINED, lead, at + 2 * HOUR, "診療所と市のページに注意のお知らせを出した。")
-    response.end_task(session, seals, incident, task, state="done", actor=analyst, now=at + 5 * HOUR)
+    tasks.end(session, seals, incident, task, state="done", actor=analyst, now=at + 5 * HOUR)
     _move(session, host, incident, State.RECOVERING, analyst, at + 6 * HOUR, "偽サイトは止まった。二日間見張る。")
     response.close(
         session,
@@ -140,7 +140,7 @@ def plant_incidents(
             "private_key_jwt への移行日を湊浜交通と決める",
         )
     ):
-        response.add_task(
+        tasks.add(
             session, seals, incident, title=title, owner_id=(lead if index == 0 else analyst).id,
             due_at=now + (2 + 20 * index) * HOUR, actor=lead, now=at + (40 + index) * MINUTE,
         )  # fmt: skip

@@ -4,7 +4,7 @@ Handlers read the form, call one domain function in the hallway, and send people
 made on an old version is not an error page: the workbench comes back as it is now, and says so.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,14 +12,13 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from cert import alerts, containment, response, timeline
+from cert import alerts, containment, response, tasks, timeline
 from cert.containment import Action
 from cert.deadlines import IDS, Body
 from cert.desk import Desk
-from cert.detection import Entity
 from cert.errors import AlreadyUndone, CloseNeedsSummary, FieldInvalid, MoveRefused, OpenTasks, Stale
+from cert.fields import FACTS, Change
 from cert.incidents import ANALYST, LEAD, Severity, State, Tlp, may
-from cert.response import FACTS, Asset, Change
 from cert.shapes import read_page
 from identity.accounts import list_accounts
 from identity.sessions import BrowserSession
@@ -27,13 +26,13 @@ from kit.clock import Millis
 from kit.db import Session
 from kit.host import Host
 from kit.problems import NotFound
+from portal import desk_forms as forms
 from portal import desk_views as views
-from portal import i18n
 from portal.contexts import desk as contexts
 from portal.i18n import N_, _
-from portal.staff import home_of, read_time
+from portal.staff import home_of
 from portal.visits import pages, require_staff, visit_of
-from portal.web import Form, local_path, notice, read_form, redirect, render
+from portal.web import local_path, notice, read_form, redirect, render
 
 STALE = notice(
     "desk.stale",
@@ -52,39 +51,6 @@ LOGGED = notice("desk.logged", N_("The alert is in the queue."))
 NONE_CHOSEN = notice("desk.none-chosen", N_("Choose at least one alert first."), kind="warn")
 
 _DONE = {"dismiss": "dismissed", "take": "taken", "put_back": "put_back"}
-_ENTITY_KINDS = ("account", "client", "member", "device", "source")
-_TIME = N_("Write a date and time that has come, like 2026-11-22 09:00.")
-_WORDS = {  # what a refused field is told, by its place in the form
-    "title": N_("Write it in one line, up to 200 characters."),
-    "text": N_("Write what happened, up to 8000 characters."),
-    "task": N_("Write what is to be done, up to 200 characters."),
-    "note": N_("Up to 8000 characters."),
-    "layers": N_("Choose from the nine layers."),
-    "assets": N_("One a line: a kind from the list, a space, then a number or name of up to 80 characters."),
-    "things": N_("One a line: a kind from the list, a space, then a number of up to 80 characters."),
-    "kind": N_("Choose from the list."),
-    "severity": N_("Choose from the list."),
-    "tlp": N_("Choose from the list."),
-    "happened_at": _TIME,
-    "seen_at": _TIME,
-    "due_at": _TIME,
-    "aware_at": _TIME,
-    "began_at": _TIME,
-    "ended_at": _TIME,
-    "target": N_("Choose what to cut off. Each must exist."),
-}
-
-
-def _told(field: str) -> dict[str, str]:
-    return {field: i18n.current().gettext(_WORDS[field])}
-
-
-class _Wrong(Exception):
-    """A field that could not be read; the form is shown again."""
-
-    def __init__(self, field: str) -> None:
-        super().__init__(field)
-        self.errors = _told(field)
 
 
 def router(host: Host) -> APIRouter:
@@ -202,17 +168,17 @@ def router(host: Host) -> APIRouter:
                 alerts.raise_alert,
                 seals(),
                 source="hand",
-                kind=_one_of(form, "kind", alerts.KINDS),
-                severity=Severity(_one_of(form, "severity", tuple(Severity))),
+                kind=forms.one_of(form, "kind", alerts.KINDS),
+                severity=Severity(forms.one_of(form, "severity", tuple(Severity))),
                 dedup=f"{actor.id}|{form.one('title')}",
                 actor=actor,
                 now=now,
-                title=_short(form, "title"),
-                note=_long(form, "note"),
-                entities=_entities(form),
-                last_seen_at=_past(form, "seen_at", now),
+                title=forms.title(form, "title"),
+                note=forms.text(form, "note"),
+                entities=forms.entities(form),
+                last_seen_at=forms.past(form, "seen_at", now),
             )
-        except _Wrong as wrong:
+        except forms.Wrong as wrong:
             again = contexts.AlertForm(dict(form.as_dict()), wrong.errors)
             return render(request, "desk/alert_new.html", again, status=422)
         return redirect(request, "/desk", notice=LOGGED)
@@ -233,23 +199,23 @@ def router(host: Host) -> APIRouter:
             made = await db.write(
                 response.open_incident,
                 seals(),
-                title=_short(form, "title"),
-                severity=Severity(_one_of(form, "severity", tuple(Severity))),
-                tlp=Tlp(_one_of(form, "tlp", tuple(Tlp))),
-                layers=_layers(form),
+                title=forms.title(form, "title"),
+                severity=Severity(forms.one_of(form, "severity", tuple(Severity))),
+                tlp=Tlp(forms.one_of(form, "tlp", tuple(Tlp))),
+                layers=forms.layers(form),
                 alert_ids=form.all("alert")[:100],
-                note=_long(form, "note"),
+                note=forms.text(form, "note"),
                 actor=actor,
                 now=clock.ms(),
             )
-        except _Wrong as wrong:
+        except forms.Wrong as wrong:
             return await show(
                 request,
                 "desk/incident_form.html",
                 views.new_incident,
                 alert_ids=form.all("alert")[:100],
                 values=form.as_dict(),
-                ticked=_ticked(form),
+                ticked=forms.ticked(form),
                 errors=wrong.errors,
             )
         except MoveRefused:
@@ -280,23 +246,23 @@ def router(host: Host) -> APIRouter:
         try:
             owner = form.one("owner")
             wanted = Change(
-                title=_short(form, "title"),
-                severity=Severity(_one_of(form, "severity", tuple(Severity))),
-                tlp=Tlp(_one_of(form, "tlp", tuple(Tlp))),
-                layers=_layers(form),
-                assets=_assets(form),
+                title=forms.title(form, "title"),
+                severity=Severity(forms.one_of(form, "severity", tuple(Severity))),
+                tlp=Tlp(forms.one_of(form, "tlp", tuple(Tlp))),
+                layers=forms.layers(form),
+                assets=forms.assets(form),
                 owner_id=owner if owner in owners else "",
-                aware_at=_past(form, "aware_at", now),
-                began_at=_past(form, "began_at", now),
-                ended_at=_past(form, "ended_at", now),
+                aware_at=forms.past(form, "aware_at", now),
+                began_at=forms.past(form, "began_at", now),
+                ended_at=forms.past(form, "ended_at", now),
             )
             await db.write(
-                response.edit, seals(), incident_id, version=_version(form), change=wanted, actor=actor, now=now
+                response.edit, seals(), incident_id, version=forms.version(form), change=wanted, actor=actor, now=now
             )
-        except (_Wrong, Stale) as wrong:
+        except (forms.Wrong, Stale) as wrong:
             errors = (
                 wrong.errors
-                if isinstance(wrong, _Wrong)
+                if isinstance(wrong, forms.Wrong)
                 else {"title": _("Somebody changed this incident meanwhile. Compare, then save once more.")}
             )
             return await show(
@@ -306,7 +272,7 @@ def router(host: Host) -> APIRouter:
                 incident_id,
                 colleagues=owners,
                 values=form.as_dict(),
-                ticked=_ticked(form),
+                ticked=forms.ticked(form),
                 errors=errors,
             )
         except MoveRefused:
@@ -317,11 +283,11 @@ def router(host: Host) -> APIRouter:
     async def move(request: Request, incident_id: str) -> Response:
         actor = enter(request).actor()
         form = await read_form(request)
-        to = State(_known(form.one("to"), tuple(State)))
+        to = State(forms.known(form.one("to"), tuple(State)))
 
         async def work() -> None:
             await db.write(
-                response.move, seals(), incident_id, version=_version(form), to=to, actor=actor, now=clock.ms()
+                response.move, seals(), incident_id, version=forms.version(form), to=to, actor=actor, now=clock.ms()
             )
 
         return await change(request, incident_id, MOVED, work)
@@ -330,11 +296,11 @@ def router(host: Host) -> APIRouter:
     async def facts(request: Request, incident_id: str) -> Response:
         actor = enter(request).actor()
         form = await read_form(request)
-        answers = {name: _known(form.one(name), ("yes", "no", "unknown")) for name in FACTS if form.has(name)}
-        body = Body(_known(form.one("body"), tuple(Body))) if form.has("body") else None
+        answers = {name: forms.known(form.one(name), ("yes", "no", "unknown")) for name in FACTS if form.has(name)}
+        body = Body(forms.known(form.one("body"), tuple(Body))) if form.has("body") else None
         filed, unfiled = form.one("file"), form.one("unfile")
         if filed or unfiled:
-            _known(filed or unfiled, IDS)
+            forms.known(filed or unfiled, IDS)
 
         def work_in(session: Session) -> None:
             known: set[str] | None = None
@@ -342,7 +308,7 @@ def router(host: Host) -> APIRouter:
                 known = set(response.get(session, seals(), incident_id).filed) - {unfiled} | ({filed} - {""})
             wanted = Change(facts=answers or None, body=body, filed=None if known is None else sorted(known))
             response.edit(
-                session, seals(), incident_id, version=_version(form), change=wanted, actor=actor, now=clock.ms()
+                session, seals(), incident_id, version=forms.version(form), change=wanted, actor=actor, now=clock.ms()
             )
 
         return await change(request, incident_id, SAVED, lambda: db.write(work_in), part="#col-do")
@@ -353,21 +319,21 @@ def router(host: Host) -> APIRouter:
         form = await read_form(request)
         now = clock.ms()
         try:
-            text = _long(form, "text")
+            text = forms.text(form, "text")
             if not text:
-                raise _Wrong("text")
+                raise forms.Wrong("text")
             await db.write(
                 response.note,
                 seals(),
                 incident_id,
                 text=text,
-                source=_known(form.one("source", "desk"), timeline.SOURCES),
-                happened_at=_past(form, "happened_at", now),
+                source=forms.known(form.one("source", "desk"), timeline.SOURCES),
+                happened_at=forms.past(form, "happened_at", now),
                 exact=not form.has("about"),
                 actor=actor,
                 now=now,
             )
-        except _Wrong as wrong:
+        except forms.Wrong as wrong:
             return await show(
                 request, "desk/incident.html", views.incident, incident_id, values=form.as_dict(), errors=wrong.errors
             )
@@ -378,16 +344,16 @@ def router(host: Host) -> APIRouter:
         actor = enter(request).actor()
         form = await read_form(request)
         try:
-            title = _short(form, "task")
-            due = _time(form, "due_at")
-        except _Wrong as wrong:
+            title = forms.title(form, "task")
+            due = forms.time(form, "due_at")
+        except forms.Wrong as wrong:
             return await show(
                 request, "desk/incident.html", views.incident, incident_id, values=form.as_dict(), errors=wrong.errors
             )
 
         async def work() -> None:
             await db.write(
-                response.add_task,
+                tasks.add,
                 seals(),
                 incident_id,
                 title=title,
@@ -403,10 +369,10 @@ def router(host: Host) -> APIRouter:
     async def end_task(request: Request, incident_id: str, task_id: str) -> Response:
         actor = enter(request).actor()
         form = await read_form(request)
-        state = _known(form.one("state"), ("open", "done", "dropped"))
+        state = forms.known(form.one("state"), ("open", "done", "dropped"))
 
         async def work() -> None:
-            await db.write(response.end_task, seals(), incident_id, task_id, state=state, actor=actor, now=clock.ms())
+            await db.write(tasks.end, seals(), incident_id, task_id, state=state, actor=actor, now=clock.ms())
 
         return await change(request, incident_id, SAVED, work, part="#col-do")
 
@@ -415,7 +381,7 @@ def router(host: Host) -> APIRouter:
     @routes.get("/desk/incidents/{incident_id}/contain")
     async def dry_run(request: Request, incident_id: str) -> Response:
         enter(request)
-        action = Action(_known(request.query_params.get("action", ""), tuple(Action)))
+        action = Action(forms.known(request.query_params.get("action", ""), tuple(Action)))
         more = request.query_params.get("more", "").replace(",", " ").split()
         targets = [*request.query_params.getlist("target"), *more]
         try:
@@ -427,14 +393,14 @@ def router(host: Host) -> APIRouter:
                 views.incident,
                 incident_id,
                 values={"action": str(action)},
-                errors=_told("target"),
+                errors=forms.told("target"),
             )
 
     @routes.post("/desk/incidents/{incident_id}/contain")
     async def contain(request: Request, incident_id: str) -> Response:
         actor = enter(request, LEAD).actor()
         form = await read_form(request)
-        action = Action(_known(form.one("action"), tuple(Action)))
+        action = Action(forms.known(form.one("action"), tuple(Action)))
 
         async def work() -> None:
             await db.write(
@@ -489,7 +455,7 @@ def router(host: Host) -> APIRouter:
                 response.close,
                 seals(),
                 incident_id,
-                version=_version(form),
+                version=forms.version(form),
                 summary=summary,
                 actor=actor,
                 now=clock.ms(),
@@ -524,86 +490,3 @@ def _page(request: Request) -> tuple[Millis, str] | None:
         return read_page(request.query_params.get("after"))
     except FieldInvalid:
         return None
-
-
-def _known(value: str, allowed: Mapping[str, object] | tuple[str, ...]) -> str:
-    """A code that only our own forms send; anything else gets no answer."""
-    if value not in allowed:
-        raise NotFound("There is no such choice.")
-    return value
-
-
-def _one_of(form: Form, name: str, allowed: tuple[str, ...]) -> str:
-    value = form.one(name)
-    if value not in allowed:
-        raise _Wrong(name)
-    return value
-
-
-def _short(form: Form, name: str) -> str:
-    words = " ".join(form.one(name).split())
-    if not words or len(words) > response.TITLE_LENGTH:
-        raise _Wrong(name)
-    return words
-
-
-def _long(form: Form, name: str) -> str:
-    words = form.one(name)
-    if len(words) > response.TEXT_LENGTH:
-        raise _Wrong(name)
-    return words
-
-
-def _time(form: Form, name: str) -> Millis | None:
-    try:
-        return read_time(form.one(name))
-    except ValueError:
-        raise _Wrong(name) from None
-
-
-def _past(form: Form, name: str, now: Millis) -> Millis | None:
-    moment = _time(form, name)
-    if moment is not None and moment > now + timeline.AHEAD:
-        raise _Wrong(name)
-    return moment
-
-
-def _version(form: Form) -> int:
-    value = form.one("version")
-    if not (value.isascii() and value.isdigit() and len(value) < 10):
-        raise NotFound("There is no such version.")
-    return int(value)
-
-
-def _ticked(form: Form) -> list[int]:
-    """The layers as they were sent, to show the form again: nonsense is left out."""
-    return [int(one) for one in form.all("layer") if len(one) == 1 and one in "123456789"]
-
-
-def _layers(form: Form) -> list[int]:
-    chosen = form.all("layer")
-    if any(one not in "123456789" or len(one) != 1 for one in chosen):
-        raise _Wrong("layers")
-    return [int(one) for one in chosen]
-
-
-def _pairs(form: Form, name: str, kinds: tuple[str, ...]) -> list[tuple[str, str]]:
-    found = []
-    for line in form.one(name).splitlines():
-        kind, _space, ref = line.strip().partition(" ")
-        if not kind:
-            continue
-        if kind not in kinds or not ref.strip() or len(ref.strip()) > 80:
-            raise _Wrong(name)
-        found.append((kind, ref.strip()))
-    if len(found) > 200:
-        raise _Wrong(name)
-    return found
-
-
-def _assets(form: Form) -> list[Asset]:
-    return [Asset(kind, ref) for kind, ref in _pairs(form, "assets", response.ASSET_KINDS)]
-
-
-def _entities(form: Form) -> list[Entity]:
-    return [Entity(kind, ref) for kind, ref in _pairs(form, "things", _ENTITY_KINDS)]

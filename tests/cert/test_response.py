@@ -6,13 +6,14 @@ import pytest
 from sqlalchemy import text
 from sqlmodel import select
 
-from cert import alerts, response, timeline
+from cert import alerts, response, tasks, timeline
 from cert.alerts import AlertView
 from cert.deadlines import Body
 from cert.errors import CloseNeedsSummary, FieldInvalid, IncidentNotFound, MoveRefused, OpenTasks, RoleNeeded, Stale
+from cert.fields import Asset, Change
 from cert.incidents import OPEN_STATES, Severity, State, Tlp
 from cert.models import TimelineEntry
-from cert.response import Asset, Change, IncidentView
+from cert.response import IncidentView
 from kit.clock import DAY, HOUR, MINUTE
 from kit.db import Session
 from tests.cert.conftest import ANALYST, LEAD, DeskOffice
@@ -165,13 +166,13 @@ async def test_closing_by_a_plain_move_is_no_way_around_the_summary(desk: DeskOf
 
 async def test_open_tasks_hold_an_incident_open(desk: DeskOffice) -> None:
     incident_id = await opened(desk)
-    task = await desk.write(response.add_task, incident_id, title="Ask the member", actor=ANALYST, now=desk.now)
+    task = await desk.write(tasks.add, incident_id, title="Ask the member", actor=ANALYST, now=desk.now)
     close = {"version": 1, "summary": SUMMARY, "actor": LEAD, "now": desk.now}
     with pytest.raises(OpenTasks):
         await desk.write(response.close, incident_id, **close)
-    await desk.write(response.end_task, incident_id, task, state="dropped", actor=ANALYST, now=desk.now)
+    await desk.write(tasks.end, incident_id, task, state="dropped", actor=ANALYST, now=desk.now)
     await desk.write(response.close, incident_id, **close)
-    (view,) = await desk.read(response.tasks, incident_id)
+    (view,) = await desk.read(tasks.list_for, incident_id)
     assert (view.title, view.state, view.ended_at) == ("Ask the member", "dropped", desk.now)
 
 
@@ -215,7 +216,7 @@ async def test_a_line_of_the_record_can_not_be_changed_or_deleted(desk: DeskOffi
 
 async def test_what_people_write_lies_sealed_under_the_incidents_own_key(desk: DeskOffice) -> None:
     incident_id = await opened(desk, title="Hana Minato's laptop", note="She phoned at nine")
-    await desk.write(response.add_task, incident_id, title="Call Hana", actor=ANALYST, now=desk.now)
+    await desk.write(tasks.add, incident_id, title="Call Hana", actor=ANALYST, now=desk.now)
     await desk.write(
         response.close, await opened(desk), version=1, summary=f"Hana: {SUMMARY}", actor=LEAD, now=desk.now
     )
@@ -233,8 +234,8 @@ async def test_what_people_write_lies_sealed_under_the_incidents_own_key(desk: D
 
 async def test_every_change_leaves_an_audit_entry_in_its_own_transaction(desk: DeskOffice) -> None:
     incident_id = await opened(desk)
-    task = await desk.write(response.add_task, incident_id, title="x", actor=ANALYST, now=desk.now)
-    await desk.write(response.end_task, incident_id, task, state="done", actor=ANALYST, now=desk.now)
+    task = await desk.write(tasks.add, incident_id, title="x", actor=ANALYST, now=desk.now)
+    await desk.write(tasks.end, incident_id, task, state="done", actor=ANALYST, now=desk.now)
     await desk.write(response.note, incident_id, text="x", actor=ANALYST, now=desk.now)
     await move(desk, incident_id, State.TRIAGE)
     actions = [entry.action for entry in await desk.audit("cert")]
