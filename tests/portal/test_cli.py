@@ -1,11 +1,8 @@
 """The command line: help with examples, errors in one line with the cure, JSON where it may be parsed."""
 
 import json
-import os
 import socket
 import stat
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,31 +12,21 @@ import typer
 from joserfc.jwk import ECKey
 
 from portal.__main__ import app
-
-ROOT = Path(__file__).parents[2]
-
-
-def sekisho(*args: str, stdin: str = "", env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run the real command."""
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("SEKISHO_")}
-    return subprocess.run(
-        [sys.executable, "-m", "portal", *args],
-        cwd=ROOT, env={**clean, **(env or {})}, input=stdin, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+from tests.support.command import sekisho
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated, empty data directory."""
     made = tmp_path_factory.mktemp("cli") / "data"
-    done = sekisho("migrate", "--data", str(made))
+    done = sekisho("migrate", "--data", str(made), fresh=True)
     assert done.returncode == 0, done.stderr
     return made
 
 
 @pytest.mark.parametrize("command", ["serve", "demo", "walk", "migrate", "keys rotate", "admin create-operator"])
 def test_help_has_an_example(command: str) -> None:
-    done = sekisho(*command.split(), "--help")
+    done = sekisho(*command.split(), "--help", fresh=command == "serve")
     assert done.returncode == 0
     assert "Example" in done.stdout
 

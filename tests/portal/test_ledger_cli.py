@@ -6,7 +6,6 @@ Specifications: c2sp.org/tlog-tiles, tlog-checkpoint, tlog-proof, tlog-policy, t
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -20,6 +19,7 @@ import pytest
 
 from kit.tlog.proof import parse_proof, verify_proof
 from tests.kit.tlog_support import TestKey
+from tests.support.command import sekisho
 from tests.support.go import program
 from tests.support.log_directory import served, write_log
 from tests.support.peers import needs
@@ -31,13 +31,9 @@ KEY = TestKey("city.example/log")
 ENTRIES = [b"entry %d" % n for n in range(300)]
 
 
-def ledger(*args: Path | str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+def ledger(*args: Path | str, cwd: Path = ROOT, fresh: bool = False) -> subprocess.CompletedProcess[str]:
     """Run the command, as somebody without a server or a database would."""
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith("SEKISHO_")}
-    return subprocess.run(
-        [sys.executable, "-m", "portal", "ledger", *args],
-        cwd=cwd, env=inherited | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+    return sekisho("ledger", *args, cwd=cwd, fresh=fresh)
 
 
 def told(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
@@ -66,7 +62,7 @@ def open_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def test_verify_accepts_a_log_in_a_directory_and_behind_a_file_server(log: Path) -> None:
     with served(log) as url:
         for place in (str(log), url):
-            done = ledger("verify", "--url", place, "--vkey", KEY.vkey, "--json")
+            done = ledger("verify", "--url", place, "--vkey", KEY.vkey, "--json", fresh=True)
             assert done.returncode == 0, done.stderr
             found = told(done)
             assert (found["held"], found["size"], found["tiles"], found["bundles"]) == (True, 300, 3, 2)
@@ -339,12 +335,9 @@ def test_a_served_ledger_is_cosigned_by_a_witness_of_other_make(tmp_path: Path) 
 def test_a_policy_that_does_not_hold_ends_serve_in_one_line(tmp_path: Path) -> None:
     policy = tmp_path / "policy"
     policy.write_text("quorum nobody\n")
-    environ = {key: value for key, value in os.environ.items() if not key.startswith("SEKISHO_")}
-    done = subprocess.run(
-        [sys.executable, "-m", "portal", "serve", "--data", tmp_path / "data", "--port", "0"],
-        cwd=ROOT, env=environ | {"SEKISHO_CONSENT__WITNESS_POLICY": str(policy)}, capture_output=True, text=True,
-        timeout=60,
-    )  # fmt: skip
+    done = sekisho(
+        "serve", "--data", tmp_path / "data", "--port", "0", env={"SEKISHO_CONSENT__WITNESS_POLICY": str(policy)}
+    )
     assert done.returncode == 2
     assert "line 1: nobody is not defined above" in done.stderr
     assert "Traceback" not in done.stderr

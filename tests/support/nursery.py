@@ -1,19 +1,25 @@
-"""A process that imports the building once and forks a server for each order on standard input (JSON, one a line).
+"""A process that imports the building once and forks a command for each order on standard input (JSON, one a line).
 
-{"serve": {options}, "environ": {…}, "log": path} answers the new process's id; {"wait": pid} its exit code; {"ended":
-pid} whether it ended. The forked process runs the command `sekisho serve` and nothing else.
+{"serve": {options}, "environ": {…}, "log": path} answers the new process's id, and so does {"run": [arguments],
+"environ": {…}, "place": directory, "talk": directory of stdin, stdout and stderr}; {"wait": pid} its exit code;
+{"ended": pid} whether it ended. The forked process runs the command `sekisho serve`, or `sekisho` with those arguments,
+and nothing else.
 """
 
 import contextlib
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
+import portal.__main__
 import portal.app
 import portal.cli.serve
 import portal.server
+
+PATIENCE = 120  # seconds a command may take
 
 _gone: dict[int, int] = {}
 
@@ -33,6 +39,31 @@ def serve(options: dict[str, Any], environ: dict[str, str], log: str) -> NoRetur
         code = int(ended.code or 0)
     finally:
         with contextlib.suppress(Exception):
+            sys.stderr.flush()
+        os._exit(code)
+
+
+def run(arguments: list[str], environ: dict[str, str], place: str, talk: str) -> NoReturn:
+    """In the child: one command, as in a shell that has this environment and no other."""
+    code = 1
+    try:
+        signal.alarm(PATIENCE)  # ends it; a command has no handler for that
+        os.environ.clear()
+        os.environ.update(environ)
+        os.chdir(place)
+        for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+            with (Path(talk) / name).open(mode) as end:
+                os.dup2(end.fileno(), number)
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115 - what the nursery has read ahead is not for the command
+        portal.__main__.app(args=arguments, prog_name="sekisho")
+        code = 0
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
             sys.stderr.flush()
         os._exit(code)
 
@@ -58,6 +89,8 @@ def main() -> None:
         else:
             pid = os.fork()
             if pid == 0:
+                if "run" in order:
+                    run(order["run"], order["environ"], order["place"], order["talk"])
                 serve(order["serve"], order["environ"], order["log"])
             print(pid, flush=True)
 

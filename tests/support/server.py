@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -51,6 +52,18 @@ class Nursery:
     def fork(self, options: dict[str, object], environ: dict[str, str], log: Path) -> int:
         """Start `serve` with these options; returns its process id."""
         return self._order({"serve": options, "environ": environ, "log": str(log)})
+
+    def run(
+        self, *arguments: Path | str, environ: dict[str, str], place: Path = ROOT, stdin: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `sekisho` with these arguments to its end, in this environment and no other."""
+        line = [str(each) for each in arguments]
+        with tempfile.TemporaryDirectory() as talk:
+            files = {name: Path(talk) / name for name in ("stdin", "stdout", "stderr")}
+            files["stdin"].write_text(stdin)
+            pid = self._order({"run": line, "environ": environ, "place": str(place), "talk": talk})
+            code = self.wait(pid)
+            return subprocess.CompletedProcess(line, code, files["stdout"].read_text(), files["stderr"].read_text())
 
     def wait(self, pid: int) -> int:
         """Wait for a server to end; its exit code, negative for a signal."""
