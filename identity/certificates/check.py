@@ -14,7 +14,6 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
 
 from identity.certificates.authorities import Authority
 from identity.certificates.status import CertificateStatus
@@ -24,7 +23,6 @@ from keys.pki.status import Status, Untold
 from kit.clock import SECOND, Clock, Millis
 from kit.logs import log
 
-Use = Literal["clients", "residents", "staff"]
 _MOST = 10_000
 _FAILED_FOR: Millis = 10 * SECOND
 
@@ -57,7 +55,7 @@ class _Kept:
 
 
 class Certificates:
-    """The judge. Without authorities for a use it judges nothing (`judges`)."""
+    """The judge. Without authorities it judges nothing (`judges`)."""
 
     def __init__(self, authorities: Iterable[Authority], status: CertificateStatus, clock: Clock) -> None:
         self._authorities = tuple(authorities)
@@ -67,9 +65,11 @@ class Certificates:
         self._locks: dict[tuple[str, str], asyncio.Lock] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def judges(self, use: Use) -> bool:
-        """Whether the operator named authorities for this use."""
-        return any(use in one.settings.uses for one in self._authorities)
+    @property
+    def judges(self) -> bool:
+        """Whether the operator named authorities. Then they alone count, for services too: the handshake lets
+        in whoever any of its CAs vouches for, and a resident's card must not pass for a service of that name."""
+        return bool(self._authorities)
 
     def for_people(self) -> tuple[Authority, ...]:
         """Those that people may sign in by, in the order of the settings."""
@@ -88,7 +88,7 @@ class Certificates:
                 log.warning("certificates whose status can't be learned are let in", authority=one.id)
 
     async def check(self, shown: Certificate, use: str) -> Good | Bad:
-        """The verdict: kept, or made now. `use` may also be the id of one authority for people."""
+        """The verdict: kept, or made now. `use` is `clients`, or the id of one authority for people."""
         key = (shown.x5t, use)
         kept, now = self._kept.get(key), self._clock.ms()
         if kept is not None and now < kept.until:
@@ -111,7 +111,7 @@ class Certificates:
 
     async def revoked(self, shown: Certificate) -> bool:
         """Whether an authority for services gave it out and took it back; one of nobody's is nobody's to revoke."""
-        return self.judges("clients") and _is_revoked(await self.check(shown, "clients"))
+        return self.judges and _is_revoked(await self.check(shown, "clients"))
 
     def known_revoked(self, x5t: str) -> bool:
         """The same of one that was seen in this process; asks nobody."""

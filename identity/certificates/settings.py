@@ -57,6 +57,8 @@ class AuthoritySettings(BaseModel):
         for file in (self.anchors, self.intermediates):
             if file is not None and not file.is_file():
                 raise ValueError(f"{who}: there is no file {file}")
+        if self.id in ("clients", "residents", "staff"):
+            raise ValueError(f"{who}: that is the name of a use; choose another id")
         if not self.uses:
             raise ValueError(f"{who}: uses is empty: say clients, residents or staff")
         if self.uses & {"residents", "staff"} and not (self.label_ja and self.label_en):

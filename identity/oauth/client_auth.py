@@ -87,7 +87,7 @@ class ClientAuth:
         if certificate is None or not client.usable:
             raise InvalidClient("client authentication failed: no client certificate came with this request")
         if client.auth_method == "tls_client_auth":
-            if self._certificates.judges("clients"):
+            if self._certificates.judges:
                 # A name counts as far as its authority stands by the certificate today (RFC 8705 section 7.1 and 7.3).
                 verdict = await self._certificates.check(certificate.certificate, "clients")
                 if not isinstance(verdict, Good):

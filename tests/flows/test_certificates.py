@@ -119,8 +119,8 @@ async def w(empty_city: Path, tmp_path_factory: pytest.TempPathFactory) -> Async
         )
         servers = [Quiet(one) for one in listeners]
         tasks = [asyncio.create_task(one.serve()) for one in servers]
-        for one in listeners:
-            await listening(one.port)
+        for config in listeners:
+            await listening(config.port)
         transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
         async with httpx2.AsyncClient(transport=transport, base_url=issuer) as http:
             party = await join(

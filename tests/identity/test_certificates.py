@@ -364,6 +364,25 @@ async def test_a_city_puts_in_an_adapter_of_its_own(world: World) -> None:
 # -- settings
 
 
+async def test_a_card_of_residents_passes_for_no_service_though_the_listener_trusts_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its authority must stand in `--mtls-ca`, or the browser could not show it; that makes it nobody's client."""
+    found = world.app.host.get(Certificates)
+    monkeypatch.setattr(found, "_authorities", tuple(one for one in found._authorities if one.id == "people"))
+    monkeypatch.setattr(found, "_kept", type(found._kept)())
+    trusting = world.app.front.seen
+    assert trusting is not None
+
+    def handshake(scope: Any) -> Any:
+        seen = trusting(scope)
+        tls = seen.get("extensions", {}).get("tls")
+        return {**seen, "extensions": {"tls": {**tls, "trusted": True}}} if tls else seen
+
+    monkeypatch.setattr(world.app.front, "seen", handshake)
+    assert await world.error(world.makers["people"].give("meter")) == "invalid_client"
+
+
 def test_settings_that_would_promise_too_much_are_refused(tmp_path: Path) -> None:
     """At the start, in one line, and not to the first resident."""
     (tmp_path / "ca.pem").write_bytes(Maker("A").pem)
@@ -373,7 +392,7 @@ def test_settings_that_would_promise_too_much_are_refused(tmp_path: Path) -> Non
         {"anchors": tmp_path / "none.pem"}, {"uses": []}, {"uses": ["residents"]}, {"checking": []},
         {"checking": ["none", "crl"]}, {"checking": ["adapter"]}, {"acr": "urn:sekisho:aal:2"},
         {"acr": "urn:sekisho:aal:3", "pin": True}, {"acr": "urn:other"}, {"subject": "adapter"},
-        {"crl_url": "ldap://x"}, {"policies": ["1.2.x"]},
+        {"crl_url": "ldap://x"}, {"policies": ["1.2.x"]}, {"id": "clients"},
         {"checking": ["adapter"], "adapter": {"url": "https://x.example"}, "subject": "adapter"},
     ):  # fmt: skip
         with pytest.raises(ValidationError):
