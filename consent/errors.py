@@ -39,6 +39,24 @@ class BadConsent(Invalid):
     slug, title = "bad-consent", "This does not fit the agreement"
 
 
+class UnknownInstruction(NotFound):
+    """No standing instruction has this id, or it is somebody else's."""
+
+    slug, title = "unknown-instruction", "There is no such standing instruction"
+
+
+class BadInstruction(Invalid):
+    """A standing instruction that says too little, or what nobody may say in advance."""
+
+    slug, title = "bad-instruction", "The standing instruction needs correction"
+
+
+class InstructionState(Conflict):
+    """The standing instruction was stopped or ran out, or there are too many."""
+
+    slug, title = "instruction-state", "The standing instruction does not allow this"
+
+
 class ReceiptNotReady(Conflict):
     """The ledger has not laid the entry yet; it will within a second."""
 
@@ -137,4 +155,7 @@ ALL: tuple[type[Problem], ...] = (
     BadCampaign,
     BadHolderProof,
     BadImport,
+    UnknownInstruction,
+    BadInstruction,
+    InstructionState,
 )

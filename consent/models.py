@@ -86,6 +86,11 @@ class Record(SQLModel, table=True):
     seen_id: str | None = Field(
         default=None, max_length=40, description="The newest revision the resident was told of or asked about"
     )
+    instruction_id: str | None = Field(
+        default=None,
+        max_length=40,
+        description="The standing instruction that gave the last answer; None: a person did",
+    )
     created_at: int = Field(sa_type=BigInteger)
     changed_at: int = Field(sa_type=BigInteger)
 
@@ -98,6 +103,34 @@ class ConsentEvent(SQLModel, table=True):
 
     id: str = Field(primary_key=True, max_length=40)
     record_id: str = Field(max_length=40, foreign_key="consent_record.id")
+    account_id: str = Field(index=True, max_length=40)
+    seq: int
+    sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False), description="Event, salt and leaf id")
+
+
+class Instruction(SQLModel, table=True):
+    """A standing instruction as it is now; what it says is sealed in its events."""
+
+    __tablename__ = "consent_instruction"
+    __table_args__ = (Index("ix_consent_instruction_account_state", "account_id", "state"),)
+
+    id: str = Field(primary_key=True, max_length=40)
+    account_id: str = Field(max_length=40)
+    state: str = Field(max_length=16, description="active | stopped | expired")
+    revision: int = Field(description="How often it was stated: each change is a revision")
+    events: int = Field(description="How many events there are: the next one's place")
+    since_at: int = Field(sa_type=BigInteger, description="When the revision in force was stated")
+    until_at: int = Field(index=True, sa_type=BigInteger)
+
+
+class InstructionEvent(SQLModel, table=True):
+    """One event of a standing instruction; append-only."""
+
+    __tablename__ = "consent_instruction_event"
+    __table_args__ = (Index("uq_consent_instruction_event_seq", "instruction_id", "seq", unique=True),)
+
+    id: str = Field(primary_key=True, max_length=40)
+    instruction_id: str = Field(max_length=40, foreign_key="consent_instruction.id")
     account_id: str = Field(index=True, max_length=40)
     seq: int
     sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False), description="Event, salt and leaf id")

@@ -1,8 +1,10 @@
 """A question to a resident that waits: put and not answered yet, put off, taken back.
 
-A question that is answered on the page that asks it is one event, the answer. One that outlives its page is a record of
-its own from the start (`requested`): the resident finds it with their consents and answers it there, the answer is its
-next event, and what was asked and put off is in the ledger like everything else. It covers nothing.
+A question that is answered on the page that asks it is recorded with its answer (`records.Put`). One that outlives
+its page is a record of its own from the start (`requested`): the resident finds it with their consents and answers it
+there, the answer is its next event, and what was asked and put off is in the ledger like everything else. It covers
+nothing.
+A service's question that a standing instruction answers is answered in the write that puts it (`answering`).
 
 One question waits for each resident and agreement, by a partial unique index: who asks again finds the first one, so a
 service cannot fill a resident's page; nor by asking and taking back, for each is in the ledger and in the resident's
@@ -13,16 +15,16 @@ the same again by itself.
 from collections.abc import Iterable
 from typing import Final
 
-from consent import store
+from consent import answering, store
 from consent.errors import BadConsent, ConsentState, UnknownConsent
-from consent.records import ConsentRef, append_event, check_lang, new_record, revision_in_force
+from consent.records import QUESTION_WAITS, ConsentRef, append_event, check_lang, new_record, revision_in_force
 from consent.states import OPEN
 from keys.envelope import Sealer
-from kit.clock import DAY, Millis
+from kit.clock import Millis
 from kit.db import Session
 from kit.host import SYSTEM, Actor
 
-WAITS: Final[Millis] = 30 * DAY
+WAITS: Final[Millis] = QUESTION_WAITS
 #: Questions of one agreement that a service may put by itself in that time and take back, or see run out.
 MOST_UNANSWERED: Final = 3
 
@@ -65,8 +67,15 @@ def ask(
     row.categories, row.until_at = " ".join(sorted(asked)), now + WAITS
     append_event(
         session, sealer, row, "requested", actor=actor, authority="recipient", now=now, revision=revision,
-        lang=notice_lang, reason="asked",
+        lang=notice_lang, reason="asked", asked=asked,
     )  # fmt: skip
+    if by_itself and actor.kind == "service":
+        # Who asks from elsewhere may be answered in advance; what a person brings or is asked in front of is theirs.
+        session.flush()
+        answering.answer(
+            session, sealer, account_id=account_id, revision=revision, categories=asked, notice_lang=notice_lang,
+            asked_at=now, now=now,
+        )  # fmt: skip
     return row.id
 
 

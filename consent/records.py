@@ -16,7 +16,7 @@ from typing import Any, Literal, cast
 import orjson
 from sqlalchemy.exc import IntegrityError
 
-from consent import agreements, asks, endings, status, store, streams
+from consent import agreements, asks, endings, instructions, status, store, streams
 from consent.agreements import TOPIC, Revision
 from consent.campaign_rules import Outcome
 from consent.errors import AgreementState, BadConsent, ConsentState, UnknownConsent
@@ -41,7 +41,7 @@ from identity.errors_account import OutsideMandate
 from keys.envelope import Sealer
 from keys.errors import KeyDestroyed
 from kit import audit
-from kit.clock import Millis, iso
+from kit.clock import DAY, Millis, iso
 from kit.db import Session, tx_of
 from kit.encoding import b64url, b64url_decode, canonical
 from kit.host import SYSTEM, Actor
@@ -49,7 +49,24 @@ from kit.ids import new_id
 from kit.tlog.log import Leaf, append
 
 SCHEMA = "urn:sekisho:consent-event:1"
-Authority = Literal["self", "guardian", "delegate", "recipient", "rule"]
+QUESTION_WAITS: Millis = 30 * DAY
+Authority = Literal["self", "guardian", "delegate", "standing-instruction", "recipient", "rule"]
+
+
+@dataclass(frozen=True, slots=True)
+class Instructed:
+    """The standing instruction that answers, in the revision that says so (`consent.answering`)."""
+
+    id: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """A question that is answered at once: what was asked for, and by whom."""
+
+    categories: Collection[str]
+    by: Actor
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +93,7 @@ class RecordView:
     until_at: Millis
     created_at: Millis
     changed_at: Millis
+    instruction_id: str | None = None  # the standing instruction that gave the last answer
 
     @property
     def stands(self) -> bool:
@@ -107,11 +125,13 @@ def give(
     now: Millis,
     until_ms: Millis | None = None,
     authority: Authority = "self",
+    question: Put | None = None,
+    instructed: Instructed | None = None,
 ) -> ConsentRef:
     """The resident agrees to a revision for some of its categories.
 
     If a consent under this agreement stands already, it is renewed: one record, one more event, what is agreed now.
-    Raises BadConsent, AgreementState.
+    A `question` that was put just now and nowhere recorded is recorded first. Raises BadConsent, AgreementState.
     """
     revision = revision_in_force(session, revision_id)
     chosen = _check_categories(revision, categories)
@@ -126,11 +146,14 @@ def give(
     kind: EventType = "given" if row is None else "renewed"
     if row is None:
         row = _asked_or_new(session, account_id, revision, now)
+    if question is not None and row.state != OPEN:
+        _put(session, sealer, row, question, revision=revision, lang=notice_lang, now=now)
     row.revision_id, row.purpose = revision.id, revision.purpose
     row.categories, row.until_at = " ".join(chosen), until
     return append_event(
-        session, sealer, row, kind, actor=actor, authority=authority, now=now, revision=revision, lang=notice_lang
-    )
+        session, sealer, row, kind, actor=actor, authority=authority, now=now, revision=revision, lang=notice_lang,
+        instructed=instructed,
+    )  # fmt: skip
 
 
 def refuse(
@@ -143,16 +166,34 @@ def refuse(
     actor: Actor,
     now: Millis,
     authority: Authority = "self",
+    question: Put | None = None,
+    instructed: Instructed | None = None,
 ) -> ConsentRef:
     """The resident says no; the question's record, or one of its own. A consent that stands under the agreement is not
     touched by it."""
     revision = revision_in_force(session, revision_id)
     check_lang(revision, notice_lang)
     row = _asked_or_new(session, account_id, revision, now)
+    if question is not None and row.state != OPEN:
+        _put(session, sealer, row, question, revision=revision, lang=notice_lang, now=now)
     row.revision_id, row.purpose, row.categories, row.until_at = revision.id, revision.purpose, "", now
     return append_event(
-        session, sealer, row, "refused", actor=actor, authority=authority, now=now, revision=revision, lang=notice_lang
-    )
+        session, sealer, row, "refused", actor=actor, authority=authority, now=now, revision=revision,
+        lang=notice_lang, instructed=instructed,
+    )  # fmt: skip
+
+
+def _put(
+    session: Session, sealer: Sealer, row: RecordRow, question: Put, *, revision: Revision, lang: str, now: Millis
+) -> None:
+    """The question itself, in the write that answers it: what was asked stays beside what was agreed to."""
+    if row.state != STANDING:  # a question about what stands changes nothing of it
+        row.categories, row.until_at = " ".join(sorted(question.categories)), now + QUESTION_WAITS
+    append_event(
+        session, sealer, row, "requested", actor=question.by, authority="recipient", now=now, reason="asked",
+        asked=question.categories,
+        **({"about": revision} if row.state == STANDING else {"revision": revision, "lang": lang}),
+    )  # fmt: skip
 
 
 def change(
@@ -244,9 +285,22 @@ def renew(
     )
 
 
-def defer(session: Session, sealer: Sealer, *, consent_id: str, account_id: str, actor: Actor, now: Millis) -> None:
-    """The resident was asked again and puts it off: what they agreed to before goes on until its end."""
+def defer(
+    session: Session,
+    sealer: Sealer,
+    *,
+    consent_id: str,
+    account_id: str,
+    actor: Actor,
+    now: Millis,
+    question: Put | None = None,
+    revision: Revision | None = None,
+) -> None:
+    """The resident was asked again and puts it off: what they agreed to before goes on until its end. A `question` that
+    was put just now about a `revision` is recorded first."""
     row = _standing(session, consent_id, account_id, now)
+    if question is not None and revision is not None:
+        _put(session, sealer, row, question, revision=revision, lang="", now=now)
     if _last(session, sealer, row).document["type"] == "requested":
         append_event(session, sealer, row, "deferred", actor=actor, authority="self", now=now)
 
@@ -292,6 +346,7 @@ def forget(session: Session, sealer: Sealer, *, account_id: str, actor: Actor, n
         if row.state == STANDING:
             append_event(session, sealer, row, "withdrawn", actor=actor, authority="self", now=now)
             ended.append(row.id)
+    instructions.stop_all(session, sealer, account_id=account_id, actor=actor, now=now)
     session.flush()
     store.delete_for(session, account_id)
     endings.unlink(session, account_id)
@@ -450,12 +505,19 @@ def append_event(
     reason: str = "",
     about: Revision | None = None,
     answer_by: Millis | None = None,
+    asked: Collection[str] | None = None,
+    instructed: Instructed | None = None,
 ) -> ConsentRef:
     """The five parts of a change, word of it to who follows, and the receipts' status: this is the last word now.
 
     For this module, `consent.questions` and `consent.campaigns`; who else changes a record asks one of these.
     """
     authority, mandate_id = _authority(session, row, kind, actor, authority, now)
+    under: dict[str, Any] = {"mandate": mandate_id} if mandate_id else {}
+    if instructed is not None:
+        authority, under = "standing-instruction", {"instruction": instructed.id, "revision": instructed.revision}
+    if kind not in ASIDE and kind not in _NOT_ANSWERS:
+        row.instruction_id = None if instructed is None else instructed.id
     stood = row.state == STANDING
     try:
         row.state = after(cast(State, row.state) if row.events else None, kind)
@@ -478,7 +540,7 @@ def append_event(
         "time": iso(at),
         "until": iso(row.until_at),
         "subject": row.account_id,
-        "actor": {"kind": actor.kind, "authority": authority, **({"mandate": mandate_id} if mandate_id else {})},
+        "actor": {"kind": actor.kind, "authority": authority, **under},
         "agreement": row.agreement_id,
         "revision": row.revision_id,
         "revision_hash": revision.hash,
@@ -494,6 +556,8 @@ def append_event(
         document["about"] = {"revision": about.id, "revision_hash": about.hash}
     if answer_by is not None:
         document["answer_by"] = iso(answer_by)
+    if asked is not None:
+        document["asked"] = sorted(asked)
     envelope = commit(document)
     leaf = append(session, envelope.entry)
     connection = session.connection()
@@ -531,6 +595,7 @@ def append_event(
             "categories": row.categories.split(),
             "grants_ended": len(ended),
             **({"reason": reason} if reason else {}),
+            **({"instruction": instructed.id} if instructed else {}),
         },
     )
     if stood and row.state != STANDING:
@@ -559,6 +624,10 @@ def append_event(
         )
     tx_of(session).touch(TOPIC)
     return ConsentRef(row.id, event_id, leaf)
+
+
+#: Ends that nobody answered: whose the last answer was stays known.
+_NOT_ANSWERS: frozenset[EventType] = frozenset({"expired", "ended", "invalidated"})
 
 
 def _outcome(row: RecordRow, kind: EventType, revision: Revision) -> Outcome | None:
@@ -618,4 +687,5 @@ def view_of(row: RecordRow, now: Millis) -> RecordView:
         row.until_at,
         row.created_at,
         row.changed_at,
+        row.instruction_id,
     )

@@ -10,7 +10,17 @@ from sqlmodel import select as orm_select
 
 from consent import asks
 from consent.errors import UnknownAgreement
-from consent.models import Agreement, AgreementRevision, ConsentEvent, Hold, Import, Record, Showing
+from consent.models import (
+    Agreement,
+    AgreementRevision,
+    ConsentEvent,
+    Hold,
+    Import,
+    Instruction,
+    InstructionEvent,
+    Record,
+    Showing,
+)
 from consent.states import OPEN, STANDING
 from kit.clock import Millis
 from kit.db import Quick
@@ -19,10 +29,13 @@ from kit.db import Quick
 _R: Table = SQLModel.metadata.tables[str(Record.__tablename__)]
 _E: Table = SQLModel.metadata.tables[str(ConsentEvent.__tablename__)]
 _SHOWN: Table = SQLModel.metadata.tables[str(Showing.__tablename__)]
+_INSTRUCTION: Table = SQLModel.metadata.tables[str(Instruction.__tablename__)]
+_INSTRUCTED: Table = SQLModel.metadata.tables[str(InstructionEvent.__tablename__)]
 _IMPORT: Table = SQLModel.metadata.tables[str(Import.__tablename__)]
 _ALL = select(
     _R.c.id, _R.c.account_id, _R.c.member_id, _R.c.agreement_id, _R.c.revision_id, _R.c.state, _R.c.purpose,
     _R.c.categories, _R.c.until_at, _R.c.events, _R.c.created_at, _R.c.changed_at, _R.c.notified_until, _R.c.seen_id,
+    _R.c.instruction_id,
 )  # fmt: skip
 _EVENT = select(_E.c.id, _E.c.account_id, _E.c.seq, _E.c.sealed)
 _BY_ID = _ALL.where(_R.c.id == bindparam("id"))
@@ -41,6 +54,7 @@ _OFFER = text(
 )
 _CHANGING = (
     "revision_id", "state", "purpose", "categories", "until_at", "events", "changed_at", "notified_until", "seen_id",
+    "instruction_id",
 )  # fmt: skip
 
 
@@ -101,6 +115,7 @@ class RecordRow:
     changed_at: Millis
     notified_until: Millis | None = None
     seen_id: str | None = None
+    instruction_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +202,16 @@ def said_no(session: Session, account_id: str, revision_id: str) -> bool:
     """Whether the resident refused this very text."""
     query = select(_R.c.id).where(
         _R.c.account_id == account_id, _R.c.revision_id == revision_id, _R.c.state == "refused"
+    )
+    return session.connection().execute(query.limit(1)).first() is not None
+
+
+def said_otherwise(session: Session, account_id: str, agreement_id: str) -> bool:
+    """Whether the resident refused, took back or lost a consent under this agreement before."""
+    query = select(_R.c.id).where(
+        _R.c.account_id == account_id,
+        _R.c.agreement_id == agreement_id,
+        _R.c.state.in_(("refused", "withdrawn", "invalidated")),
     )
     return session.connection().execute(query.limit(1)).first() is not None
 
@@ -292,11 +317,13 @@ def last_event(session: Session, consent_id: str) -> EventRow | None:
 
 
 def delete_for(session: Session, account_id: str) -> None:
-    """Remove a resident's records, events and imports, and receipts they show to somebody just now."""
+    """Remove a resident's records, events, instructions and imports, and receipts they show to somebody just now."""
     connection = session.connection()
     asks.delete_for(connection, account_id)
     connection.execute(_SHOWN.delete().where(_SHOWN.c.account_id == account_id))
     connection.execute(_IMPORT.delete().where(_IMPORT.c.account_id == account_id))
+    connection.execute(_INSTRUCTED.delete().where(_INSTRUCTED.c.account_id == account_id))
+    connection.execute(_INSTRUCTION.delete().where(_INSTRUCTION.c.account_id == account_id))
     connection.execute(_E.delete().where(_E.c.account_id == account_id))
     connection.execute(_R.delete().where(_R.c.account_id == account_id))
 

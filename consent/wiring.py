@@ -9,6 +9,7 @@ from consent import (
     dummies,
     endings,
     errors,
+    instructions,
     majority,
     public_entries,
     reach,
@@ -23,6 +24,7 @@ from consent.gate import Decisions
 from consent.govstack import errors as govstack_errors
 from consent.govstack import plug as govstack
 from consent.import_routes import import_router
+from consent.instruction_routes import instruction_router
 from consent.ledger_routes import (
     ADD_OPERATION,
     CHECKPOINT_OPERATION,
@@ -242,6 +244,7 @@ def _api(host: Host, receipts: Receipts) -> None:
     host.get(ProtectedResource).asks_for(SCOPE_VIEWS)
     host.routes("resident", resident_views(views))
     host.routes("resident", import_router(database, sealer, host.get(TokenHasher), clock))
+    host.routes("resident", instruction_router(database, sealer, clock))
     host.routes("service", service_router(database, clients))
     host.routes("service", recipient_views(views, clients, tokens))
     host.routes("service", recipient_router(database, sealer, clock, clients))
@@ -259,6 +262,8 @@ def _jobs(host: Host) -> None:
     async def sweep() -> int:
         total = 0
         while done := await database.bulk(records.sweep, sealer, now=clock.ms(), limit=SWEEP_CHUNK):
+            total += done
+        while done := await database.bulk(instructions.sweep, sealer, now=clock.ms(), limit=SWEEP_CHUNK):
             total += done
         return total
 

@@ -231,6 +231,27 @@ class Interactions:
         remembered = grants.find_remembered(place, session.account_id, interaction.client_id)
         return needs_page(request, client, remembered, agreed)
 
+    def only_data(self, place: Session | Connection, interaction: Interaction, session: BrowserSession) -> bool:
+        """Whether nothing but the data of this request may have to be asked about: the service is known to the person,
+        learns nothing new, and does not want the page shown.
+
+        Never for a device or for who asks from elsewhere: there the page is where the person sees whom they answer.
+        """
+        request = interaction.request
+        if request.decoupled is not None or "consent" in request.prompt or request.grant_action is not None:
+            return False
+        client = clients.find(place, interaction.client_id)
+        if client is None or self.needs_sign_in(interaction, session):
+            return False
+        if self.short_of(place, client, request, session.account_id, session.acr).any:
+            return False
+        agreed = self.agreed(place, request, session.account_id, before=self._clock.ms())
+        remembered = grants.find_remembered(place, session.account_id, client.id)
+        if not needs_page(replace(request, details=()), client, remembered, agreed):
+            return True
+        held = grants.list_for(place, session.account_id)
+        return any(each.client_id == client.id and set(agreed) <= set(each.scopes) for each in held)
+
     def resume(self, place: Session | Connection, interaction_id: str, session: BrowserSession) -> str | None:
         """After sign-in: the redirect, if nothing needs to be asked; None if the page is to be shown."""
         interaction = self.get(place, interaction_id)

@@ -86,12 +86,14 @@ class Mail:
         self._clock = clock
         self._sealer = sealer
         self.mailbox = mailbox
+        self._told: dict[str, str] = {}
         sender = Sender(MAIL_TOPIC, self._send, first=30 * SECOND, longest=HOUR, given_up=_give_up)
         self._outbox = Outbox(database, clock, sender)
 
-    def follow(self, trail: AuditTrail) -> None:
-        """From now on what happens to accounts is told."""
-        for action in TOLD:
+    def follow(self, trail: AuditTrail, told: Mapping[str, str] = TOLD) -> None:
+        """From now on what happens to accounts is told: these actions, each by its kind of letter."""
+        self._told |= told
+        for action in told:
             trail.echo(action, self._happened)
 
     def write(
@@ -126,7 +128,7 @@ class Mail:
     def _happened(self, tx: Tx, row: Mapping[str, Any]) -> None:
         detail = orjson.loads(row["detail"])
         account_id = row["object_id"] if row["object_kind"] == "account" else detail.get("account", "")
-        body = orjson.dumps({"kind": TOLD[row["action"]], "at": row["at"], "facts": detail})
+        body = orjson.dumps({"kind": self._told[row["action"]], "at": row["at"], "facts": detail})
         tx.append(
             outbox.outbox_table,
             outbox.row(MAIL_TOPIC, account_id, body, now=row["at"], expires_at=row["at"] + GIVE_UP),

@@ -333,6 +333,20 @@ def require(
     return found
 
 
+def is_minor(session: Session, sealer: Sealer, account_id: str, *, now: Millis) -> bool:
+    """Whether somebody is known to be a child, or has a guardian whose mandate stands."""
+    guarded = select(Mandate.id).where(
+        Mandate.subject_id == account_id,
+        Mandate.kind == "guardian",
+        Mandate.status == "active",
+        col(Mandate.until_at) > now,
+    )
+    if session.exec(guarded.limit(1)).first() is not None:
+        return True
+    born = profile(session, sealer, account_id).birthdate
+    return bool(born) and majority(born) > now
+
+
 def end_given(session: Session, subject_id: str, *, actor: Actor, now: Millis) -> int:
     """Everything this person gave away themselves ends, for somebody else may have been in as them and have given it
     to themselves: it would outlive every session and every password. A guardian's, which two clerks wrote down, stays.

@@ -160,6 +160,21 @@ KINDS: Mapping[str, Kind] = {
     "mandate-ended": Kind(
         N_("A mandate has ended"), N_("On %(when)s a mandate to act for you ended. Nobody acts under it any more.")
     ),
+    "instruction-stated": Kind(
+        N_("You said in advance how services are answered"),
+        N_(
+            "On %(when)s an answer to services' requests for your data was stated in advance in your account. You see "
+            "it under “Consents”, and can stop it there."
+        ),
+        sign_in=True,
+    ),
+    "instruction-answered": Kind(
+        N_("A service was answered as you said in advance"),
+        N_(
+            "On %(when)s a service asked for your data, and got the answer that you had stated in advance. You see it "
+            "under “Consents”, and can undo it there."
+        ),
+    ),
     "alarm": Kind(
         N_("You were signed out everywhere"),
         N_(
@@ -168,11 +183,17 @@ KINDS: Mapping[str, Kind] = {
         ),
     ),
 }
-assert set(TOLD.values()) <= set(KINDS)
+#: What the floors above identity have to tell.
+ALSO_TOLD: Mapping[str, str] = {
+    "consent.instruction.set": "instruction-stated",
+    "consent.instruction.changed": "instruction-stated",
+    "consent.instruction.answered": "instruction-answered",
+}
+assert {*TOLD.values(), *ALSO_TOLD.values()} <= set(KINDS)
 
 
 def include(host: Host) -> None:
-    """Give identity's letters their words."""
+    """Give identity's letters their words, and add those of the floors above."""
     alarm, issuer = host.get(Alarm), host.issuer
 
     def compose(kind: str, lang: str, account_id: str, facts: Mapping[str, Any], at: Millis) -> Words:
@@ -181,6 +202,8 @@ def include(host: Host) -> None:
             return _compose(KINDS[kind], language, facts, at, issuer=issuer, ticket=alarm.ticket(account_id))
 
     host.get(Mail).compose = compose
+    if host.db.trail is not None:
+        host.get(Mail).follow(host.db.trail, ALSO_TOLD)
 
 
 def _compose(

@@ -9,8 +9,11 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from identity.alarm import Alarm
+from consent import instructions
+from identity.alarm import Alarm, Ended
 from identity.sessions import BrowserSession
+from keys.envelope import Sealer
+from kit.db import Session
 from kit.host import ANONYMOUS, Host
 from portal.contexts import safety as pages_of
 from portal.pages.safety import who
@@ -21,7 +24,7 @@ from portal.web import read_form, render
 def router(host: Host) -> Any:
     """/not-me."""
     routes = pages(host)
-    alarm = host.get(Alarm)
+    alarm, sealer = host.get(Alarm), host.get(Sealer)
 
     @routes.get("/not-me")
     async def ask(request: Request) -> Response:
@@ -37,7 +40,14 @@ def router(host: Host) -> Any:
         ticket = (await read_form(request)).one("ticket")
         here = visit_of(request).browser
         account_id, actor, keep = (alarm.opened(ticket), ANONYMOUS, None) if ticket else _own(request)
-        done = await host.db.write(alarm.sound, account_id, actor=actor, keep=keep)
+
+        def write(session: Session) -> Ended:
+            done = alarm.sound(session, account_id, actor=actor, keep=keep)
+            # Whoever was in as this person may have said yes in advance: it would outlive every session and password.
+            instructions.stop_all(session, sealer, account_id=account_id, actor=actor, now=host.clock.ms())
+            return done
+
+        done = await host.db.write(write)
         still_in = keep is not None and isinstance(here, BrowserSession)
         page = pages_of.NotMeDone(done.sessions, done.families, still_in)
         return render(request, "safety/not_me_done.html", page)

@@ -17,7 +17,7 @@ from kit.host import Host
 from portal import i18n
 from portal.contexts.consents import Past, PastDay, PastLine
 from portal.i18n import JST, N_
-from portal.pages.consents import names
+from portal.pages.consents import in_whose_stead, names
 from portal.pages.interaction import inside
 from portal.visits import pages, require_session
 from portal.web import render
@@ -55,7 +55,7 @@ def past_line(session: Session, event: StoredEvent, catalogue: Catalogue, lang: 
     consent = f"/consents/{document['record']}"
     return PastLine(
         at=from_iso(document["time"]),
-        sentence=sentence % {"who": revision.recipient.name(lang), "what": what},
+        sentence=in_whose_stead(sentence % {"who": revision.recipient.name(lang), "what": what}, event),
         title=revision.notice(lang).title,
         href=consent,
         receipt_href=f"{consent}/receipt.json?{urlencode({'event': event.id})}",

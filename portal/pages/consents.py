@@ -84,6 +84,7 @@ _EVENTS = {
 _BY = {
     "guardian": N_("%(what)s Your guardian did this for you."),
     "delegate": N_("%(what)s Somebody with your mandate did this for you."),
+    "standing-instruction": N_("%(what)s Your answer given in advance did this for you."),
 }
 
 
@@ -209,6 +210,7 @@ def consent_page(
         renewable=record.stands and revision.status == "approved" and record.until_at - now <= RENEWABLE,
         told=told,
         confirmed=whole.ending is not None and whole.ending.confirmed_at is not None,
+        in_advance=record.instruction_id is not None and (record.stands or record.state == "refused"),
     )
 
 
@@ -230,10 +232,13 @@ def _event_line(event: StoredEvent, catalogue: Catalogue, lang: str) -> EventLin
     if document["type"] in ("given", "renewed", "changed"):
         detail = i18n.current().join(names(tuple(document["categories"]), catalogue, lang))
     words = i18n.current().gettext(_EVENTS.get(document.get("reason", ""), _EVENTS[document["type"]]))
-    by = _BY.get(document["actor"]["authority"])
-    if by is not None:
-        words = i18n.current().gettext(by) % {"what": words}
-    return EventLine(from_iso(document["time"]), words, detail)
+    return EventLine(from_iso(document["time"]), in_whose_stead(words, event), detail)
+
+
+def in_whose_stead(words: str, event: StoredEvent) -> str:
+    """The same, and who did it for the person, or what they had said in advance."""
+    by = _BY.get(event.document["actor"]["authority"])
+    return words if by is None else i18n.current().gettext(by) % {"what": words}
 
 
 def ledger_index(made: receipts_module.Receipt) -> int:

@@ -29,6 +29,7 @@ from portal.visits import pages, require_session, visit_of
 from portal.web import render
 
 RECENT = 7
+TOLD = 14  # how long an answer in advance is told of here
 MONTH = 30
 
 
@@ -76,6 +77,7 @@ class Facts:
     questions: tuple[Question, ...]
     changed: tuple[Changed, ...]
     asked: tuple[Ending, ...] = ()  # questions that wait with the consents
+    in_advance: tuple[tuple[str, str, bool], ...] = ()  # what an instruction answered lately: consent, title, agreed
     reset_opened_at: Millis | None = None
     reset_at: Millis | None = None
     recovery_from: Millis | None = None  # the resident's own recovery: when it can be finished
@@ -122,6 +124,13 @@ def gather(
         standing=len(standing),
         endings=endings,
         asked=asked,
+        in_advance=tuple(
+            (each.id, agreements.get_revision(session, each.revision_id).notice(lang).title, each.stands)
+            for each in mine
+            if each.instruction_id is not None
+            and now - each.changed_at <= TOLD * DAY
+            and (each.stands or each.state == "refused")
+        ),
         changed=tuple(_changed(session, standing, lang)),
         questions=tuple(
             Question(each.id, service.name(lang), each.expires_at) for each, service in services if service
@@ -221,8 +230,22 @@ def letter(facts: Facts, lang: str) -> Home:
             for each in facts.changed
             if each.material
         ),
-        waiting=(*_resets(facts, language), *waiting),
+        waiting=(*_resets(facts, language), *_in_advance(facts), *waiting),
         doors=_doors(facts),
+    )
+
+
+def _in_advance(facts: Facts) -> tuple[Sentence, ...]:
+    """What standing instructions answered lately, each with the way to undo it."""
+    return tuple(
+        Sentence(
+            _("As you said in advance, “%(title)s” was agreed to.", title=title)
+            if agreed
+            else _("As you said in advance, “%(title)s” was refused.", title=title),
+            f"/consents/{consent}#in-advance",
+            _("See it, or undo it"),
+        )
+        for consent, title, agreed in facts.in_advance
     )
 
 

@@ -36,7 +36,7 @@ from kit import context
 from kit.clock import DAY, SECOND, Millis
 from kit.db import Session
 from kit.front import Call, Reply, ascii_query
-from kit.host import Host
+from kit.host import Actor, Host
 from kit.problems import Conflict, Malformed, NotFound
 from portal import i18n
 from portal.contexts.base import ErrorPage as ErrorPageContext
@@ -274,7 +274,9 @@ def router(host: Host) -> APIRouter:
     """/interaction/{id}, and the page for a request that cannot be redirected."""
     routes = pages(host)
     interactions, sealer, catalogue = host.get(Interactions), host.get(Sealer), host.get(Catalogue)
-    visits = host.get(Verifications)
+    from portal.pages.unasked import WithoutPage  # which looks at requests with this module's eyes
+
+    visits, without_page = host.get(Verifications), WithoutPage(host)
     host.get(ErrorPage).render = _oauth_error_page
     host.get(FormPost).render = _form_post
 
@@ -357,6 +359,11 @@ def router(host: Host) -> APIRouter:
             return _see_other(target)
         _require_resident(interaction, browser)
         lang = i18n.current().code
+        if interaction.details:
+            spared = await host.db.read(without_page.possible, interaction_id, browser)
+            target = await host.db.write(without_page.answer, interaction_id, browser, lang) if spared else None
+            if target is not None:
+                return _see_other(target)
         if (not_yet := await host.db.read(short_page, interaction_id, browser, lang, request.url.path)) is not None:
             origins = (origin_of(interaction.redirect_uri),)
             return render(request, "interaction/step_up.html", not_yet, form_action=origins)
@@ -435,6 +442,7 @@ def router(host: Host) -> APIRouter:
                 actor=browser.actor(),
                 now=now,
                 until_ms=now + element.duration(),
+                question=put(interaction, element),
             )
             consents.append(given.consent_id)
             granted.append({**element.detail, "datatypes": sorted(chosen), "consent": given.consent_id})
@@ -479,6 +487,7 @@ def router(host: Host) -> APIRouter:
                     notice_lang=lang,
                     actor=browser.actor(),
                     now=now,
+                    question=put(interaction, element),
                 )
         return interactions.refuse(session, interaction_id, account_id=browser.account_id)
 
@@ -496,7 +505,8 @@ def router(host: Host) -> APIRouter:
             check_shown(element, form)
             with suppress(AgreementState):  # an offer taken back meanwhile does not wait
                 if element.standing is not None:
-                    records.defer(session, sealer, consent_id=element.standing.id, **who)
+                    about: dict[str, Any] = {"question": put(interaction, element), "revision": element.revision}
+                    records.defer(session, sealer, consent_id=element.standing.id, **about, **who)
                     continue
                 asked: dict[str, Any] = {"categories": element.categories, "notice_lang": lang}
                 waiting = questions.ask(session, sealer, revision_id=element.revision.id, **asked, **who)
@@ -509,6 +519,12 @@ def router(host: Host) -> APIRouter:
         return None
 
     return routes
+
+
+def put(interaction: Interaction, element: Element) -> records.Put:
+    """The question a service puts, for the record of what was asked."""
+    by = Actor("service", interaction.client_id, client_id=interaction.client_id)
+    return records.Put(element.categories, by)
 
 
 def _later_words(interaction: Interaction, now: Millis) -> str:

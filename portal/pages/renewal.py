@@ -4,6 +4,7 @@ also say no: then nobody reminds them, and what they agreed to before ends at th
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -101,7 +102,7 @@ def router(host: Host) -> APIRouter:
         said = read(await read_form(request))
 
         def apply(db: Session) -> None:
-            who = {"consent_id": consent_id, "account_id": session.account_id}
+            who: dict[str, Any] = {"consent_id": consent_id, "account_id": session.account_id}
             now, actor = host.clock.ms(), session.actor()
             if said.revision_id is None:
                 records.defer(db, sealer, **who, actor=actor, now=now)

@@ -3,9 +3,23 @@
 from fastapi import APIRouter
 
 from kit.host import Host
-from portal.pages import consent_history, consent_list, consents, home, leave, mydata, questions, renewal, versions, who
+from portal.pages import (
+    consent_history,
+    consent_list,
+    consents,
+    home,
+    instructions,
+    leave,
+    mydata,
+    questions,
+    renewal,
+    versions,
+    who,
+)
 
-AREAS = (home, mydata, who, consent_list, consent_history, consents, questions, renewal, versions, leave)
+AREAS = (
+    home, mydata, who, consent_list, consent_history, instructions, consents, questions, renewal, versions, leave,
+)  # fmt: skip
 
 
 def router(host: Host) -> APIRouter:

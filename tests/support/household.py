@@ -132,6 +132,16 @@ class Household:
         assert answer.status_code == 303, answer.text
         return (await self.consents())[0]
 
+    async def known(self) -> None:
+        """The resident signs in at the service: it is known from now on, without any data."""
+        page = await self.ask(authorization_details=None, scope="openid profile")
+        assert "code" in location(await self.answer(page, {"answer": "agree"}))[1]
+
+    async def sent_on(self, **changes: str | None) -> dict[str, str]:
+        """The service asks for data and gets its answer without a page: the answer's parameters."""
+        page = await self.get(await self.ask(**changes))
+        return location(page)[1]
+
     async def consents(self) -> list[str]:
         """The ids of the resident's consents, newest first."""
         from consent import records

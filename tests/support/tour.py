@@ -320,6 +320,17 @@ def at_home(tour: Tour, page: Page) -> Iterator[str]:
     yield "record-delete"
     page.goto(tour.url + _link(tour, page, "/consents?by=category", "#active .group-head a"))
     yield "consents-stop"
+    page.goto(f"{tour.url}/consents/instructions")
+    yield "instructions"
+    page.check("#answer-agree")
+    page.fill("#until", "2027-06-30")
+    page.click("#state")
+    yield "instructions-wrong"
+    page.check("#purpose-ScientificResearch")
+    page.check("#category-mobility")
+    page.click("#state")
+    page.wait_for_selector("#active")
+    yield "instructions-stated"
     consent = _link(tour, page, "/consents", "#active .card-name")
     for part in ("", "/withdraw", "/renew", "/versions", "/receipt"):
         page.goto(tour.url + consent + part)

@@ -209,3 +209,56 @@ async def post_console_mandates_end(w: World) -> Any:
     child, parent = await somebody(w.app, w.http, "空", born=CHILD_BORN), await somebody(w.app, w.http, "花子")
     clerks = await two(w.app, w.http)
     return await clerks[0].post(f"/console/mandates/{await guardian_of(clerks, child, parent)}/end")
+
+
+# -- standing instructions
+
+
+def refusing(**more: Any) -> dict[str, Any]:
+    """No to advertising."""
+    return {"answer": "refuse", "purposes": ["DirectMarketing"], "until": "2027-06-30T00:00:00Z", **more}
+
+
+async def stated(home: Household) -> str:
+    made = await resident(home).api("POST", "/api/consent/instructions", refusing())
+    assert made.status_code == 201, made.text
+    return str(made.json()["id"])
+
+
+@case("POST /api/consent/instructions")
+async def post_api_consent_instructions(w: World) -> Any:
+    return await resident(await w.home()).api("POST", "/api/consent/instructions", refusing())
+
+
+@case("PUT /api/consent/instructions/{instruction_id}")
+async def put_api_consent_instructions_instruction_id(w: World) -> Any:
+    home = await w.home()
+    changed = refusing(purposes=["PersonalisedAdvertising"])
+    return await resident(home).api("PUT", f"/api/consent/instructions/{await stated(home)}", changed)
+
+
+@case("POST /api/consent/instructions/{instruction_id}/stop")
+async def post_api_consent_instructions_instruction_id_stop(w: World) -> Any:
+    home = await w.home()
+    return await resident(home).api("POST", f"/api/consent/instructions/{await stated(home)}/stop")
+
+
+@case("POST /consents/instructions")
+async def post_consents_instructions(w: World) -> Any:
+    return await (await w.home()).post("/consents/instructions", refusing(until="2027-06-30"))
+
+
+@case("POST /consents/instructions/{instruction_id}/stop")
+async def post_consents_instructions_instruction_id_stop(w: World) -> Any:
+    home = await w.home()
+    return await home.post(f"/consents/instructions/{await stated(home)}/stop")
+
+
+@case("POST /consents/{consent_id}/undo")
+async def post_consents_consent_id_undo(w: World) -> Any:
+    """A refusal by instruction, undone."""
+    home = await w.home()
+    await home.known()
+    await home.post("/consents/instructions", refusing(purposes=["ImproveHealthcare"], until="2027-06-30"))
+    await home.sent_on()
+    return await home.post(f"/consents/{(await home.consents())[0]}/undo")
