@@ -171,12 +171,17 @@ async def test_what_happened_is_told_in_sentences_newest_first_with_each_moments
     await home.post(f"/consents/{consent}/change", {"category": []})
     await home.post(f"/consents/{consent}/withdraw")
     page = (await home.get("/consents/history")).text
-    told = ["を見ることを、取り消しました。", "に変えました。", "を見ることに、同意しました。", "見たいとたずねました"]
+    told = [
+        "を見ることを、取り消しました。",
+        "に変えました。",
+        "を見ることに、同意しました。",
+        "見てもよいかとたずねました。",
+    ]
     assert [page.index(each) for each in told] == sorted(page.index(each) for each in told)
     assert page.count('<section class="day">') == 2
     links = re.findall(r'href="(/consents/[^"]+/receipt\.json\?event=[^"]+)"', page)
     kinds = [(await home.get(link)).json()["event"]["type"] for link in links]
-    assert kinds == ["withdrawn", "changed", "given"], "a question answers nothing, and has no receipt"
+    assert kinds == ["withdrawn", "changed", "given", "requested"]
 
 
 async def test_a_long_history_comes_in_pages(home: Household, monkeypatch: pytest.MonkeyPatch) -> None:

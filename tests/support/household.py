@@ -122,6 +122,8 @@ class Household:
     async def answer(self, page: str, values: dict[str, Any], *, lang: str = "ja") -> httpx2.Response:
         """Read the page and answer it, with the fields the page itself carries."""
         shown = await self.get(page, lang=lang)
+        if shown.status_code == 303:  # nothing had to be asked
+            return shown
         hidden = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', shown.text))
         return await self.post(page, hidden | values, lang=lang)
 
