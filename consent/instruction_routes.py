@@ -7,25 +7,26 @@ from pydantic import Field
 
 from consent import instructions
 from consent.errors import BadInstruction, InstructionState, UnknownInstruction
-from consent.instruction_rules import MOST_MONTHS, Rule
+from consent.instruction_rules import Rule
 from consent.instructions import Instruction
 from consent.proposal import Code
+from consent.purposes import PURPOSES
 from identity.errors_account import OutsideMandate
 from keys.envelope import Sealer
 from keys.errors import KeyDestroyed
-from kit.clock import Clock, Millis, from_iso, iso
+from kit.clock import DAY, Clock, iso
 from kit.db import Database, Session
 from kit.web import GUARDED, Answer, Body, LaterRoute, actor_of, problems
 
-Name = Annotated[str, Field(max_length=64)]
+Purpose = Annotated[str, Field(max_length=64, json_schema_extra={"enum": sorted(PURPOSES)})]
 
 
 class StateInstruction(Body):
     """What is answered in advance."""
 
-    answer: Annotated[Literal["agree", "refuse"], Field(examples=["refuse"])]
+    answer: Annotated[Literal["refuse", "agree"], Field(examples=["refuse"])]
     purposes: Annotated[
-        list[Name], Field(max_length=60, examples=[["DirectMarketing"]], description="None: any, to refuse")
+        list[Purpose], Field(max_length=60, examples=[["DirectMarketing"]], description="None: any, to refuse")
     ] = Field(default_factory=list)
     categories: Annotated[
         list[Code],
@@ -34,26 +35,22 @@ class StateInstruction(Body):
         ),
     ] = Field(default_factory=list)
     recipients: Annotated[
-        list[Annotated[str, Field(max_length=40)]],
+        list[Annotated[str, Field(pattern=r"^[0-9a-z_-]{1,40}$")]],
         Field(max_length=60, examples=[[]], description="Members. None: any; to agree, any that is accredited"),
     ] = Field(default_factory=list)
-    months: Annotated[int, Field(ge=0, le=MOST_MONTHS, examples=[0], description="To agree: the longest consent")] = 0
-    sensitivity: Annotated[
-        int, Field(ge=0, le=2, examples=[0], description="To agree: the most sensitive data. 3 is always asked about")
+    months: Annotated[
+        Literal[0, 1, 3, 6, 12], Field(examples=[0], description="To agree: the longest consent, in months")
     ] = 0
-    until: Annotated[str, Field(max_length=40, examples=["2027-10-31T00:00:00Z"], description="Within a year")]
+    sensitivity: Annotated[
+        Literal[0, 1, 2],
+        Field(examples=[0], description="To agree: the most sensitive data. 3 is always asked about"),
+    ] = 0
+    days: Annotated[int, Field(ge=1, le=366, examples=[180], description="How long it holds, from now on")] = 180
 
     def rule(self) -> Rule:
         """What it says."""
         lists = frozenset(self.purposes), frozenset(self.categories), frozenset(self.recipients)
         return Rule(self.answer, *lists, self.months, self.sensitivity)
-
-    def until_at(self) -> Millis:
-        """Its end; raises BadInstruction."""
-        try:
-            return from_iso(self.until)
-        except ValueError:
-            raise BadInstruction("A date and time with its zone (RFC 3339).", pointer="/until") from None
 
 
 class InstructionDocument(Answer):
@@ -100,8 +97,8 @@ def instruction_router(database: Database, sealer: Sealer, clock: Clock) -> APIR
     async def state(request: Request, body: StateInstruction, instruction_id: str | None) -> InstructionDocument:
         actor = actor_of(request)
         made = await database.write(
-            instructions.state, sealer, account_id=actor.id, rule=body.rule(), until_at=body.until_at(), actor=actor,
-            now=clock.ms(), instruction_id=instruction_id,
+            instructions.state, sealer, account_id=actor.id, rule=body.rule(),
+            until_at=clock.ms() + body.days * DAY, actor=actor, now=clock.ms(), instruction_id=instruction_id,
         )  # fmt: skip
         return InstructionDocument(**_fields(made))
 

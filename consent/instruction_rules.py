@@ -45,9 +45,7 @@ class Rule:
         """What is wrong with it, as a JSON pointer and words; None if nothing is."""
         if not self.purposes <= set(PURPOSES):
             return "/purposes", "Choose purposes of the list."
-        if self.answer == "refuse":
-            if not (self.purposes or self.categories or self.recipients):
-                return "/purposes", "Say what you refuse: purposes, data or recipients."
+        if self.answer == "refuse":  # of everything, if nothing is named
             return None
         if not self.purposes:
             return "/purposes", "Say for which purposes you agree."

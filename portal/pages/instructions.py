@@ -44,6 +44,8 @@ def line_of(each: Instruction, called: dict[str, str], catalogue: Catalogue, lan
     rule, join = each.rule, i18n.current().join
     agrees = rule.answer == "agree"
     details = [PURPOSES[code].label(lang) for code in sorted(rule.purposes) if code in PURPOSES]
+    if not (rule.purposes or rule.categories or rule.recipients):
+        details.append(_("Everything that services ask"))
     if rule.categories:
         details.append(_("Data: %(what)s", what=join(names(tuple(sorted(rule.categories)), catalogue, lang))))
     if rule.recipients:

@@ -102,7 +102,8 @@ def test_an_instruction_that_agrees_states_its_whole_range(change: dict[str, Any
     assert wrong[0] == pointer
     assert RULE.problem() is None
     assert REFUSAL.problem() is None
-    assert Rule("refuse", frozenset(), frozenset(), frozenset()).problem() is not None
+    everything = Rule("refuse", frozenset(), frozenset(), frozenset())
+    assert (everything.problem(), said(everything)) == (None, Refuses())
     assert read_rule(RULE.document()) == RULE
 
 

@@ -214,26 +214,24 @@ async def post_console_mandates_end(w: World) -> Any:
 # -- standing instructions
 
 
-def refusing(**more: Any) -> dict[str, Any]:
-    """No to advertising."""
-    return {"answer": "refuse", "purposes": ["DirectMarketing"], "until": "2027-06-30T00:00:00Z", **more}
+NO: dict[str, Any] = {"answer": "refuse", "purposes": ["DirectMarketing"]}
 
 
 async def stated(home: Household) -> str:
-    made = await resident(home).api("POST", "/api/consent/instructions", refusing())
+    made = await resident(home).api("POST", "/api/consent/instructions", NO | {"days": 180})
     assert made.status_code == 201, made.text
     return str(made.json()["id"])
 
 
 @case("POST /api/consent/instructions")
 async def post_api_consent_instructions(w: World) -> Any:
-    return await resident(await w.home()).api("POST", "/api/consent/instructions", refusing())
+    return await resident(await w.home()).api("POST", "/api/consent/instructions", NO | {"days": 180})
 
 
 @case("PUT /api/consent/instructions/{instruction_id}")
 async def put_api_consent_instructions_instruction_id(w: World) -> Any:
     home = await w.home()
-    changed = refusing(purposes=["PersonalisedAdvertising"])
+    changed = NO | {"purposes": ["PersonalisedAdvertising"], "days": 100}
     return await resident(home).api("PUT", f"/api/consent/instructions/{await stated(home)}", changed)
 
 
@@ -245,7 +243,7 @@ async def post_api_consent_instructions_instruction_id_stop(w: World) -> Any:
 
 @case("POST /consents/instructions")
 async def post_consents_instructions(w: World) -> Any:
-    return await (await w.home()).post("/consents/instructions", refusing(until="2027-06-30"))
+    return await (await w.home()).post("/consents/instructions", NO | {"until": "2027-06-30"})
 
 
 @case("POST /consents/instructions/{instruction_id}/stop")
@@ -259,6 +257,6 @@ async def post_consents_consent_id_undo(w: World) -> Any:
     """A refusal by instruction, undone."""
     home = await w.home()
     await home.known()
-    await home.post("/consents/instructions", refusing(purposes=["ImproveHealthcare"], until="2027-06-30"))
+    await home.post("/consents/instructions", NO | {"purposes": ["ImproveHealthcare"], "until": "2027-06-30"})
     await home.sent_on()
     return await home.post(f"/consents/{(await home.consents())[0]}/undo")
