@@ -3,126 +3,27 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
-import httpx2
 import jwt
 import pytest
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from sqlmodel import Session, col, select, update
+from sqlmodel import Session, col, update
 
-from identity.accounts import close_account
 from identity.levels import AAL1, AAL2
 from identity.models_account import Account
-from identity.sessions import RECENT, BrowserSession, Sessions
+from identity.sessions import Sessions
 from identity.settings import IdentitySettings
 from identity.upstream.flow import Upstreams
-from identity.upstream.links import Links
-from identity.upstream.models import UpstreamLink
-from keys.envelope import Sealer
-from keys.files import KeyFile
-from keys.hashing import TokenHasher
-from kit import audit
-from kit.audit import AuditTrail
-from kit.clock import FrozenClock
-from kit.db import Database
 from kit.fetch import OutgoingSettings
-from kit.host import Actor
-from portal.app import Building, create_app
-from tests.portal.test_signin import PASSWORD, SESSION, add, code_of, post
-from tests.support.upstream import PERSON, StandIn, standing_in
+from portal.app import create_app
+from tests.identity.abroad import COOKIE, World
+from tests.identity.abroad import w as w  # a fixture
+from tests.portal.test_signin import SESSION, code_of, post
+from tests.support.upstream import PERSON, standing_in
 
 pytestmark = pytest.mark.anyio
-
-COOKIE = "sekisho-local-upstream"
-
-
-@dataclass
-class World:
-    """A city, its upstream, and one browser."""
-
-    app: Building
-    http: Any
-    there: StandIn
-
-    def browser(self) -> Any:
-        transport = httpx2.ASGITransport(app=self.app, raise_app_exceptions=False)
-        return httpx2.AsyncClient(transport=transport, base_url=self.app.settings.issuer)
-
-    async def away(self, next: str = "/consents", **more: str) -> str:
-        """Press the button; the address at the upstream."""
-        answer = await post(self.http, "/sign-in/with", upstream="app", next=next, **more)
-        assert answer.status_code == 303, answer.text
-        return str(answer.headers["location"])
-
-    async def back(self, place: str) -> Any:
-        return await self.http.get(place.removeprefix("http://localhost:8080"))
-
-    async def go(self, next: str = "/consents") -> Any:
-        """There and back."""
-        return await self.back(await self.there.visit(await self.away(next)))
-
-    async def session(self) -> BrowserSession | None:
-        return await self.app.host.get(Sessions).find(self.http.cookies.get(SESSION))
-
-    async def inside(self) -> str:
-        account_id, _ = await add(self.app, app_on=False)
-        await post(self.http, "/sign-in", login="hana", password=PASSWORD, next="/safety")
-        return account_id
-
-    async def linked(self, *, app_on: bool = False) -> str:
-        """Hana, with the upstream linked as if from inside; signed in nowhere."""
-        host = self.app.host
-        account_id, _ = await add(self.app, app_on=app_on)
-        links = host.get(Upstreams).links
-        await host.db.write(
-            links.link, account_id, "app", links.digest(self.there.issuer, self.there.subject),
-            told=PERSON if self.there.secret is None else {}, now=host.clock.ms(), actor=Actor("resident", account_id),
-        )  # fmt: skip
-        return account_id
-
-    async def rows(self) -> list[Any]:
-        return list(await self.app.host.db.read(lambda session: session.exec(select(UpstreamLink)).all()))
-
-    async def trail(self, action: str) -> list[Any]:
-        return list(await self.app.host.db.read(lambda session: tuple(audit.entries(session, action=action))))
-
-
-def key_file(folder: Path) -> tuple[Path, dict[str, Any]]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    path = folder / "upstream.pem"
-    path.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return path, KeyFile(path).jwk
-
-
-@pytest.fixture
-async def w(settings: Any, clock: Any, tmp_path: Path) -> AsyncIterator[World]:
-    path, public = key_file(tmp_path)
-    async with standing_in(lambda: clock.ms() // 1000, client_key=public) as there:
-        upstreams = [
-            {
-                "id": "app", "profile": "digital-auth-app", "issuer": there.issuer,
-                "client_id": there.client_id, "key_file": path,
-            },
-            {
-                "id": "other", "label_ja": "市立大学", "label_en": "City University", "issuer": there.site.url(""),
-                "client_id": "c", "client_secret": "s",
-            },
-        ]  # fmt: skip
-        identity = type(settings.identity).model_validate({"upstreams": upstreams, "source_tries": 100})
-        outgoing = OutgoingSettings(allow=("127.0.0.1",))
-        whole = settings.model_copy(update={"identity": identity, "outgoing": outgoing})
-        async with create_app(whole, clock=clock).running(jobs=False) as app:
-            made = World(app, None, there)
-            async with made.browser() as made.http:
-                yield made
-
 
 # -- the way there
 
@@ -390,173 +291,6 @@ async def test_an_upstream_that_is_down_is_told_in_words_and_asked_again_after_a
     assert (await post(w.http, "/sign-in/with", upstream="app", next="/home")).status_code == 303
 
 
-# -- linking
-
-
-async def test_an_unlinked_identity_opens_no_account_and_is_linked_by_one_sign_in_here(w: World) -> None:
-    account_id, _ = await add(w.app, app_on=False)
-    answer = await w.go()
-    assert answer.headers["location"] == "/sign-in/link"
-    assert await w.session() is None
-    page = await w.http.get("/sign-in/link")
-    assert code_of(page) == "sign-in"
-    assert await w.rows() == []
-    await post(w.http, "/sign-in", login="hana", password=PASSWORD, next="/sign-in/link")
-    page = await w.http.get("/sign-in/link")
-    assert code_of(page) == "confirm"
-    assert await w.rows() == []  # nothing happens before the person says so
-    answer = await post(w.http, "/sign-in/link")
-    assert answer.headers["location"] == "/safety/linked"
-    (row,) = await w.rows()
-    assert (row.account_id, row.told) == (account_id, None)
-    assert code_of(await w.http.get("/sign-in/link")) == "expired"
-    assert len(await w.rows()) == 1
-    await post(w.http, "/sign-out")
-    assert (await w.go()).headers["location"] == "/consents"
-
-
-async def test_linking_after_a_sign_in_needs_a_fresh_one(w: World) -> None:
-    await w.inside()
-    w.app.host.clock.advance(ms=RECENT + 1)  # type: ignore[attr-defined]
-    await w.go()
-    assert code_of(await w.http.get("/sign-in/link")) == "sign-in"
-    answer = await post(w.http, "/sign-in/link")
-    assert answer.headers["location"] == "/sign-in/link"
-    assert await w.rows() == []
-
-
-async def test_the_same_name_and_address_link_nothing(w: World) -> None:
-    """Only proof of both does: the provider may say whatever it wants about the person."""
-    await w.inside()
-    await post(w.http, "/sign-out")
-    w.there.claims = {
-        "email": "hana@mail.example",
-        "email_verified": True,
-        "name": "湊 花",
-        "preferred_username": "hana",
-    }
-    assert (await w.go()).headers["location"] == "/sign-in/link"
-    assert await w.session() is None
-
-
-async def test_linking_from_inside_keeps_the_attributes_sealed_and_shows_them_to_their_owner(w: World) -> None:
-    await w.inside()
-    answer = await post(w.http, "/safety/linked/new", upstream="app")
-    await w.back(await w.there.visit(answer.headers["location"]))
-    assert w.there.requests[-1]["scope"] == "openid name address birthdate gender"
-    page = await w.http.get("/safety/linked")
-    assert PERSON["address"] in page.text
-    assert "not@asked.example" not in page.text
-    (entry,) = await w.trail("identity.upstream.linked")
-    assert set(entry.detail) == {"upstream", "link"}
-    assert 'id="to-linked"' in (await w.http.get("/safety")).text
-
-
-async def test_userinfo_of_another_subject_links_nothing(w: World) -> None:
-    """Core section 5.3.4: token substitution."""
-    await w.inside()
-    w.there.userinfo = {"sub": "somebody-else"}
-    answer = await post(w.http, "/safety/linked/new", upstream="app")
-    answer = await w.back(await w.there.visit(answer.headers["location"]))
-    assert code_of(answer) == "broken"
-    assert await w.rows() == []
-
-
-async def test_linking_from_inside_asks_for_a_fresh_sign_in(w: World) -> None:
-    await w.inside()
-    w.app.host.clock.advance(ms=RECENT + 1)  # type: ignore[attr-defined]
-    answer = await post(w.http, "/safety/linked/new", upstream="app")
-    assert urlsplit(answer.headers["location"]).path == "/sign-in"
-
-
-async def test_a_link_goes_to_the_session_that_asked_for_it_or_to_nobody(w: World) -> None:
-    """Session fixation at linking: whoever is signed in when the answer comes is not asked about, but compared."""
-    await w.inside()
-    answer = await post(w.http, "/safety/linked/new", upstream="app")
-    place = await w.there.visit(answer.headers["location"])
-    await add(w.app, "taro", app_on=False)
-    await post(w.http, "/sign-in", login="taro", password=PASSWORD)
-    assert code_of(await w.back(place)) == "signed-out"
-    assert await w.rows() == []
-
-
-async def test_one_subject_opens_one_account(w: World) -> None:
-    await w.linked()
-    await add(w.app, "taro", app_on=False)
-    await post(w.http, "/sign-in", login="taro", password=PASSWORD)
-    answer = await post(w.http, "/safety/linked/new", upstream="app")
-    answer = await w.back(await w.there.visit(answer.headers["location"]))
-    assert code_of(await w.http.get(answer.headers["location"])) == "somebody-else"
-    assert len(await w.rows()) == 1
-
-
-async def test_an_upstream_that_changes_the_sub_opens_nothing_and_replaces_nothing(w: World) -> None:
-    account_id = await w.linked()
-    w.there.subject = "pairwise-another"
-    assert (await w.go()).headers["location"] == "/sign-in/link"
-    await post(w.http, "/sign-in", login="hana", password=PASSWORD)
-    answer = await post(w.http, "/sign-in/link")
-    assert code_of(await w.http.get(answer.headers["location"])) == "another-here"
-    (row,) = await w.rows()
-    assert row.account_id == account_id
-
-
-# -- unlinking
-
-
-async def link_id(w: World) -> str:
-    return str((await w.rows())[0].id)
-
-
-async def test_a_removed_link_lets_nobody_in(w: World) -> None:
-    await w.linked()
-    await w.go()
-    answer = await post(w.http, f"/safety/linked/{await link_id(w)}/remove")
-    assert answer.headers["location"] == "/safety/linked"
-    assert len(await w.trail("identity.upstream.unlinked")) == 1
-    await post(w.http, "/sign-out")
-    assert (await w.go()).headers["location"] == "/sign-in/link"
-
-
-async def test_the_last_way_in_is_not_removed(w: World) -> None:
-    account_id = await w.linked()
-    await w.go()
-
-    def forget_password(session: Session) -> None:
-        session.execute(update(Account).where(col(Account.id) == account_id).values(password=None))
-
-    await w.app.host.db.write(forget_password)
-    answer = await post(w.http, f"/safety/linked/{await link_id(w)}/remove")
-    assert (answer.status_code, code_of(answer)) == (409, "last-way-in")
-    assert len(await w.rows()) == 1
-
-
-async def test_somebody_elses_link_is_not_found(w: World) -> None:
-    await w.linked()
-    await add(w.app, "taro", app_on=False)
-    await post(w.http, "/sign-in", login="taro", password=PASSWORD)
-    assert (await post(w.http, f"/safety/linked/{await link_id(w)}/remove")).status_code == 404
-    assert len(await w.rows()) == 1
-
-
-async def test_removing_asks_for_a_fresh_sign_in(w: World) -> None:
-    await w.linked()
-    await w.go()
-    w.app.host.clock.advance(ms=RECENT + 1)  # type: ignore[attr-defined]
-    answer = await post(w.http, f"/safety/linked/{await link_id(w)}/remove")
-    assert urlsplit(answer.headers["location"]).path == "/sign-in"
-    assert len(await w.rows()) == 1
-
-
-async def test_leaving_forgets_the_link(w: World) -> None:
-    account_id = await w.linked()
-    sealer = w.app.host.get(Sealer)
-    await w.app.host.db.write(
-        close_account, sealer, account_id, now=w.app.host.clock.ms(), actor=Actor("resident", account_id)
-    )
-    assert await w.rows() == []
-
-
 # -- a provider that keeps the standard and has a secret
 
 
@@ -644,27 +378,3 @@ def test_two_upstreams_have_two_names() -> None:
     one = {"id": "a", "client_id": "c", "profile": "gbizid", "issuer": "https://g.example", "client_secret": "s"}
     with pytest.raises(ValueError, match="same id"):
         IdentitySettings.model_validate({"upstreams": [one, one]})
-
-
-# -- the table, on both databases
-
-
-async def test_two_who_link_one_subject_at_once_are_one_who_does(db: Database, clock: FrozenClock) -> None:
-    links = Links(None, TokenHasher(b"x" * 32))  # type: ignore[arg-type]  # without attributes nothing is sealed
-
-    def people(session: Session) -> None:
-        for name in ("acc_a", "acc_b"):
-            session.add(Account(id=name, kind="resident", roles=[], profile=b"", created_at=0))
-
-    AuditTrail(db, clock)
-    await db.write(people)
-    digest = links.digest("https://idp.example", "s")
-    outcomes = await asyncio.gather(
-        *(
-            db.write(links.link, name, "app", digest, told={}, now=clock.ms(), actor=Actor("resident", name))
-            for name in ("acc_a", "acc_b")
-        )
-    )
-    assert sorted(outcomes) == ["linked", "somebody-else"]
-    rows = await db.read(lambda session: [row.account_id for row in session.exec(select(UpstreamLink))])
-    assert len(rows) == 1
