@@ -14,7 +14,7 @@ from identity.clients import Client
 from identity.remote_keys import RemoteKeys
 from keys.errors import BadToken
 from keys.hashing import same
-from keys.jose import thumbprint, verify_and_tell
+from keys.jose import LONGEST, thumbprint, verify_and_tell
 from kit.clock import MINUTE, Clock, Millis
 from kit.db import Database, Session
 from kit.problems import Unavailable
@@ -36,24 +36,26 @@ class ClientKeys:
         self._noted: dict[tuple[str, str], Millis] = {}
 
     async def verify(
-        self, client: Client, token: str, *, algs: Collection[str], typ: str | None
+        self, client: Client, token: str, *, algs: Collection[str], typ: str | None, longest: int = LONGEST
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Header and claims of a JWT signed by the client; raises BadToken. No claim is checked."""
-        header, claims, _key = await self.verify_under(client, token, algs=algs, typ=typ)
+        header, claims, _key = await self.verify_under(client, token, algs=algs, typ=typ, longest=longest)
         return header, claims
 
     async def verify_under(
-        self, client: Client, token: str, *, algs: Collection[str], typ: str | None
+        self, client: Client, token: str, *, algs: Collection[str], typ: str | None, longest: int = LONGEST
     ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         """Header, claims, and the very key they are signed with: evidence must outlast a rotation."""
         try:
-            header, claims, key = await self._under(client.jwks, client.jwks_uri, token, algs=algs, typ=typ)
+            header, claims, key = await self._under(
+                client.jwks, client.jwks_uri, token, algs=algs, typ=typ, longest=longest
+            )
         except BadToken:
             former = self._former(client)
             if former is None:
                 raise
             header, claims, key = await self._under(
-                former.get("jwks"), former.get("jwks_uri"), token, algs=algs, typ=typ
+                former.get("jwks"), former.get("jwks_uri"), token, algs=algs, typ=typ, longest=longest
             )
         await self._note(client, key)
         return header, claims, dict(key)
@@ -69,13 +71,20 @@ class ClientKeys:
         return found is not None
 
     async def _under(
-        self, jwks: Mapping[str, Any] | None, uri: str | None, token: str, *, algs: Collection[str], typ: str | None
+        self,
+        jwks: Mapping[str, Any] | None,
+        uri: str | None,
+        token: str,
+        *,
+        algs: Collection[str],
+        typ: str | None,
+        longest: int,
     ) -> tuple[dict[str, Any], dict[str, Any], Mapping[str, Any]]:
         if jwks is not None:
-            return verify_and_tell(token, jwks, algs=algs, typ=typ)
+            return verify_and_tell(token, jwks, algs=algs, typ=typ, longest=longest)
         if uri is None:
             raise BadToken(private="this client registered no keys")
-        return await self._remote.verify_and_tell(uri, token, algs=algs, typ=typ)
+        return await self._remote.verify_and_tell(uri, token, algs=algs, typ=typ, longest=longest)
 
     async def _has(self, jwks: Mapping[str, Any] | None, uri: str | None, thumb: str) -> Mapping[str, Any] | None:
         try:

@@ -5,7 +5,7 @@ process (invariant I5): the topics "clients" and "tokens" are touched, and the c
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Table
@@ -16,6 +16,7 @@ from identity import fapi, logo_wishes, members
 from identity.errors import UnknownClient
 from identity.errors_account import SecondPersonNeeded
 from identity.fapi import Profile
+from identity.federation.models import FederatedClient
 from identity.models import ClientRow
 from identity.oauth.mtls import NAMES
 from identity.public_keys import thumbprints
@@ -37,9 +38,11 @@ _SAID: dict[Status, str] = {
     "active": "identity.client.resumed",
     "removed": "identity.client.removed",
 }
+_LONGEST_ID = 500  # an entity id of a federation is a client id, too
 _WITH_SECRET = frozenset({"client_secret_basic", "client_secret_post"})
 _clients: Table = SQLModel.metadata.tables["identity_client"]
 _members: Table = SQLModel.metadata.tables["identity_member"]
+_federated: Table = SQLModel.metadata.tables[str(FederatedClient.__tablename__)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +111,19 @@ class Client:
     tos_uri: str | None
     localized: Mapping[str, str]  # the same in other languages, as `tos_uri#fr`
     created_at: Millis
+    federated: str | None = None  # automatic | explicit: it came by a trust chain, and ends with it
+    federated_until: Millis | None = None
+    expired: bool = False
+
+    @property
+    def automatic(self) -> bool:
+        """Whether its id is its address, and all it has is its keys (OpenID Federation 1.0 section 12.1)."""
+        return self.federated == "automatic"
 
     @property
     def usable(self) -> bool:
-        """Whether anything works for this client: not suspended, nor its member."""
-        return self.status == "active" and self.member_status != "suspended"
+        """Whether anything works for this client: not suspended, nor its member, nor has its trust chain ended."""
+        return self.status == "active" and self.member_status != "suspended" and not self.expired
 
     @property
     def may_use_data(self) -> bool:
@@ -168,9 +179,12 @@ class Clients:
 
     async def get(self, client_id: str) -> Client | None:
         """The client as of now, or None. Suspended ones are returned: ask `usable`."""
-        if not client_id or len(client_id) > 100:
+        if not client_id or len(client_id) > _LONGEST_ID:
             return None
-        return await self._cache.get(client_id, self._load)
+        found = await self._cache.get(client_id, self._load)
+        if found is not None and found.federated_until is not None and found.federated_until <= self._clock.ms():
+            return replace(found, expired=True)  # OpenID Federation 1.0 section 12.3
+        return found
 
     async def _load(self, client_id: str) -> Client | None:
         return await self._database.peek(find, client_id)
@@ -381,7 +395,13 @@ _SELECT = core_select(
     _clients.c.former_keys_until,
     _clients.c.settings,
     _clients.c.created_at,
-).select_from(_clients.outerjoin(_members, _members.c.id == _clients.c.member_id))
+    _federated.c.kind.label("federated"),
+    _federated.c.expires_at.label("federated_until"),
+).select_from(
+    _clients.outerjoin(_members, _members.c.id == _clients.c.member_id).outerjoin(
+        _federated, _federated.c.client_id == _clients.c.id
+    )
+)
 
 
 def note_keys(session: Session, row: ClientRow, *, actor: Actor, overlap: int) -> None:
@@ -519,6 +539,8 @@ def _client(found: Any) -> Client:
         tos_uri=settings.get("tos_uri"),
         localized=settings.get("localized", {}),
         created_at=found["created_at"],
+        federated=found["federated"],
+        federated_until=found["federated_until"],
     )
 
 

@@ -1,5 +1,7 @@
 """The front rows of OAuth and OpenID Connect: path, handler, OpenAPI operation."""
 
+from identity.federation import city
+from identity.federation.endpoints import FederationEndpoints
 from identity.oauth.answers import PATH as ANSWER_PATH
 from identity.oauth.answers import Answers
 from identity.oauth.authorize import Authorize
@@ -22,7 +24,7 @@ from identity.oidc.end_session import EndSession
 from identity.oidc.initiate import PATH as START_PATH
 from identity.oidc.initiate import Initiate
 from identity.oidc.userinfo import UserInfo
-from identity.operations import browsers, openid, registration, signals, tokens
+from identity.operations import browsers, federation, openid, registration, signals, tokens
 from identity.signals import endpoints as ssf
 from kit.front import Handler
 from kit.host import Host
@@ -77,6 +79,22 @@ def register(
     host.front("DELETE", below, "public", registering.delete, registration.UNREGISTER, prefix=True)
     host.front("GET", "/oauth/userinfo", "public", userinfo.endpoint, openid.userinfo("get"), cors=True)
     host.front("POST", "/oauth/userinfo", "public", userinfo.endpoint, openid.userinfo("post"), cors=True)
+
+
+def register_federation(host: Host, entity: FederationEndpoints) -> None:
+    """The rows of OpenID Federation: public, and 404 where this city takes part in none."""
+    for method, path, handler, operation in (
+        ("GET", city.CONFIGURATION_PATH, entity.configuration, federation.CONFIGURATION),
+        ("GET", city.FETCH_PATH, entity.fetch, federation.FETCH),
+        ("GET", city.LIST_PATH, entity.listing, federation.LIST),
+        ("GET", city.RESOLVE_PATH, entity.resolve, federation.RESOLVE),
+        ("GET", city.HISTORY_PATH, entity.history, federation.HISTORY),
+        ("GET", city.MARK_PATH, entity.mark, federation.MARK),
+        ("POST", city.MARK_STATUS_PATH, entity.mark_status, federation.MARK_STATUS),
+        ("GET", city.MARKED_PATH, entity.marked, federation.MARKED),
+        ("POST", city.REGISTER_PATH, entity.register, federation.REGISTER),
+    ):
+        host.front(method, path, "public", entity.told(handler), operation)
 
 
 def register_signals(host: Host, streams: ssf.SignalEndpoints, document: Handler) -> None:

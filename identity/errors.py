@@ -105,7 +105,35 @@ class SignalStreamExists(Problem):
     slug, title, status = "signal-stream-exists", "You have a stream already", 409
 
 
+class InvalidSubordinate(Problem):
+    """What an operator wants to say of an entity below this city can't stand (OpenID Federation 1.0 section 3.2)."""
+
+    slug, title, status = "invalid-subordinate", "The subordinate's settings need correction", 422
+
+
+class UnknownSubordinate(Problem):
+    """This city vouches for no such entity."""
+
+    slug, title, status = "unknown-subordinate", "This city vouches for no such entity", 404
+
+
+class UnknownTrustMark(Problem):
+    """No such trust mark was given, or it was taken back already."""
+
+    slug, title, status = "unknown-trust-mark", "There is no such trust mark", 404
+
+
+class EntityRefused(Problem):
+    """No chain leads from an entity to a trust anchor (OpenID Federation 1.0 section 10.2)."""
+
+    slug, title, status = "entity-refused", "This entity is not trusted", 422
+
+
 ALL: tuple[type[Problem], ...] = (
+    InvalidSubordinate,
+    UnknownSubordinate,
+    UnknownTrustMark,
+    EntityRefused,
     UnknownMember,
     UnknownClient,
     UnknownGrant,

@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 
 from keys.errors import BadToken
-from keys.jose import verify_and_tell
+from keys.jose import LONGEST, verify_and_tell
 from kit.clock import SECOND, Clock, Millis
 from kit.encoding import b64url_decode
 from kit.fetch import Fetcher, FetchRefused
@@ -47,20 +47,20 @@ class RemoteKeys:
         self._sets: OrderedDict[str, _Set] = OrderedDict()
 
     async def verify(
-        self, uri: str, token: str, *, algs: Collection[str], typ: str | None
+        self, uri: str, token: str, *, algs: Collection[str], typ: str | None, longest: int = LONGEST
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Header and claims of a JWT signed by a key of the set there; raises BadToken. No claim is checked."""
-        header, claims, _key = await self.verify_and_tell(uri, token, algs=algs, typ=typ)
+        header, claims, _key = await self.verify_and_tell(uri, token, algs=algs, typ=typ, longest=longest)
         return header, claims
 
     async def verify_and_tell(
-        self, uri: str, token: str, *, algs: Collection[str], typ: str | None
+        self, uri: str, token: str, *, algs: Collection[str], typ: str | None, longest: int = LONGEST
     ) -> tuple[dict[str, Any], dict[str, Any], Mapping[str, Any]]:
         """The same, and the key it was signed with."""
         kept = self._of(uri)
         jwks = await self._now(uri, kept)
         try:
-            return verify_and_tell(token, jwks, algs=algs, typ=typ)
+            return verify_and_tell(token, jwks, algs=algs, typ=typ, longest=longest)
         except BadToken:
             if _names_a_key_of(jwks, token):
                 raise  # the key is there: the signature is wrong, and fetching again would not make it right
@@ -68,7 +68,7 @@ class RemoteKeys:
             jwks = await self._now(uri, kept, newer_than=before)
             if kept.fetched_at == before:
                 raise
-            return verify_and_tell(token, jwks, algs=algs, typ=typ)
+            return verify_and_tell(token, jwks, algs=algs, typ=typ, longest=longest)
 
     async def get(self, uri: str) -> dict[str, Any]:
         """The set there, at most a minute old; raises BadToken if it can't be had."""

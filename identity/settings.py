@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from identity.certificates.settings import AuthoritySettings
+from identity.federation.settings import FederationSettings
 from identity.levels import ORDER
 from identity.upstream.settings import UpstreamSettings
 
@@ -153,6 +154,9 @@ class IdentitySettings(BaseModel):
         (),
         description="Certificate authorities whose certificates let services, residents or staff in, and how their"
         " status is checked, as a JSON list; see identity/README.md, Certificates",
+    )
+    federation: FederationSettings = Field(
+        default_factory=FederationSettings, description="OpenID Federation; see identity/README.md, In a federation"
     )
     account_tries: int = Field(5, ge=3, le=20, description="Wrong passwords or codes in a row before an account waits")
     source_tries: int = Field(30, ge=5, le=100_000, description="Failed sign-ins at once from one network address")

@@ -20,6 +20,13 @@ from identity.crowd import Crowd
 from identity.encryption import Envelopes
 from identity.enrolment_routes import enrolment_router
 from identity.enrolments import Enrolments
+from identity.federation.admission import Admission
+from identity.federation.city import City
+from identity.federation.endpoints import FederationEndpoints
+from identity.federation.explicit import ExplicitRegistration
+from identity.federation.keyset import FederationKeys
+from identity.federation.service import Federation
+from identity.federation.settings import FederationSettings
 from identity.interaction import Interactions
 from identity.key_changes import KeyChanges
 from identity.logos import PATH as LOGO_PATH
@@ -138,6 +145,7 @@ def include(host: Host) -> None:
         resource=metadata.handler(_resource(host)),
     )
     _signals(host)
+    _federation(host)
     _upstreams(host)
     state = host.get(BrowserState)
     if state.on:
@@ -167,7 +175,9 @@ def _clients(host: Host) -> None:
     host.front("GET", LOGO_PATH, "public", logos.endpoint, LOGO, prefix=True)
     host.job("identity.logos.fetch", LOGO_SECONDS, logos.fetch_due)
     host.provide(Dpop, Dpop(host.issuer, settings, hasher))
-    host.provide(ClientAuth, ClientAuth(host.issuer, settings, clients, keys, hasher, host.db, clock, certificates))
+    host.provide(Admission, _admission(host))
+    auth = ClientAuth(host.issuer, settings, clients, keys, hasher, host.db, clock, certificates, host.get(Admission))
+    host.provide(ClientAuth, auth)
 
 
 def _certificates(host: Host) -> Certificates:
@@ -180,6 +190,34 @@ def _certificates(host: Host) -> Certificates:
     host.provide(Certificates, certificates)
     host.on_start(certificates.warn)
     return certificates
+
+
+def _admission(host: Host) -> Admission:
+    """Who may come by a federation. The city's own metadata is asked for when a statement is made."""
+    settings: FederationSettings = host.settings.identity.federation
+    db, clock, fetcher = host.db, host.clock, host.get(Fetcher)
+    keys = FederationKeys(db, clock, host.get(Sealer), statement_seconds=settings.statement_seconds)
+    city = City(
+        host.issuer,
+        settings,
+        keys,
+        db,
+        clock,
+        provider=lambda: _document(host)(),
+        relying_party=lambda: None,
+    )
+    federation = Federation(settings, city, keys, fetcher, clock)
+    host.provide(Federation, federation)
+    if settings.on:
+        host.on_start(keys.open)
+    return Admission(federation, host.get(Clients), db, clock, fetcher, host.get(Crowd))
+
+
+def _federation(host: Host) -> None:
+    """What other members of the federation ask."""
+    admission, federation = host.get(Admission), host.get(Federation)
+    explicit = ExplicitRegistration(admission, federation.city, host.get(Clients), host.db, host.clock, host.get(Crowd))
+    endpoints.register_federation(host, FederationEndpoints(federation, explicit, host.db, host.clock))
 
 
 def _tokens(host: Host) -> None:
@@ -241,6 +279,7 @@ def _authorize(host: Host) -> Authorize:
         host.get(IdTokenHints),
         host.get(ErrorPage),
         host.get(Crowd),
+        host.get(Admission),
     )
     trial = Trial(
         host.db,

@@ -27,7 +27,7 @@ Claims: TypeAlias = dict[str, Any]
 ALGS = frozenset({"PS256", "ES256", "EdDSA"})  # FAPI 2.0 Security Profile section 5.4.1
 ASSERTION_TYPES = frozenset({None, "jwt", "client-authentication+jwt"})  # RFC 7523 and its revision
 
-_MAX_TOKEN = 16_384
+LONGEST = 16_384
 _MAX_KEYS = 32
 _SHAPE = {
     "PS256": ("RSA", None),
@@ -55,7 +55,9 @@ class _Ed25519(EdDSAAlgorithm):
 class _Registry(jws.JWSRegistry):
     """One algorithm. Headers are checked here, not there: unknown members are ignored (RFC 7515 section 4)."""
 
-    max_header_length = 8192  # a DPoP proof carries its key in the header
+    # A DPoP proof carries its key in the header, a request object of a federation a whole trust chain; `longest` bounds
+    # the token before anything is read.
+    max_header_length = 65_536
 
     def __init__(self, alg: str) -> None:
         super().__init__(algorithms=[alg], strict_check_header=False)
@@ -91,7 +93,7 @@ def thumbprint(jwk: Jwk) -> str:
 
 
 def verify_with_jwks(
-    token: str, jwks: Jwk, *, algs: Collection[str], typ: str | None, longest: int = _MAX_TOKEN
+    token: str, jwks: Jwk, *, algs: Collection[str], typ: str | None, longest: int = LONGEST
 ) -> tuple[dict[str, Any], Claims]:
     """Header and claims of a JWT signed by one of the keys; raises BadToken. No claim is checked.
 
@@ -103,7 +105,7 @@ def verify_with_jwks(
 
 
 def verify_and_tell(
-    token: str, jwks: Jwk, *, algs: Collection[str], typ: str | None, longest: int = _MAX_TOKEN
+    token: str, jwks: Jwk, *, algs: Collection[str], typ: str | None, longest: int = LONGEST
 ) -> tuple[dict[str, Any], Claims, Jwk]:
     """The same, and the very key of the set it was signed with."""
     header, parts = _read_header(token, algs, longest)
@@ -123,6 +125,19 @@ def can_verify(jwks: Jwk, algs: Collection[str]) -> bool:
     return isinstance(keys, list) and any(
         isinstance(key, Mapping) and _fits(key, alg) for key in keys[:_MAX_KEYS] for alg in algs
     )
+
+
+def peek(unverified: str, *, longest: int = LONGEST) -> tuple[dict[str, Any], Claims]:
+    """Header and claims of a compact JWS that nobody has verified: to find the key to verify it with. Raises BadToken.
+
+    Read as strictly as what is verified: a member sent twice is refused, so that no two readers see two tokens.
+    """
+    if not isinstance(unverified, str) or len(unverified) > longest or not unverified.isascii():
+        raise BadToken(private="not a compact JWS, or too long")
+    parts = unverified.split(".")
+    if len(parts) != 3:
+        raise BadToken(private="not a compact JWS")
+    return _object(parts[0]), _object(parts[1])
 
 
 def verify_embedded(token: str, *, algs: Collection[str], typ: str) -> tuple[dict[str, Any], Claims]:
@@ -157,7 +172,7 @@ def parse_dpop(proof: str) -> DpopProof:
     return DpopProof(jwk=jwk, jkt=thumbprint(jwk), claims=claims)
 
 
-def _read_header(token: str, algs: Collection[str], longest: int = _MAX_TOKEN) -> tuple[dict[str, Any], int]:
+def _read_header(token: str, algs: Collection[str], longest: int = LONGEST) -> tuple[dict[str, Any], int]:
     if not set(algs) <= _SHAPE.keys():
         raise ValueError("an algorithm was asked for that is never accepted")
     if not isinstance(token, str) or len(token) > longest or not token.isascii() or token.count(".") != 2:

@@ -4,6 +4,7 @@ import typer
 
 from portal.cli import admin as _admin
 from portal.cli import demo as _demo
+from portal.cli import federation as _federation
 from portal.cli import keys as _keys
 from portal.cli import ledger as _ledger
 from portal.cli import serve as _serve
@@ -27,6 +28,7 @@ app.command("demo-ask", short_help="Be asked yourself, at your own browser, by a
 app.add_typer(_keys.app, name="keys")
 app.add_typer(_ledger.app, name="ledger")
 app.add_typer(_admin.app, name="admin")
+app.add_typer(_federation.app, name="federation")
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from identity import grants, logout
 from identity.clients import Client, Clients
 from identity.crowd import Crowd
 from identity.fapi import SIGNED_MODES, full_mode
+from identity.federation.admission import Admission
 from identity.interaction import Interactions, needs_page
 from identity.oauth.answers import Answers
 from identity.oauth.checks import check_redirect_uri, check_request
@@ -43,6 +44,7 @@ from kit.clock import Clock
 from kit.db import Database
 from kit.front import NO_STORE, Call, Reply
 
+_SUSPENDED = "this client is suspended"
 _MAX_QUERY = 32_768
 #: What it takes to answer the client when the rest of a request can't be read.
 _TELLING = frozenset({"client_id", "redirect_uri", "state", "response_mode"})
@@ -57,6 +59,7 @@ class _Asked:
     answerable: AuthorizationRequest  # only what an error answer needs, or the whole pushed request
     signed: bool = False
     pushed: bytes | None = None
+    token: str | None = None  # the signed object, by value
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,7 @@ class Authorize:
         hints: IdTokenHints,
         page: ErrorPage,
         crowd: Crowd,
+        admission: Admission,
     ) -> None:
         self._issuer = issuer
         self._database = database
@@ -112,6 +116,7 @@ class Authorize:
         self._hints = hints
         self._page = page
         self._crowd = crowd
+        self._admission = admission
         self._cookie = session_cookie(issuer).encode()
 
     async def get(self, call: Call) -> Reply:
@@ -124,6 +129,7 @@ class Authorize:
         assert found.asked is not None
         assert found.request is not None
         try:
+            await self._objects.spend(self._database, found.asked.token, found.asked.client)
             return _redirect(await self._decide(call, found.asked, found.request))
         except OAuthError as error:
             return _redirect(self._answers.url(found.asked.answerable, **error.body()))
@@ -174,18 +180,21 @@ class Authorize:
             raise _ToldError(answerable, error) from error
 
     async def _prove(self, parameters: Parameters, source: str) -> _Asked:
-        client = await self._clients.get(require(parameters, "client_id"))
+        client = await self._admission.client(require(parameters, "client_id"), parameters.get("request"), source)
         if client is None:
             raise InvalidRequest("client_id is unknown")
         if not client.usable:
-            raise UnauthorizedClient("this client is suspended")
+            raise UnauthorizedClient("the trust chain of this client has ended" if client.expired else _SUSPENDED)
         request_uri = parameters.get("request_uri", "")
         if request_uri.startswith(PREFIX):
             pushed, request = await self._pushed.find(request_uri, client)
             if request.redirect_uri not in client.redirect_uris:  # changed since it was pushed
                 raise InvalidRequest("redirect_uri is not registered for this client")
             return _Asked(client, parameters, request, pushed=pushed)
-        signed = "request" in parameters or "request_uri" in parameters
+        signed, token = "request" in parameters or "request_uri" in parameters, parameters.get("request")
+        if client.automatic and token is None:
+            # OpenID Federation 1.0 section 12.1.1: who only says who it is gets no answer at any address.
+            raise InvalidRequest("a client of a federation signs its requests, or pushes them")
         if signed:
             try:
                 parameters = await self._objects.resolve(parameters, client, source)
@@ -196,7 +205,7 @@ class Authorize:
                 except OAuthError:
                     raise error from None
                 raise _ToldError(answerable, error) from error
-        return _Asked(client, parameters, _answerable(parameters, client), signed=signed)
+        return _Asked(client, parameters, _answerable(parameters, client), signed=signed, token=token)
 
     async def _check(self, asked: _Asked) -> AuthorizationRequest:
         if asked.pushed is not None:

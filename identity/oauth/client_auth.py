@@ -15,7 +15,14 @@ from identity import client_secrets, once
 from identity.certificates.check import Certificates, Good
 from identity.client_keys import ClientKeys
 from identity.clients import Client, Clients
-from identity.oauth.errors import InvalidClient, InvalidRequest
+from identity.federation.admission import Admission
+from identity.oauth.errors import (
+    InvalidClient,
+    InvalidFederationMetadata,
+    InvalidRequest,
+    InvalidTrustAnchor,
+    InvalidTrustChain,
+)
 from identity.oauth.jwt_times import SKEW, check_assertion_times
 from identity.oauth.mtls import METHODS, certificate_of, names_client
 from identity.oauth.parameters import Parameters
@@ -44,6 +51,7 @@ class ClientAuth:
         database: Database,
         clock: Clock,
         certificates: Certificates,
+        admission: Admission,
     ) -> None:
         self._issuer = issuer
         self._certificates = certificates
@@ -53,6 +61,7 @@ class ClientAuth:
         self._hasher = hasher
         self._database = database
         self._clock = clock
+        self._admission = admission
 
     async def authenticate(self, call: Call, form: Parameters) -> Client:
         """The client that proved itself; raises InvalidClient (401), or InvalidRequest for two methods at once."""
@@ -120,7 +129,7 @@ class ClientAuth:
             raise InvalidClient("client_assertion is malformed")
         if form.get("client_id", unverified_id) != unverified_id:
             raise InvalidClient("client_id differs from the assertion's subject")
-        client = await self._clients.get(unverified_id)
+        client = await self._find(unverified_id, form.get("request") or assertion, call)
         if client is None or client.auth_method != "private_key_jwt" or not client.usable:
             raise InvalidClient("client authentication failed")
         try:
@@ -133,13 +142,26 @@ class ClientAuth:
             raise InvalidClient("the assertion was used already")  # RFC 7523 section 3, rule 7
         return client
 
+    async def _find(self, client_id: str, token: str, call: Call) -> Client | None:
+        """The client; one of a federation may have to be looked for first (OpenID Federation 1.0 section 12.1.1.2.1).
+
+        Why its chain is refused is told where a request is pushed (section 12.1.3); elsewhere it is unknown.
+        """
+        try:
+            return await self._admission.client(client_id, token, call.source)
+        except (InvalidTrustAnchor, InvalidTrustChain, InvalidFederationMetadata) as error:
+            if call.path == "/oauth/par":
+                raise
+            raise InvalidClient("client authentication failed", private=error.private) from error
+
     def _check_claims(self, claims: dict[str, Any], client: Client, path: str, now: Millis) -> Millis:
         """RFC 7523 section 3, rules 1 to 6. Returns the moment of expiry."""
         if claims.get("iss") != client.id or claims.get("sub") != client.id:
             raise InvalidClient("iss and sub of the assertion must be the client_id")
         audience = claims.get("aud")
-        if client.fapi and audience != self._issuer:
+        if (client.fapi or client.automatic) and audience != self._issuer:
             # FAPI 2.0 Security Profile section 5.3.2.1 item 8: an endpoint's address could be one a rogue server gave.
+            # OpenID Federation 1.0 section 12.1.1.2: the entity id, and nothing else.
             raise InvalidClient("aud of the assertion must be this issuer, as a string")
         named = [audience] if isinstance(audience, str) else audience
         # An assertion that also names somebody else could be replayed there, or was meant for there.

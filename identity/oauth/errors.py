@@ -100,6 +100,24 @@ class TemporarilyUnavailable(OAuthError):
     code, status, spec = "temporarily_unavailable", 429, "RFC 6749 s.4.1.2.1, RFC 9126 s.2.3"
 
 
+class InvalidTrustAnchor(OAuthError):
+    """No trust anchor in common with a client that came by a federation. Never redirected (section 12.1.3)."""
+
+    code, status, spec = "invalid_trust_anchor", 404, "OpenID Federation 1.0 s.8.9, s.12.1.3"
+
+
+class InvalidTrustChain(OAuthError):
+    """No chain leads from such a client to a trust anchor. Never redirected."""
+
+    code, status, spec = "invalid_trust_chain", 400, "OpenID Federation 1.0 s.8.9, s.12.1.3"
+
+
+class InvalidFederationMetadata(OAuthError):
+    """Such a client's resolved metadata can't be a client's here. Never redirected."""
+
+    code, status, spec = "invalid_metadata", 400, "OpenID Federation 1.0 s.8.9, s.12.1.3"
+
+
 class AccessDenied(OAuthError):
     """The resident refused, or the server did on their behalf."""
 
@@ -257,4 +275,7 @@ ROWS: tuple[type[OAuthError], ...] = (
     ExpiredToken,
     UnknownUserId,
     InvalidBindingMessage,
+    InvalidTrustAnchor,
+    InvalidTrustChain,
+    InvalidFederationMetadata,
 )

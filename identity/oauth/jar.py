@@ -18,7 +18,7 @@ from kit.encoding import b64url_decode
 
 TYPE = "oauth-authz-req+jwt"
 # RFC 9101 section 4: about the object, not about the request.
-_ABOUT_ITSELF = frozenset({"iss", "aud", "exp", "nbf", "iat", "jti", "sub"})
+_ABOUT_ITSELF = frozenset({"iss", "aud", "exp", "nbf", "iat", "jti", "sub", "trust_chain"})
 _OF = "request object"
 _JSON = frozenset({"claims", "authorization_details"})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -74,6 +74,24 @@ def check_lifetime(claims: dict[str, Any], now: Millis) -> None:
         raise InvalidRequestObject("nbf of the request object is more than 60 minutes ago")
     if ends_at > begins_at + HOUR:
         raise InvalidRequestObject("exp of the request object is more than 60 minutes after nbf")
+
+
+def check_federated(claims: dict[str, Any], *, client_id: str, issuer: str) -> tuple[str, Millis]:
+    """What OpenID Federation 1.0 section 12.1.1.1 asks beyond, of who has no registration to be known by: `aud` this
+    issuer and nobody else, `iss`, `client_id`, `exp` and `jti` there, no `sub`. Returns `jti` and the end.
+    """
+    if claims.get("aud") not in (issuer, [issuer]):
+        raise InvalidRequestObject("aud of the request object must be this issuer, and nobody else")
+    if claims.get("iss") != client_id or claims.get("client_id") != client_id:
+        raise InvalidRequestObject("iss and client_id of the request object are required")
+    if "sub" in claims:  # or it could be taken for a client assertion
+        raise InvalidRequestObject("sub of the request object must not be there")
+    jti, ends_at = claims.get("jti"), _moment(claims, "exp")
+    if not isinstance(jti, str) or not 0 < len(jti) <= 512:
+        raise InvalidRequestObject("jti of the request object is required")
+    if ends_at is None:
+        raise InvalidRequestObject("exp of the request object is required")
+    return jti, ends_at
 
 
 def parameters_of(claims: dict[str, Any], client_id: str) -> Parameters:

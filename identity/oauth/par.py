@@ -79,6 +79,7 @@ class PushedRequests:
             )
         request = await self.examine(form, client, call.source)
         request = await self._bind(call, client, request)
+        await self._objects.spend(self._database, form.get("request"), client)
         now = self._clock.ms()
         handle = secret("par")
         await self._database.write_core(self._add, self._hasher.digest("par", handle), client, request, now)

@@ -4,17 +4,23 @@ OpenID Connect Core sections 6.1 and 6.2, RFC 9101 sections 5 and 6. By value, o
 client registered (section 10.4: an open `request_uri` would let anybody make us call anywhere), fetched guarded.
 """
 
+from typing import Any
+
+from identity import once
 from identity.client_keys import ClientKeys
 from identity.clients import Client
 from identity.crowd import Crowd
 from identity.oauth import jar
 from identity.oauth.errors import InvalidRequest, InvalidRequestObject, InvalidRequestUri, TemporarilyUnavailable
+from identity.oauth.jwt_times import SKEW
 from identity.oauth.parameters import Parameters
 from keys.errors import BadToken
 from kit.clock import Clock
+from kit.db import Database
 from kit.fetch import Fetcher, FetchRefused
 
 _MAX_OBJECT = 16_384
+_MAX_BY_VALUE = 32_768  # it may bring a trust chain along (OpenID Federation 1.0 section 4.3)
 
 
 class RequestObjects:
@@ -37,15 +43,34 @@ class RequestObjects:
         token = parameters.get("request")
         if token is None:
             token = await self._fetch(parameters["request_uri"], client, source)
+        claims = await self._claims(token, client)
+        return jar.parameters_of(claims, client.id)
+
+    async def spend(self, database: Database, token: str | None, client: Client) -> None:
+        """Use up the object of a client that registered automatically; raises InvalidRequestObject for one used before.
+
+        OpenID Federation 1.0 section 12.1.1.1: its signature is all that proves who asks, so it counts once.
+        """
+        if token is None or not client.automatic:
+            return
+        claims = await self._claims(token, client)
+        jti, ends_at = jar.check_federated(claims, client_id=client.id, issuer=self._issuer)
+        key = once.digest("request-object", client.id, jti)
+        if not await database.write_core(once.claim, key, ends_at + SKEW):
+            raise InvalidRequestObject("the request object was used already")
+
+    async def _claims(self, token: str, client: Client) -> dict[str, Any]:
         typ = jar.type_of(token)
         try:
-            _, claims = await self._keys.verify(client, token, algs=client.request_algs, typ=typ)
+            _, claims = await self._keys.verify(client, token, algs=client.request_algs, typ=typ, longest=_MAX_BY_VALUE)
         except BadToken as error:
             raise InvalidRequestObject("the request object does not verify", private=error.private) from error
         jar.check_claims(claims, client_id=client.id, issuer=self._issuer, now=self._clock.ms())
         if client.fapi:
             jar.check_lifetime(claims, self._clock.ms())
-        return jar.parameters_of(claims, client.id)
+        if client.automatic:
+            jar.check_federated(claims, client_id=client.id, issuer=self._issuer)
+        return claims
 
     async def _fetch(self, uri: str, client: Client, source: str) -> str:
         if uri not in client.request_uris:

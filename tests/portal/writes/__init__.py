@@ -7,6 +7,7 @@ from tests.portal.writes import (
     console,
     counter,
     desk,
+    federation,
     govstack,
     neighbours,
     oauth,
@@ -18,6 +19,6 @@ from tests.portal.writes import (
 )
 
 __all__ = [
-    "console", "counter", "desk", "govstack", "neighbours", "oauth", "operators", "residents", "services",
+    "console", "counter", "desk", "federation", "govstack", "neighbours", "oauth", "operators", "residents", "services",
     "signing_in", "upstream",
 ]  # fmt: skip

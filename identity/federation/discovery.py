@@ -1,0 +1,244 @@
+"""Finding the chain from an entity to a trust anchor: the only part of the federation that asks the network.
+
+OpenID Federation 1.0 sections 9, 10.1, 10.3 and 18.1. From the entity's own configuration upwards, level by level, so
+that the shortest chain is found first. Strangers choose whom we ask, so everything is bounded: the guarded fetch (no
+inside addresses, kit.fetch), hints looked at, levels, requests and seconds of one search, searches at once, sizes. What
+was found is kept until it ends, and no longer than the operator says; what was refused is not looked for again at once;
+one search for an entity serves all who ask meanwhile.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from urllib.parse import urlencode, urlsplit
+
+from identity.federation.chains import LONGEST, Anchors, Chain, validate
+from identity.federation.entities import check_entity_id, configuration_address
+from identity.federation.refusals import Refused, chain
+from identity.federation.statements import LONGEST as MOST_BYTES
+from identity.federation.statements import MOST_HINTS, Statement, prove, read
+from kit.clock import SECOND, Clock, Millis
+from kit.fetch import Fetcher, FetchRefused
+
+REQUESTS = 30
+SECONDS = 10.0
+AT_ONCE = 8
+PAUSE: Millis = 30 * SECOND
+_MOST_KEPT = 1000
+_ACCEPT = "application/entity-statement+jwt"
+
+
+class Own(Protocol):
+    """What this city says itself: asked in this process, not over the network."""
+
+    entity_id: str
+
+    async def configuration(self) -> str:
+        """Its entity configuration."""
+
+    async def about(self, entity_id: str) -> str | None:
+        """Its statement about a subordinate."""
+
+
+@dataclass(slots=True)
+class _Search:
+    """One search: what it may still spend, where it was, and why paths ended."""
+
+    now: Millis
+    requests: int = REQUESTS
+    seen: set[str] = field(default_factory=set)
+    why: list[Refused] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    until: Millis
+    found_at: Millis
+    chain: Chain | None = None
+    refused: Refused | None = None
+
+
+class Discovery:
+    """Resolves entities to chains."""
+
+    def __init__(
+        self,
+        fetcher: Fetcher,
+        clock: Clock,
+        anchors: Callable[[], Awaitable[Anchors]],
+        own: Own,
+        *,
+        chain_seconds: int,
+    ) -> None:
+        self._fetcher = fetcher
+        self._clock = clock
+        self._anchors = anchors
+        self._own = own
+        self._longest: Millis = chain_seconds * SECOND
+        self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
+        self._under_way: dict[tuple[str, str], asyncio.Task[Chain]] = {}
+        self._gate = asyncio.Semaphore(AT_ONCE)
+
+    async def resolve(
+        self, entity_id: str, *, anchor: str | None = None, anew: bool = False, oldest: Millis | None = None
+    ) -> Chain:
+        """The chain of an entity, to that anchor or to any that is trusted; raises Refused.
+
+        `oldest`: one that was found longer ago is looked for again.
+        """
+        check_entity_id(entity_id, "the entity")
+        key = (entity_id, anchor or "")
+        kept = self._kept.get(key)
+        young = kept is not None and (oldest is None or kept.found_at + oldest > self._clock.ms())
+        if young and not anew and (found := self.known(entity_id, anchor=anchor)) is not None:
+            return found
+        if kept is not None and kept.refused is not None and kept.until > self._clock.ms() and not anew:
+            raise Refused(kept.refused.code, kept.refused.word, kept.refused.detail)
+        task = self._under_way.get(key)
+        if task is None:
+            task = self._under_way[key] = asyncio.create_task(self._find(entity_id, anchor))
+            task.add_done_callback(lambda done: self._finished(key, done))
+        # Whoever gave up waiting does not end it for the others.
+        return await asyncio.shield(task)
+
+    def known(self, entity_id: str, *, anchor: str | None = None) -> Chain | None:
+        """A chain that held a while ago and still does; nobody is asked."""
+        kept = self._kept.get((entity_id, anchor or ""))
+        return kept.chain if kept is not None and kept.until > self._clock.ms() else None
+
+    async def check(self, tokens: Sequence[object], *, subject: str) -> Chain:
+        """A chain that was sent along (section 4.3), judged as any; raises Refused."""
+        return validate(tokens, await self._anchors(), self._clock.ms(), subject=subject)
+
+    async def climb(self, configuration: str, entity_id: str, *, aud: str) -> Chain:
+        """The chain that begins with a configuration that was handed in (section 12.2.2); raises Refused. Not kept.
+
+        What was handed in may name an audience, which no statement in a chain does: it stands in its place below.
+        """
+        async with _in_time(), self._gate:
+            search, own = _Search(self._clock.ms()), read(configuration, self._clock.ms(), aud=aud)
+            if own.sub != entity_id or not own.about_itself:
+                raise chain("subject", "the request is not the entity configuration of who it speaks of")
+            prove(own, own.jwks, f"{entity_id} itself")
+            return await self._climb(search, own, await self._anchors(), None)
+
+    def until(self, found: Chain) -> Millis:
+        """How long it is believed."""
+        return min(found.expires_at, self._clock.ms() + self._longest)
+
+    # -- one search ---------------------------------------------------------------------------------------------------
+
+    async def _find(self, entity_id: str, anchor: str | None) -> Chain:
+        async with _in_time(), self._gate:
+            search = _Search(self._clock.ms())
+            own = await self._configuration(search, entity_id)
+            return await self._climb(search, own, await self._anchors(), anchor)
+
+    async def _climb(self, search: _Search, own: Statement, anchors: Anchors, anchor: str | None) -> Chain:
+        wanted = anchors if anchor is None else {name: keys for name, keys in anchors.items() if name == anchor}
+        if not wanted:
+            raise Refused("invalid_trust_anchor", "anchor", "no such trust anchor is trusted here")
+        if own.sub in wanted:
+            return validate([own.token], wanted, search.now, subject=own.sub)
+        search.seen.add(own.sub)
+        level: list[tuple[Statement, list[Statement]]] = [(own, [own])]
+        for _ in range(LONGEST - 2):
+            above: list[tuple[Statement, list[Statement]]] = []
+            for top, path in level:
+                for hint in self._hints(search, top, wanted):
+                    try:
+                        superior, said = await self._step(search, hint, top.sub)
+                        if hint in wanted:
+                            return self._judge(search, [*path, said, superior], wanted)
+                        search.seen.add(hint)
+                        above.append((superior, [*path, said]))
+                    except Refused as refused:
+                        search.why.append(refused)
+            level = above
+        raise search.why[0] if search.why else chain("no-path", f"no path leads from {own.sub} to a trust anchor")
+
+    def _judge(self, search: _Search, path: list[Statement], wanted: Anchors) -> Chain:
+        first = path[0]
+        return validate([one.token for one in path], wanted, search.now, subject=first.sub, aud=first.claims.get("aud"))
+
+    def _hints(self, search: _Search, top: Statement, wanted: Mapping[str, Any]) -> list[str]:
+        """Anchors first; whoever was asked already is a loop, or a diamond that leads nowhere new (section 10.1)."""
+        hints = [hint for hint in dict.fromkeys(top.hints[:MOST_HINTS]) if hint not in search.seen]
+        return sorted(hints, key=lambda hint: hint not in wanted)
+
+    async def _step(self, search: _Search, superior_id: str, subject: str) -> tuple[Statement, Statement]:
+        """A superior's configuration, and what it says of who named it."""
+        superior = await self._configuration(search, superior_id)
+        if superior_id == self._own.entity_id:
+            token = await self._own.about(subject)
+            if token is None:
+                raise chain("not-vouched-for", f"{superior_id} says nothing about {subject}")
+        else:
+            endpoint = superior.endpoint("federation_fetch_endpoint")
+            if endpoint is None:
+                raise chain("no-fetch-endpoint", f"{superior_id} has no fetch endpoint")
+            mark = "&" if urlsplit(endpoint).query else "?"
+            token = await self._get(search, f"{endpoint}{mark}{urlencode({'sub': subject})}", superior_id)
+        said = read(token, search.now)
+        if (said.iss, said.sub) != (superior_id, subject):
+            raise chain("subject", f"{superior_id} answered with a statement about somebody else")
+        prove(said, superior.jwks, superior_id)
+        return superior, said
+
+    async def _configuration(self, search: _Search, entity_id: str) -> Statement:
+        if entity_id == self._own.entity_id:
+            token = await self._own.configuration()
+        else:
+            token = await self._get(search, configuration_address(entity_id), entity_id)
+        found = read(token, search.now)
+        if not found.about_itself or found.sub != entity_id:
+            raise chain("subject", f"what stands at {entity_id} is not its entity configuration")
+        prove(found, found.jwks, f"{entity_id} itself")
+        return found
+
+    async def _get(self, search: _Search, address: str, whose: str) -> str:
+        if search.requests <= 0:
+            raise chain("too-many-requests", "the search took too many requests")
+        search.requests -= 1
+        try:
+            answer = await self._fetcher.get(address, limit=MOST_BYTES, accept=_ACCEPT)
+        except FetchRefused as error:
+            # One word for all causes: what a stranger may not reach, a stranger may not map either.
+            raise chain("unreachable", f"{whose} could not be asked") from error
+        if answer.status != 200 or answer.content_type != _ACCEPT:  # sections 8.1.2 and 9.2
+            raise chain("no-statement", f"{whose} gave no entity statement")
+        return answer.body.decode("ascii", "replace").strip()
+
+    def _finished(self, key: tuple[str, str], done: "asyncio.Task[Chain]") -> None:
+        self._under_way.pop(key, None)
+        if done.cancelled():
+            return
+        error = done.exception()
+        if error is None:
+            self._keep(key, _Kept(self.until(done.result()), self._clock.ms(), chain=done.result()))
+        elif isinstance(error, Refused):
+            self._keep(key, _Kept(self._clock.ms() + PAUSE, self._clock.ms(), refused=error))
+
+    def _keep(self, key: tuple[str, str], kept: _Kept) -> None:
+        self._kept.pop(key, None)
+        if len(self._kept) >= _MOST_KEPT:
+            self._kept.popitem(last=False)
+        self._kept[key] = kept
+
+
+class _in_time:  # noqa: N801 - reads as the words it stands for
+    """So many seconds for a whole search, whoever is slow."""
+
+    def __init__(self) -> None:
+        self._timeout = asyncio.timeout(SECONDS)
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+
+    async def __aexit__(self, *about: Any) -> None:
+        try:
+            await self._timeout.__aexit__(*about)
+        except TimeoutError:
+            raise chain("too-slow", "the search took too long") from None
