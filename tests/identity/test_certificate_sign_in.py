@@ -3,6 +3,7 @@
 The listener is another origin; here it is told apart by its address, as a proxy would. Real TLS: tests/flows.
 """
 
+import asyncio
 import base64
 import re
 import shutil
@@ -364,6 +365,15 @@ async def test_a_ticket_is_used_once_and_within_two_minutes(w: World) -> None:
     shown = await w.show(await w.away(), pair)
     w.clock.advance(seconds=LIFETIME["certificate-shown"] // 1000 + 1)
     assert code_in(await w.back(shown)) == "stale"
+
+
+async def test_of_two_who_show_one_ticket_at_once_one_gets_in(w: World) -> None:
+    """I7, under concurrency: the browser's double click, or somebody who copied all of it."""
+    pair = w.give()
+    await w.linked(pair)
+    shown = await w.show(await w.away(), pair)
+    answers = await asyncio.gather(*(w.back(shown) for _ in range(4)))
+    assert sorted(one.status_code for one in answers) == [303, 400, 400, 400]
 
 
 async def test_a_link_is_made_only_in_the_session_that_asked_for_it(w: World) -> None:
