@@ -149,7 +149,7 @@ async def city(empty_city: Path, tmp_path_factory: pytest.TempPathFactory) -> As
             },
             {"id": "office", "uses": ["clients"], "anchors": tmp_path / "office.pem", "checking": ["none"]},
         ]  # fmt: skip
-        identity = {"certificate_authorities": authorities, "mtls_url": LISTENER, "source_tries": 100}
+        identity = {"certificate_authorities": authorities, "mtls_url": LISTENER, "source_tries": 30}
         settings = Settings(
             data=tmp_path / "data", issuer="http://localhost:8080", jobs=False, trusted_proxies=("127.0.0.1",),
             client_certificate_header=True, identity=IdentitySettings.model_validate(identity),
