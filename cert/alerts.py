@@ -140,7 +140,7 @@ def standing(session: Session, seals: Seals, *, source: str, kind: str, dedup: s
 
 
 def dismiss(session: Session, alert_id: str, *, reason: str, actor: Actor) -> None:
-    """Set an alert aside, with a reason from the list."""
+    """Set an alert aside, with a reason from the list. Raises FieldInvalid."""
     if reason not in REASONS:
         raise FieldInvalid(f"The reason must be one of {', '.join(REASONS)}.", pointer="/reason")
     _decide(session, alert_id, DISMISSED, WAITING, actor=actor, reason=reason)

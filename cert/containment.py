@@ -140,7 +140,7 @@ def contain(
     now: Millis,
     reason: str = "",
 ) -> Applied:
-    """Apply an effect and write it into the record, in one transaction."""
+    """Apply an effect and write it into the record, in one transaction. Raises FieldInvalid."""
     incident = get_incident(session, incident_id)
     if incident.state == State.CLOSED:
         raise FieldInvalid("The incident is closed. Reopen it first.")
@@ -181,7 +181,10 @@ def lift(
     now: Millis,
     reason: str = "",
 ) -> Applied:
-    """Undo a containment. What another incident still holds down stays down, and that is told, not passed over."""
+    """Undo a containment. What another incident still holds down stays down, and that is told, not passed over.
+
+    Raises AlreadyUndone.
+    """
     get_incident(session, incident_id)
     row = get_containment(session, incident_id, containment_id)
     action = Action(row.action)

@@ -245,7 +245,7 @@ def move(
     now: Millis,
     text: str = "",
 ) -> int:
-    """Move an incident one step on (or back); closing and reopening have their own functions."""
+    """Move an incident one step on (or back); closing and reopening have their own functions. Raises MoveRefused."""
     if to is State.CLOSED:
         raise MoveRefused("Close the incident with a summary.", state=str(to))
     row = get_incident(session, incident_id, version=version)
@@ -286,7 +286,7 @@ def note(
     actor: Actor,
     now: Millis,
 ) -> str:
-    """Write a line into the record; allowed on a closed incident too, since truth comes late."""
+    """Write a line into the record; allowed on a closed incident too, since truth comes late. Raises FieldInvalid."""
     get_incident(session, incident_id)
     if not text.strip():
         raise FieldInvalid("Write what happened.", pointer="/text")

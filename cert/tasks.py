@@ -76,7 +76,7 @@ def end(
     actor: Actor,
     now: Millis,
 ) -> None:
-    """Mark a task done or dropped, or open it again."""
+    """Mark a task done or dropped, or open it again. Raises FieldInvalid."""
     if state not in ("open", "done", "dropped"):
         raise FieldInvalid("A task is open, done or dropped.", pointer="/state")
     require_open(session, incident_id)

@@ -87,7 +87,7 @@ def start(session: Session, agreement_id: str, plan: Plan, *, actor: Actor, now:
 
 
 def pause(session: Session, agreement_id: str, *, actor: Actor, now: Millis) -> CampaignView:
-    """Nobody is asked, nobody is reminded, and nobody's consent ends, until it is resumed."""
+    """Nobody is asked, nobody is reminded, and nobody's consent ends, until it is resumed. Raises CampaignState."""
     row = _latest(session, agreement_id)
     if row.state not in ("scheduled", "running"):
         raise CampaignState(f"A campaign that is {row.state} cannot be paused.")
@@ -95,7 +95,7 @@ def pause(session: Session, agreement_id: str, *, actor: Actor, now: Millis) -> 
 
 
 def resume(session: Session, agreement_id: str, *, actor: Actor, now: Millis) -> CampaignView:
-    """Go on; everybody has as much more time as it stood still."""
+    """Go on; everybody has as much more time as it stood still. Raises CampaignState."""
     row = _latest(session, agreement_id)
     if row.state != "paused" or row.paused_at is None:
         raise CampaignState(f"A campaign that is {row.state} cannot be resumed.")
@@ -110,7 +110,10 @@ def resume(session: Session, agreement_id: str, *, actor: Actor, now: Millis) ->
 
 
 def cancel(session: Session, agreement_id: str, *, actor: Actor, now: Millis) -> CampaignView:
-    """Ask nobody else. What was answered stands, and nobody's consent ends by it. It cannot be begun anew."""
+    """Ask nobody else. What was answered stands, and nobody's consent ends by it. It cannot be begun anew.
+
+    Raises CampaignState.
+    """
     row = _latest(session, agreement_id)
     if row.state not in OPEN:
         raise CampaignState(f"A campaign that is {row.state} cannot be cancelled.")

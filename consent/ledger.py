@@ -46,7 +46,7 @@ def commit(event: Mapping[str, Any], *, kind: bytes = CONSENT_EVENT) -> Commitme
 
 
 def commitment(salt: bytes, event: Mapping[str, Any]) -> bytes:
-    """HMAC-SHA-256 under the salt over the event's canonical JSON."""
+    """HMAC-SHA-256 under the salt over the event's canonical JSON. Raises ValueError."""
     if len(salt) != SALT_SIZE:
         raise ValueError("a salt has 32 bytes")
     return hmac.digest(salt, canonical(dict(event)), hashlib.sha256)

@@ -89,7 +89,7 @@ class Trust:
         return Quorum(self.policy.met(keys), found, len(self.witnesses))
 
     def require_quorum(self, note: bytes) -> Quorum:
-        """The same, where nothing less than a quorum will do."""
+        """The same, where nothing less than a quorum will do. Raises BadSignature."""
         found = self.quorum(note)
         if found.met is False:
             raise BadSignature(f"{found}", check="quorum")

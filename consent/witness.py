@@ -84,7 +84,7 @@ class Witness:
         return Reply(200, line.encode(), [_TEXT, _NO_STORE])
 
     async def checkpoint(self, path: str) -> Reply:
-        """The latest checkpoint cosigned of a log ("Monitor Retrieval Mechanism")."""
+        """The latest checkpoint cosigned of a log ("Monitor Retrieval Mechanism"). Raises NotFound."""
         digest, _, rest = path.partition("/")
         origin = self._by_hash.get(digest)
         note = await self._db.read_core(_note, origin) if origin is not None and rest == "checkpoint" else None

@@ -41,6 +41,8 @@ def of(methods: Iterable[Method], *, key_stays_in_hardware: bool = True, trusted
       between devices and so is not held by one piece of hardware;
     - the same is level 3 where the city trusts the hardware (`trusted_hardware`) and the key can't leave it: a synced
       key never is (section 2.3 and appendix B). Nothing here proves what hardware it is, so the city has to know.
+
+    Raises ValueError.
     """
     used = frozenset(methods)
     if "passkey" in used:
@@ -76,7 +78,10 @@ _METHODS = frozenset(
 
 
 def told(acr: str, amr: Iterable[object]) -> Level:
-    """A level that an upstream answers for, with the methods it says it used, as far as RFC 8176 knows them."""
+    """A level that an upstream answers for, with the methods it says it used, as far as RFC 8176 knows them.
+
+    Raises ValueError.
+    """
     if acr not in ORDER:
         raise ValueError("not a level of ours")
     return Level(acr, tuple(sorted({method for method in amr if isinstance(method, str)} & _METHODS)))

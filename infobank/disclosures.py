@@ -136,7 +136,7 @@ def times(place: Place, account_id: str, *, since: Millis, until: Millis) -> lis
 
 
 def get(place: Place, account_id: str, disclosure_id: str) -> Disclosure:
-    """One disclosure of this resident; another's is as absent as none."""
+    """One disclosure of this resident; another's is as absent as none. Raises RecordNotFound."""
     row = store.find_disclosure(place, account_id, disclosure_id)
     if row is None:
         raise RecordNotFound("There is no such disclosure of yours.")

@@ -71,6 +71,8 @@ def drafts(
     """Read a deposit: `{"records": [{"category": …, "data": {…}}, …]}`, a bare list of those, or one of them.
 
     Everything is checked before anything is kept; all errors are told at once, up to twenty.
+
+    Raises SchemaViolation, RecordTooLarge.
     """
     records: object = body
     base = pointer

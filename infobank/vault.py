@@ -98,7 +98,10 @@ def deposit(
 def correct(
     place: Place, sealer: Sealer, draft: Draft, *, account_id: str, item_id: str, actor: Actor, now: Millis
 ) -> None:
-    """Replace what residents wrote themselves; what a source recorded is for the source to correct (404 alike)."""
+    """Replace what residents wrote themselves; what a source recorded is for the source to correct (404 alike).
+
+    Raises RecordNotFound.
+    """
     found = store.find(place, account_id, item_id)
     if found is None or found.source != SELF or found.category != draft.category:
         raise RecordNotFound("There is no such record of yours that could be corrected here.")
@@ -121,7 +124,7 @@ def correct(
 
 
 def delete(place: Place, *, account_id: str, item_id: str, actor: Actor) -> None:
-    """Take one record out, whoever deposited it: the vault is the resident's."""
+    """Take one record out, whoever deposited it: the vault is the resident's. Raises RecordNotFound."""
     found = store.find(place, account_id, item_id)
     if found is None or not store.delete(place, account_id, item_id):
         raise RecordNotFound("There is no such record of yours.")
@@ -135,7 +138,7 @@ def delete(place: Place, *, account_id: str, item_id: str, actor: Actor) -> None
 
 
 def get(place: Place, sealer: Sealer, *, account_id: str, item_id: str) -> Item:
-    """One record, for its resident; another's is as absent as none (404)."""
+    """One record, for its resident; another's is as absent as none (404). Raises RecordNotFound."""
     found = store.find(place, account_id, item_id)
     if found is None:
         raise RecordNotFound("There is no such record of yours.")

@@ -77,7 +77,7 @@ class OwnerKey:
         self._aead = None
 
     def seal(self, context: str, data: bytes) -> bytes:
-        """Encrypt, bound to this owner and to the context "table|column|row-id"."""
+        """Encrypt, bound to this owner and to the context "table|column|row-id". Raises KeyDestroyed."""
         if self._aead is None:
             raise KeyDestroyed("This data was erased and cannot be written again.")
         nonce = os.urandom(_NONCE)
@@ -172,7 +172,10 @@ class Sealer:
         return key
 
     def destroy_owner(self, session: Session, owner_id: str) -> None:
-        """Destroy the owner's data key: from this commit on nothing it sealed can be read, in any process."""
+        """Destroy the owner's data key: from this commit on nothing it sealed can be read, in any process.
+
+        Raises ValueError, KeyNotFound.
+        """
         if owner_id == SYSTEM:
             raise ValueError("the system's own key is not destroyed")
         if store.find_data_key(session, owner_id) is None:

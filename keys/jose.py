@@ -107,7 +107,7 @@ def verify_with_jwks(
 def verify_and_tell(
     token: str, jwks: Jwk, *, algs: Collection[str], typ: str | None, longest: int = LONGEST
 ) -> tuple[dict[str, Any], Claims, Jwk]:
-    """The same, and the very key of the set it was signed with."""
+    """The same, and the very key of the set it was signed with. Raises BadToken."""
     header, parts = _read_header(token, algs, longest)
     _check_typ(header, typ)
     if "jwk" in header:  # a key that comes with the message proves nothing
@@ -141,7 +141,7 @@ def peek(unverified: str, *, longest: int = LONGEST) -> tuple[dict[str, Any], Cl
 
 
 def verify_embedded(token: str, *, algs: Collection[str], typ: str) -> tuple[dict[str, Any], Claims]:
-    """The same under the key in the header's `jwk`: proves possession of that key, nothing more."""
+    """The same under the key in the header's `jwk`: proves possession of that key, nothing more. Raises BadToken."""
     header, _ = _read_header(token, algs)
     _check_typ(header, typ)
     jwk = header.get("jwk")
@@ -158,7 +158,7 @@ def verify_embedded(token: str, *, algs: Collection[str], typ: str) -> tuple[dic
 def parse_dpop(proof: str) -> DpopProof:
     """A DPoP proof (RFC 9449 section 4.3, steps 2 to 7).
 
-    The caller does the rest: `htm`, `htu`, `iat`, `jti` once, `ath`, nonce.
+    The caller does the rest: `htm`, `htu`, `iat`, `jti` once, `ath`, nonce. Raises BadToken.
     """
     header, claims = verify_embedded(proof, algs=ALGS, typ="dpop+jwt")  # steps 2, 4, 5, 6, 7
     for name in ("jti", "htm", "htu"):  # step 3: all required claims

@@ -32,7 +32,10 @@ class LogSigner:
         raise TypeError("a signer is not copied or pickled")
 
     def sign(self, message: bytes, /) -> bytes:
-        """The 64 bytes of the signature over a note's text, final newline included ("Ed25519 signatures")."""
+        """The 64 bytes of the signature over a note's text, final newline included ("Ed25519 signatures").
+
+        Raises BadNote.
+        """
         if not message.endswith(b"\n"):
             raise BadNote("a note's text ends in a newline")
         return self._sign(message)

@@ -34,7 +34,7 @@ _PSS = padding.PSS(mgf=padding.MGF1(_SHA256), salt_length=32)  # RFC 7518 sectio
 
 
 def generate(alg: str) -> PrivateKey:
-    """A fresh private key for an algorithm of ours."""
+    """A fresh private key for an algorithm of ours. Raises ValueError."""
     match alg:
         case "EdDSA":
             return Ed25519PrivateKey.generate()
@@ -90,7 +90,7 @@ def members_of(public: object) -> dict[str, str]:
 def private_jwk(private: PrivateKey, alg: str) -> dict[str, str]:
     """Both halves (RFC 7518 section 6.2.2, RFC 8037 section 2): for the keys of demonstration clients only.
 
-    Our own private keys never take this form.
+    Our own private keys never take this form. Raises ValueError.
     """
     if isinstance(private, Ed25519PrivateKey):
         secret = b64url(private.private_bytes_raw())

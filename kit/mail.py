@@ -119,7 +119,7 @@ class FileMailbox(Mailbox):
         self._sender = sender
 
     async def put(self, letter: Letter) -> None:
-        """Write it down; the same letter again takes its own place."""
+        """Write it down; the same letter again takes its own place. Raises NotSent."""
         try:
             await asyncio.to_thread(self._write, letter)
         except OSError as error:
@@ -143,7 +143,7 @@ class SmtpMailbox(Mailbox):
         self._settings = settings
 
     async def put(self, letter: Letter) -> None:
-        """Hand it over, on a connection of its own."""
+        """Hand it over, on a connection of its own. Raises NotSent."""
         import ssl
 
         import aiosmtplib

@@ -154,7 +154,10 @@ class Verifications:
     # -- the resident ---------------------------------------------------------------------------------------------
 
     def make_code(self, session: Session, account_id: str, *, code: str, actor: Actor) -> Millis:
-        """`code` (from `new_code`) opens one visit from now on; the former one opens none. Returns until when."""
+        """`code` (from `new_code`) opens one visit from now on; the former one opens none. Returns until when.
+
+        Raises NotFound.
+        """
         now = self._clock.ms()
         found = get_account(session, account_id)
         if found.kind != "resident" or found.status != "active":
@@ -204,7 +207,7 @@ class Verifications:
         """Nothing counts any more: the level is 0 from this commit on. Returns how many verifications ended.
 
         `reason` is one of END_REASONS, or "asked" by the resident. After a mistake or fraud what was let in under the
-        level goes too: every refresh family and what came of it.
+        level goes too: every refresh family and what came of it. Raises Invalid.
         """
         if reason not in (*END_REASONS, "asked"):
             raise Invalid("Choose a reason of the list.", pointer="/reason")

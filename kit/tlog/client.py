@@ -43,7 +43,7 @@ class Audit:
 
 
 def read_note(fetch: Fetch) -> bytes:
-    """The newest checkpoint's bytes, not verified."""
+    """The newest checkpoint's bytes, not verified. Raises BadNote."""
     try:
         return fetch("checkpoint")
     except (LookupError, FileNotFoundError):

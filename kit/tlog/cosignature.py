@@ -40,7 +40,7 @@ def signed_message(text: str, time: int) -> bytes:
 
 
 def signed_subtree(name: str, text: str, time: int) -> bytes:
-    """What an ML-DSA-44 cosigner signs for a whole checkpoint ("ML-DSA-44 signed message")."""
+    """What an ML-DSA-44 cosigner signs for a whole checkpoint ("ML-DSA-44 signed message"). Raises BadNote."""
     checkpoint = parse_checkpoint(text)
     who, origin = name.encode(), checkpoint.origin.encode()
     if len(who) > 255 or len(origin) > 255:
@@ -57,7 +57,10 @@ def signed_subtree(name: str, text: str, time: int) -> bytes:
 
 
 def split(value: bytes) -> tuple[int, bytes]:
-    """A `timestamped_signature`: its time and the bare signature. A witness never leaves out the time."""
+    """A `timestamped_signature`: its time and the bare signature. A witness never leaves out the time.
+
+    Raises BadNote.
+    """
     if len(value) <= 8:
         raise BadNote("a cosignature is too short", check="cosignature")
     (time,) = struct.unpack(">Q", value[:8])
@@ -67,7 +70,7 @@ def split(value: bytes) -> tuple[int, bytes]:
 
 
 def cosign(text: str, cosigner: Cosigner, time: int) -> str:
-    """The signature line of an Ed25519 cosigner."""
+    """The signature line of an Ed25519 cosigner. Raises ValueError."""
     if not 0 < time <= LATEST_TIME:
         raise ValueError("a cosignature's time is in seconds since the epoch")
     value = struct.pack(">Q", time) + cosigner.sign(signed_message(text, time))
@@ -82,7 +85,7 @@ def cosignatures(note: bytes, witnesses: Collection[Witness]) -> tuple[Cosignatu
 
 
 def verified(text: str, signatures: Sequence[Signature], witnesses: Collection[Witness]) -> tuple[Cosignature, ...]:
-    """The same over a note's parts."""
+    """The same over a note's parts. Raises BadSignature."""
     known = {(each.name, each.key_id): each for each in witnesses}
     found: dict[bytes, Cosignature] = {}
     for signature in signatures:

@@ -94,7 +94,10 @@ def range_hash(start: int, end: int, subtree: SubtreeHash) -> bytes:
 
 
 def inclusion_ranges(index: int, size: int) -> list[tuple[int, int]]:
-    """The ranges that prove leaf `index` in a tree of `size`, its sibling first (RFC 9162 section 2.1.3.1)."""
+    """The ranges that prove leaf `index` in a tree of `size`, its sibling first (RFC 9162 section 2.1.3.1).
+
+    Raises BadProof.
+    """
     if not 0 <= index < size:
         raise BadProof(f"there is no leaf {index} in a tree of {size}")
     path: list[tuple[int, int]] = []
@@ -112,7 +115,7 @@ def inclusion_ranges(index: int, size: int) -> list[tuple[int, int]]:
 
 
 def consistency_ranges(first: int, second: int) -> list[tuple[int, int]]:
-    """The ranges that prove that tree `second` begins with tree `first` (RFC 9162 section 2.1.4.1)."""
+    """The ranges that prove that tree `second` begins with tree `first` (RFC 9162 section 2.1.4.1). Raises BadProof."""
     if not 0 < first <= second:
         raise BadProof(f"no consistency proof leads from size {first} to {second}")
     if first == second:
@@ -148,7 +151,10 @@ def prove_consistency(first: int, second: int, subtree: SubtreeHash) -> list[byt
 
 
 def root_from_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes]) -> bytes:
-    """The root that an inclusion proof leads to (RFC 9162 section 2.1.3.2, steps numbered as there)."""
+    """The root that an inclusion proof leads to (RFC 9162 section 2.1.3.2, steps numbered as there).
+
+    Raises BadProof.
+    """
     if not 0 <= index < size:  # 1
         raise BadProof(f"there is no leaf {index} in a tree of {size}")
     _check_hashes([leaf, *proof])

@@ -120,7 +120,7 @@ def make_vkey(name: str, public_key: bytes, algorithm: int = ED25519) -> str:
 
 
 def parse_vkey(text: str) -> VerifierKey:
-    """Read a vkey text; the key id in it must be the one its key has."""
+    """Read a vkey text; the key id in it must be the one its key has. Raises BadNote."""
     parts = text.split("+", 2)
     if len(parts) != 3:
         raise BadNote("a verifier key has the form <name>+<key id>+<base64 key>")
@@ -136,7 +136,7 @@ def parse_vkey(text: str) -> VerifierKey:
 
 
 def check_name(name: str) -> str:
-    """A key name has no space and no plus."""
+    """A key name has no space and no plus. Raises BadNote."""
     if not name or "+" in name or any(each.isspace() for each in name) or _CONTROL.search(name):
         raise BadNote("a key name must be non-empty, without spaces and without +")
     return name
@@ -151,7 +151,7 @@ def sign_note(text: str, signers: Iterable[Signer]) -> bytes:
 
 
 def parse_note(note: bytes) -> UnverifiedNote:
-    """Split a note into text and signatures; the last blank line is where the text ends."""
+    """Split a note into text and signatures; the last blank line is where the text ends. Raises BadNote."""
     if len(note) > _LONGEST_NOTE:
         raise BadNote("the note is too long")
     try:
@@ -202,7 +202,7 @@ def open_note(note: bytes, verifiers: Collection[Verifier]) -> VerifiedNote:
 
 
 def parse_checkpoint(text: str) -> Checkpoint:
-    """Read a checkpoint's note text."""
+    """Read a checkpoint's note text. Raises BadNote."""
     _check_text(text)
     lines = text[:-1].split("\n")
     if len(lines) < 3 or not all(lines):
@@ -217,7 +217,7 @@ def parse_checkpoint(text: str) -> Checkpoint:
 
 
 def open_checkpoint(note: bytes, origin: str, verifiers: Collection[Verifier]) -> Checkpoint:
-    """A checkpoint of this origin, signed by a known key."""
+    """A checkpoint of this origin, signed by a known key. Raises BadNote."""
     checkpoint = parse_checkpoint(open_note(note, verifiers).text)
     if checkpoint.origin != origin:
         raise BadNote(f"the checkpoint is of the log {checkpoint.origin}, not of {origin}")
@@ -230,7 +230,7 @@ def b64(raw: bytes) -> str:
 
 
 def unb64(text: str) -> bytes:
-    """Strict standard base64: no newline, no missing padding, no spare bits: one text for one value."""
+    """Strict standard base64: no newline, no missing padding, no spare bits: one text for one value. Raises BadNote."""
     try:
         raw = base64.b64decode(text, validate=True)
     except ValueError:

@@ -26,7 +26,7 @@ class Missing(LookupError):
 
 
 def place(where: str, *, timeout: float = 30.0) -> Fetch:
-    """How to fetch a path below a prefix: an http(s) URL or a directory."""
+    """How to fetch a path below a prefix: an http(s) URL or a directory. Raises ValueError, FileNotFoundError."""
     if urlsplit(where).scheme in ("http", "https"):
         return HttpPlace(where, timeout=timeout)
     if "://" in where:

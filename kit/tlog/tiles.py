@@ -96,7 +96,7 @@ def bundles_of(size: int) -> Iterator[Tile]:
 
 
 def encode_bundle(entries: Iterable[bytes]) -> bytes:
-    """Entries, each behind its length as a big-endian uint16."""
+    """Entries, each behind its length as a big-endian uint16. Raises BadTile."""
     parts: list[bytes] = []
     for entry in entries:
         if len(entry) > LONGEST_ENTRY:
@@ -106,7 +106,7 @@ def encode_bundle(entries: Iterable[bytes]) -> bytes:
 
 
 def decode_bundle(bundle: bytes, width: int) -> list[bytes]:
-    """The entries of a bundle: exactly `width`, with nothing left over."""
+    """The entries of a bundle: exactly `width`, with nothing left over. Raises BadTile."""
     entries = []
     at = 0
     for _ in range(width):
@@ -123,7 +123,7 @@ def decode_bundle(bundle: bytes, width: int) -> list[bytes]:
 
 
 def decode_tile(content: bytes, width: int) -> list[bytes]:
-    """The hashes of a tile: exactly `width`."""
+    """The hashes of a tile: exactly `width`. Raises BadTile."""
     if len(content) != width * HASH_SIZE:
         raise BadTile("the tile has the wrong length")
     return [content[at : at + HASH_SIZE] for at in range(0, len(content), HASH_SIZE)]
