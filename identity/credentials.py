@@ -19,8 +19,7 @@ from identity.attempts import Attempts
 from identity.crowd import Crowd
 from identity.models_account import Account
 from identity.sessions import Sessions
-from identity.sign_ins import Browser as Browser  # upstream's way in still asks here
-from identity.sign_ins import SignedIn as SignedIn
+from identity.sign_ins import Browser, SignedIn
 from identity.throttle import Throttles, Wait
 from keys.envelope import Sealer
 from keys.hashing import Passwords, TokenHasher
