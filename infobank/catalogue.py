@@ -195,8 +195,9 @@ class Catalogue:
         return tuple(category for category in self if category.area == area)
 
 
+@cache
 def load() -> Catalogue:
-    """Read the shipped categories."""
+    """The shipped categories, read once: nothing in a catalogue ever changes."""
     folder = resources.files("infobank") / "categories"
     files = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".json")), key=lambda e: e.name)
     categories = [_parse(json.loads(entry.read_text("utf-8"))) for entry in files]

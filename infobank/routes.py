@@ -4,6 +4,7 @@ The guard of the audience has put the resident on the request; every query names
 id is as unknown as no id at all.
 """
 
+from functools import cache
 from typing import Annotated, Any
 
 import orjson
@@ -290,6 +291,7 @@ def _moment(text: str | None, pointer: str) -> int | None:
         raise Invalid("Send a time with a zone, for example 2026-11-22T00:00:00Z.", pointer=pointer) from error
 
 
+@cache
 def _body(model: type[Any]) -> dict[str, Any]:
     """The body's schema for the documents; the body itself is read by hand, to its own limit and with pointers."""
     return {

@@ -1,6 +1,7 @@
 """FastAPI's side of the door: problems as answers, strict models, the actor of a request, documented errors."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import cache
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -83,22 +84,25 @@ def problems(*classes: type[Problem]) -> dict[int | str, dict[str, Any]]:
         known = by_status.setdefault(cls.status, [])
         if cls not in known:
             known.append(cls)
+    return {status: _answer(status, tuple(some)) for status, some in sorted(by_status.items())}
+
+
+@cache
+def _answer(status: int, classes: tuple[type[Problem], ...]) -> dict[str, Any]:
+    """One answer of an endpoint; the same for all that have it, since there are thousands and nobody changes one."""
     return {
-        status: {
-            # By name and without `model`: FastAPI would make an adapter of its own for each answer of each endpoint,
-            # five hundred at a start. portal.documents puts the schema into the document.
-            "description": "; ".join(cls.title for cls in some),
-            "content": {
-                "application/problem+json": {
-                    "schema": {"$ref": "#/components/schemas/ProblemDocument"},
-                    "examples": {
-                        cls.slug: {"value": {"type": cls.type_path(), "title": cls.title, "status": status}}
-                        for cls in some
-                    },
-                }
-            },
-        }
-        for status, some in sorted(by_status.items())
+        # By name and without `model`: FastAPI would make an adapter of its own for each answer of each endpoint,
+        # five hundred at a start. portal.documents puts the schema into the document.
+        "description": "; ".join(cls.title for cls in classes),
+        "content": {
+            "application/problem+json": {
+                "schema": {"$ref": "#/components/schemas/ProblemDocument"},
+                "examples": {
+                    cls.slug: {"value": {"type": cls.type_path(), "title": cls.title, "status": status}}
+                    for cls in classes
+                },
+            }
+        },
     }
 
 
@@ -132,6 +136,9 @@ class Gate:
         await self._app(scope, receive, send)
 
 
+_compiled = cache(compile_path)  # paths are constants of the code
+
+
 class LaterRoute(APIRoute):
     """An endpoint that FastAPI analyses when it is first asked for, by a request or for the documents.
 
@@ -141,7 +148,7 @@ class LaterRoute(APIRoute):
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         self.path, self.endpoint = path, endpoint
-        self.path_regex, self.path_format, self.param_convertors = compile_path(path)
+        self.path_regex, self.path_format, self.param_convertors = _compiled(path)
         self.methods = {method.upper() for method in options.get("methods") or ("GET",)}
         self._options = options
         self._checks: Sequence[Check] = ()
