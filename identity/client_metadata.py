@@ -22,6 +22,7 @@ _SAME = (
     "application_type", "redirect_uris", "post_logout_redirect_uris", "token_endpoint_auth_signing_alg", "jwks",
     "jwks_uri", "subject_type", "sector_identifier_uri", "id_token_signed_response_alg",
     "userinfo_signed_response_alg", "authorization_signed_response_alg", "request_object_signing_alg",
+    "request_object_encryption_alg", "request_object_encryption_enc",
     "introspection_signed_response_alg", *(f"{kind}_encrypted_response_{half}" for kind in ENCRYPTED for half in
     ("alg", "enc")), "backchannel_token_delivery_mode",
     "backchannel_client_notification_endpoint",
@@ -41,8 +42,6 @@ def from_wire(document: Mapping[str, Any], *, kept: Mapping[str, Any], scopes: f
 
     Scopes beyond `scopes` are left out, as RFC 7591 section 2 allows; the answer tells.
     """
-    if document.get("request_object_encryption_alg") is not None:  # refused by name: we read nothing encrypted
-        raise bad("/request_object_encryption_alg", "Encrypted requests are not supported.")
     if document.get("subject_type") == "public":
         # One number for a resident at all services would let them be linked: an operator's decision.
         raise bad("/subject_type", "Only an operator registers public subjects.")
@@ -83,6 +82,8 @@ def to_wire(registration: Registration) -> dict[str, Any]:
         for kind in ENCRYPTED
         if f"{kind}_encrypted_response_alg" in said and f"{kind}_encrypted_response_enc" not in said
     }
+    if registration.request_object_encryption_alg:
+        encs["request_object_encryption_enc"] = registration.request_object_encryption_enc or DEFAULT_ENC
     return {
         **said,
         **encs,

@@ -81,6 +81,7 @@ class Client:
     encryptions: Mapping[str, tuple[str, str]]  # by kind of answer: `alg` and `enc`
     assertion_algs: tuple[str, ...]
     request_algs: tuple[str, ...]
+    request_encryption: tuple[str, str] | None  # what it registered; None: any we know, or none
     backchannel_algs: tuple[str, ...]
     signs_backchannel: bool
     notification_endpoint: str | None
@@ -508,6 +509,7 @@ def _client(found: Any) -> Client:
         },
         assertion_algs=(assertion_alg,) if assertion_alg else algs,
         request_algs=(request_alg,) if request_alg else algs,
+        request_encryption=_request_encryption(settings),
         backchannel_algs=(backchannel_alg,) if backchannel_alg else algs,
         signs_backchannel=backchannel_alg is not None,
         notification_endpoint=settings.get("backchannel_client_notification_endpoint"),
@@ -542,6 +544,11 @@ def _client(found: Any) -> Client:
         federated=found["federated"],
         federated_until=found["federated_until"],
     )
+
+
+def _request_encryption(settings: dict[str, Any]) -> tuple[str, str] | None:
+    alg = settings.get("request_object_encryption_alg")
+    return (alg, settings.get("request_object_encryption_enc") or DEFAULT_ENC) if alg else None
 
 
 def _bytes(value: Any) -> bytes | None:

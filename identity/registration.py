@@ -60,6 +60,7 @@ TokenAlg = Literal["EdDSA", "ES256"]
 SigningAlg = Literal["EdDSA", "ES256", "PS256", "RS256"]  # never `none`, nothing symmetric
 IdTokenAlg = SigningAlg
 EncryptionAlg = Literal["RSA-OAEP-256", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW"]
+ReadAlg = Literal["ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW"]
 ContentEnc = Literal["A128CBC-HS256", "A256CBC-HS512", "A128GCM", "A256GCM"]
 ClientAlg = Literal["EdDSA", "Ed25519", "ES256", "PS256", "RS256"]  # RFC 9864 gave EdDSA here a second name
 ResponseMode = Literal["query", "form_post", "jwt", "query.jwt", "form_post.jwt"]
@@ -136,6 +137,10 @@ class Registration(BaseModel):
         None, description="For the response modes with `jwt`; absent: RS256, under FAPI 2.0 ES256"
     )
     request_object_signing_alg: ClientAlg | None = Field(None, description="Absent: any we know")
+    request_object_encryption_alg: ReadAlg | None = Field(
+        None, description="How it encrypts the request objects it encrypts; absent: any way we know"
+    )
+    request_object_encryption_enc: ContentEnc | None = Field(None, description="Absent: A128CBC-HS256")
     introspection_signed_response_alg: SigningAlg | None = Field(
         None, description="Absent: plain JSON, or RS256 where the signed form is asked for (RFC 9701 section 6)"
     )
@@ -262,6 +267,8 @@ def _check_keys(registration: Registration) -> None:
 
 def _check_encryption(registration: Registration) -> None:
     """OpenID Connect Registration section 2: `enc` goes with `alg`, and there is a key to encrypt to."""
+    if registration.request_object_encryption_enc and not registration.request_object_encryption_alg:
+        raise bad("/request_object_encryption_enc", "This goes with request_object_encryption_alg.")
     for kind in ENCRYPTED:
         name = f"{kind}_encrypted_response_alg"
         alg = getattr(registration, name)

@@ -250,7 +250,7 @@ def _requests(host: Host) -> None:
     answers = Answers(
         issuer, sealer, host.get(KeyRing), host.get(Clients), clock, form, page, state, host.get(Envelopes)
     )
-    objects = RequestObjects(issuer, host.get(ClientKeys), host.get(Fetcher), clock, crowd)
+    objects = RequestObjects(issuer, host.get(ClientKeys), host.get(KeyRing), host.get(Fetcher), clock, crowd)
     auth, hints, dpop = host.get(ClientAuth), host.get(IdTokenHints), host.get(Dpop)
     pushed = PushedRequests(settings, db, clock, hasher, sealer, auth, objects, hints, dpop, types, crowd)
     host.provide(ErrorPage, page)

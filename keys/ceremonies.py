@@ -25,7 +25,7 @@ from keys.lifecycle import State, check_promotion, is_due, move, verify_until
 from keys.ring import KeyRing, private_context
 from keys.root import RootKey, Stored, new_salt, unlock
 from keys.settings import KeysSettings
-from keys.signing import ALGS, generate, public_jwk, self_check, to_bytes
+from keys.signing import ALGS, EVERY, SEALED, generate, public_jwk, self_check, to_bytes
 from kit import audit
 from kit.clock import Clock, Millis
 from kit.db import Database, Session, tx_of
@@ -160,7 +160,7 @@ class KeyStore:
     async def _create_missing_signing_keys(self) -> None:
         rows = await self._db.read(store.list_signing_keys)
         have = {(row.alg, row.state) for row in rows}
-        wanted = [(alg, state) for alg in ALGS for state in (State.ACTIVE, State.NEXT)]
+        wanted = [(alg, state) for alg in EVERY for state in (State.ACTIVE, State.NEXT)]
         missing = [(alg, state) for alg, state in wanted if (alg, str(state)) not in have]
         if not missing:
             return
@@ -219,7 +219,7 @@ class KeyStore:
         now = self._clock.ms()
         rows = {(row.alg, row.state): row for row in await self._db.read(store.list_signing_keys)}
         due = []
-        for alg in ALGS:
+        for alg in EVERY:
             active, following = rows.get((alg, State.ACTIVE)), rows.get((alg, State.NEXT))
             if active is None or following is None or not self._due(active, now):
                 continue
@@ -254,11 +254,15 @@ class KeyStore:
         With `compromised` the active key verifies nothing from this moment: tokens it signed are refused
         everywhere the key set is read again. Raises RotationTooSoon.
         """
-        unknown = set(algs) - set(ALGS)
+        unknown = set(algs) - set(EVERY)
         if unknown or not algs:
             raise ValueError(f"not an algorithm of ours: {', '.join(sorted(unknown)) or '(none)'}")
-        new = [await self._new_key(alg) for alg in ALGS if alg in algs]
+        new = [await self._new_key(alg) for alg in EVERY if alg in algs]
         done = await self._db.write(self._rotate, new, actor=actor, compromised=compromised)
+        if compromised and SEALED in algs:
+            # Of these two open at any time, the newer one in everybody's hands: neither is left.
+            again = [await self._new_key(SEALED)]
+            done += await self._db.write(self._rotate, again, actor=actor, compromised=True)
         await self.ring.refresh()
         return done
 

@@ -177,7 +177,7 @@ def _read_header(token: str, algs: Collection[str], longest: int = LONGEST) -> t
         raise ValueError("an algorithm was asked for that is never accepted")
     if not isinstance(token, str) or len(token) > longest or not token.isascii() or token.count(".") != 2:
         raise BadToken(private="not a compact JWS")
-    unverified = _object(token.partition(".")[0])
+    unverified = read_object(token.partition(".")[0])
     # RFC 8725 section 3.1: the verifier's list decides, never the header.
     if _plain(unverified.get("alg")) not in {_plain(alg) for alg in algs}:
         raise BadToken(private=f"algorithm {str(unverified.get('alg'))[:20]!r} is not accepted")
@@ -189,7 +189,7 @@ def _read_header(token: str, algs: Collection[str], longest: int = LONGEST) -> t
     return unverified, len(token)
 
 
-def _object(part: str) -> dict[str, Any]:
+def read_object(part: str) -> dict[str, Any]:
     """A JSON object from base64url, refusing members sent twice (RFC 7515 section 4)."""
     try:
         value = json.loads(b64url_decode(part), object_pairs_hook=_unique)
@@ -257,7 +257,7 @@ def _verify(token: str, jwk: Jwk, alg: str) -> Claims | None:
         if isinstance(error, JoseError) and error.error != "bad_signature":
             raise BadToken(private=f"refused: {error.error}") from error
         return None
-    return _object(token.split(".")[1])
+    return read_object(token.split(".")[1])
 
 
 @lru_cache(maxsize=1024)

@@ -15,7 +15,7 @@ import binascii
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -27,10 +27,13 @@ from keys.errors import BadToken
 from keys.hashing import derive
 from keys.lifecycle import State, verifies
 from keys.notes import LogSigner, WitnessSigner
-from keys.signing import PublicKey, Signer, from_bytes, header
+from keys.signing import SEALED, PublicKey, Signer, from_bytes, header
 from kit.clock import Clock, Millis
 from kit.db import Database, Session
 from kit.encoding import b64url, b64url_decode
+
+if TYPE_CHECKING:
+    from keys.jwe import Reader
 
 _MAX_TOKEN = 16_384
 _MAX_TYPES = 64  # types are constants of the code
@@ -66,6 +69,7 @@ class KeyRing:
         self._secret: bytes | None = None
         self._snapshot: _Snapshot | None = None
         self._signers: dict[str, Signer] = {}
+        self._readers: dict[str, Reader] = {}
         self._logs: dict[str, LogSigner] = {}
         self._refreshing = asyncio.Lock()
         self._followers: list[Callable[[Session], None]] = []
@@ -105,26 +109,41 @@ class KeyRing:
 
     def _take(self, count: int, rows: list[Row[Any]]) -> None:
         signers: dict[str, Signer] = {}
+        readers: dict[str, Reader] = {}
         for row in rows:
-            if row.state != State.ACTIVE or row.sealed_private is None:
+            if row.alg == SEALED and row.sealed_private is not None:
+                readers[row.kid] = self._readers.get(row.kid) or self._reader(row)
+            if row.state != State.ACTIVE or row.sealed_private is None or row.alg == SEALED:
                 continue
             signer = self._signers.get(row.kid)
             if signer is None:  # opened once, kept while it is active
                 private = self._sealer.system().open(private_context(row.kid), bytes(row.sealed_private))
                 signer = Signer(from_bytes(private), kid=row.kid, alg=row.alg)
             signers[row.alg] = signer
+        self._readers = readers
         self._signers = {signer.kid: signer for signer in signers.values()}
         self._snapshot = self._publish(count, signers, rows)
 
+    def _reader(self, row: Row[Any]) -> "Reader":
+        from keys.jwe import Reader  # what opens others' messages is not needed for the first answer
+
+        private = self._sealer.system().open(private_context(row.kid), bytes(row.sealed_private))
+        return Reader(from_bytes(private), kid=row.kid)
+
     def _publish(self, count: int, signers: dict[str, Signer], rows: list[Row[Any]]) -> _Snapshot:
         now = self._clock.ms()
-        shown = [row for row in rows if verifies(State(row.state), row.verify_until, now)]
+        shown = [
+            row
+            for row in rows
+            # Of the keys to encrypt to others are given the newest; the one before it still opens (`open_jwe`).
+            if (row.state == State.NEXT if row.alg == SEALED else verifies(State(row.state), row.verify_until, now))
+        ]
         shown.sort(key=lambda row: (_ORDER[State(row.state)], row.alg, row.kid))
         body = orjson.dumps({"keys": [row.public_jwk for row in shown]})
         return _Snapshot(
             count=count,
             signers=signers,
-            public=[PublicKey(row.public_jwk, until=row.verify_until) for row in shown],
+            public=[PublicKey(row.public_jwk, until=row.verify_until) for row in shown if row.alg != SEALED],
             rows=rows,
             body=body,
             etag=f'"{hashlib.sha256(body).hexdigest()[:32]}"',
@@ -168,6 +187,24 @@ class KeyRing:
             raise BadToken(private="the claims are not an object")
         return claims
 
+    def open_jwe(self, token: str) -> str:
+        """The signed JWT inside a JWE that was encrypted to us (RFC 7516); raises BadToken, always the same.
+
+        A key is given to others while it is *next* and opens until it retires, a whole lifetime later: whoever holds a
+        cached set is never turned away.
+        """
+        from keys.jwe import check_sealed
+
+        kid = check_sealed(token).get("kid")
+        self._now()
+        for reader in self._readers.values():
+            if kid is None or reader.kid == kid:
+                try:
+                    return reader.open(token)
+                except BadToken:
+                    continue
+        raise BadToken(private="no key of ours opens it")
+
     def active_kid(self, alg: str) -> str:
         """The kid that signs now."""
         return self._signer(alg).kid
@@ -198,7 +235,8 @@ class KeyRing:
     def archive(self) -> dict[str, list[dict[str, str]]]:
         """Every public key that ever signed and was not compromised: for what must verify for years."""
         good = (State.ACTIVE, State.RETIRED)
-        return {"keys": [row.public_jwk for row in self._now().rows if row.state in good]}
+        rows = self._now().rows
+        return {"keys": [row.public_jwk for row in rows if row.state in good and row.alg != SEALED]}
 
     # -- the ledger's key -----------------------------
 

@@ -8,14 +8,14 @@ from pydantic import Field
 from keys.ceremonies import KeyInfo, KeyStore, Rotated
 from keys.errors import RotationTooSoon
 from keys.ring import KeyRing
-from keys.signing import ALGS
+from keys.signing import ALGS, EVERY
 from kit.clock import iso
 from kit.front import Call, Handler, Reply
 from kit.host import Actor
 from kit.web import GUARDED, Answer, Body, LaterRoute, problems, require_role
 
-Alg = Literal["EdDSA", "ES256", "RS256", "PS256"]
-assert set(ALGS) == {"EdDSA", "ES256", "RS256", "PS256"}
+Alg = Literal["EdDSA", "ES256", "RS256", "PS256", "ECDH-ES"]
+assert set(EVERY) == {"EdDSA", "ES256", "RS256", "PS256", "ECDH-ES"}
 
 _EXAMPLE_KEY = {
     "kty": "OKP",
@@ -102,12 +102,12 @@ class Keys(Answer):
 
 
 class RotateBody(Body):
-    """Which sets of signing keys to rotate."""
+    """Which sets of keys to rotate: those that sign, and `ECDH-ES`, to which others encrypt."""
 
     algorithms: list[Alg] = Field(
         default_factory=lambda: list[Alg](ALGS),
         min_length=1,
-        max_length=len(ALGS),
+        max_length=len(EVERY),
         examples=[["EdDSA"]],
     )
     compromised: bool = Field(

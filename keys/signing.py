@@ -25,6 +25,9 @@ PrivateKey: TypeAlias = Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSA
 # EdDSA for our own services, ES256 for everybody else, RS256 because OpenID Connect Discovery section 3 asks, PS256 for
 # FAPI 2.0 clients without curves. A key signs by one algorithm only (RFC 8725 section 3.1), so RSA has two sets.
 ALGS: Final = ("EdDSA", "ES256", "RS256", "PS256")
+#: What others encrypt to us with (RFC 7518 section 4.6); a set like the others, but nothing is signed with it.
+SEALED: Final = "ECDH-ES"
+EVERY: Final = (*ALGS, SEALED)
 RSA_BITS: Final = 2048  # NIST SP 800-57 part 1 table 2: enough until 2030; these keys live for weeks
 
 _SHA256 = hashes.SHA256()
@@ -38,7 +41,7 @@ def generate(alg: str) -> PrivateKey:
     match alg:
         case "EdDSA":
             return Ed25519PrivateKey.generate()
-        case "ES256":
+        case "ES256" | "ECDH-ES":
             return ec.generate_private_key(ec.SECP256R1())
         case "RS256" | "PS256":
             return rsa.generate_private_key(65537, RSA_BITS)
@@ -71,6 +74,8 @@ def _number(value: int, size: int | None = None) -> str:
 def public_jwk(private: PrivateKey, alg: str) -> dict[str, str]:
     """The public half as published (RFC 7517): members of the key, `kid`, `alg`, `use`."""
     members = members_of(private.public_key())
+    if alg == SEALED:  # one key for the whole family, with and without key wrapping: so it names none of them
+        return {**members, "kid": thumbprint(members), "use": "enc"}
     return {**members, "kid": thumbprint(members), "alg": alg, "use": "sig"}
 
 
@@ -193,6 +198,13 @@ def header(*, typ: str, alg: str, kid: str) -> str:
 
 def self_check(private: PrivateKey, jwk: dict[str, str]) -> None:
     """Prove a new key to a verifier we did not write (PyJWT) before anyone depends on it."""
+    if jwk["use"] == "enc":
+        from keys.jwe import Reader, encrypt
+
+        opened = Reader(private, kid=jwk["kid"]).open(encrypt("a.b.c", jwk, alg=SEALED, enc="A256GCM"))
+        if opened != "a.b.c":
+            raise RuntimeError("a new key to encrypt to failed its self-check and was not published")
+        return
     import jwt  # only in key ceremonies: not worth its import at every start
 
     signer = Signer(private, kid=jwk["kid"], alg=jwk["alg"])

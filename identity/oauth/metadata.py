@@ -24,6 +24,7 @@ from identity.oauth.request import MODES
 from identity.registration import ASSERTION_ALGS, ENCRYPTED, STANDARD_SCOPES, GrantType
 from keys.jwe import ALGS as JWE_ALGS
 from keys.jwe import ENCS as JWE_ENCS
+from keys.jwe import READ_ALGS
 from kit.front import JSON, Call, Reply
 
 _METHODS = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
@@ -98,6 +99,8 @@ def build(
         "request_uri_parameter_supported": True,
         "require_request_uri_registration": True,
         "request_object_signing_alg_values_supported": list(ASSERTION_ALGS),
+        "request_object_encryption_alg_values_supported": list(READ_ALGS),
+        "request_object_encryption_enc_values_supported": list(JWE_ENCS),
         "require_signed_request_object": False,
         "userinfo_signing_alg_values_supported": list(id_token_algs),
         "authorization_signing_alg_values_supported": list(id_token_algs),

@@ -62,13 +62,13 @@ def rotate(
         from dataclasses import asdict
 
         from keys.ceremonies import KeyStore
-        from keys.signing import ALGS
+        from keys.signing import ALGS, EVERY
         from kit.host import SYSTEM
 
         chosen = alg or list(ALGS)
-        unknown = sorted(set(chosen) - set(ALGS))
+        unknown = sorted(set(chosen) - set(EVERY))
         if unknown:
-            fail(f"no signing keys for {', '.join(unknown)}; there are {', '.join(ALGS)}")
+            fail(f"no signing keys for {', '.join(unknown)}; there are {', '.join(EVERY)}")
         store = building.host.get(KeyStore)
         return [asdict(one) for one in await store.rotate_signing(actor=SYSTEM, algs=chosen, compromised=compromised)]
 

@@ -23,7 +23,7 @@ from identity.sessions import BrowserSession
 from infobank.catalogue import Catalogue
 from keys.ceremonies import KeyStore
 from keys.errors import RotationTooSoon
-from keys.signing import ALGS
+from keys.signing import EVERY
 from kit.audit import AuditEntry
 from kit.db import Session
 from kit.host import Host
@@ -288,7 +288,7 @@ def router(host: Host) -> APIRouter:
         enter(request)
         query = request.query_params
         alg = "" if query.get("kek") else query.get("alg", "")
-        if not query.get("kek") and alg not in ALGS:
+        if not query.get("kek") and alg not in EVERY:
             raise NotFound("There is no such key set.")
         found = await host.get(KeyStore).list_keys()
         shown = views.key_effect(found, alg=alg, compromised=bool(query.get("compromised")))
@@ -303,7 +303,7 @@ def router(host: Host) -> APIRouter:
             await store.rotate_kek(actor=actor)
             return redirect(request, "/console/keys", notice=ROTATED)
         alg = form.one("alg")
-        if alg not in ALGS:
+        if alg not in EVERY:
             raise NotFound("There is no such key set.")
         try:
             await store.rotate_signing(actor=actor, algs=(alg,), compromised=form.has("compromised"))

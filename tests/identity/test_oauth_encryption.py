@@ -146,7 +146,8 @@ BAD: tuple[tuple[dict[str, Any], str], ...] = (
     ({"id_token_encrypted_response_alg": "RSA-OAEP-256", "jwks": SHORT}, "too short"),
     ({"id_token_encrypted_response_alg": "ECDH-ES", "jwks": OFF_THE_CURVE}, "no point of the curve"),
     ({"userinfo_encrypted_response_alg": "ECDH-ES", "jwks": KEYS}, "encrypted, but signed by nobody"),
-    ({"request_object_encryption_alg": "RSA-OAEP-256", "jwks": KEYS}, "we read nothing encrypted"),
+    ({"request_object_encryption_alg": "RSA-OAEP-256", "jwks": KEYS}, "we read no RSA"),
+    ({"request_object_encryption_enc": "A128GCM"}, "enc goes with alg"),
 )
 
 

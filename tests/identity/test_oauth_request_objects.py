@@ -169,7 +169,7 @@ async def test_a_request_by_reference_is_fetched_from_a_registered_address_only(
     assert len(site.asked) == before  # nobody was called
     gone = {"client_id": party.client.id, "request_uri": site.url("/gone#x"), "redirect_uri": REDIRECT}
     assert location(await party.authorize(gone))[1]["error"] == "invalid_request_uri"
-    site.publish("/request.jwt", "x" * 20_000)
+    site.publish("/request.jwt", "x" * 40_000)
     assert location(await party.authorize({**come, "redirect_uri": REDIRECT}))[1]["error"] == "invalid_request_uri"
     both = {**come, "request": signed(party), "redirect_uri": REDIRECT}
     assert location(await party.authorize(both))[1]["error"] == "invalid_request"

@@ -45,7 +45,9 @@ async def test_two_processes_may_start_for_the_first_time_at_once(open_keys: Ope
     assert one.hasher.digest("session", "x") == two.hasher.digest("session", "x")
     assert two.sealer.system().open("c", one.sealer.system().seal("c", b"x")) == b"x"
     active = [info for info in await one.list_keys() if info.state == "active"]
-    assert sorted(info.alg for info in active) == ["AES-256-GCM", "ES256", "EdDSA", "HKDF-SHA-256", "PS256", "RS256"]
+    assert sorted(info.alg for info in active) == [
+        "AES-256-GCM", "ECDH-ES", "ES256", "EdDSA", "HKDF-SHA-256", "PS256", "RS256",
+    ]  # fmt: skip
 
 
 async def test_a_passphrase_opens_the_same_data_again(open_keys: Opener) -> None:
@@ -112,7 +114,7 @@ async def test_each_step_is_in_the_audit_trail_with_who_did_it(db: Database, key
     assert rotated.detail == {"alg": "EdDSA", "active": done.active, "next": done.next}
     assert by_action["keys.kek.retired"].actor_id == "acc_operator"
     assert by_action["keys.kek.destroyed"].actor_kind == "system"
-    assert sum(entry.action == "keys.signing_key.created" for entry in entries) == 9
+    assert sum(entry.action == "keys.signing_key.created" for entry in entries) == 11
 
 
 async def test_the_audit_trail_seals_with_our_audit_key(db: Database, keys: KeyStore) -> None:
@@ -125,7 +127,8 @@ async def test_the_list_shows_states_and_never_material(keys: KeyStore) -> None:
     listed = await keys.list_keys()
     assert {info.purpose for info in listed} == {"signing", "data", "derive"}
     assert {(info.alg, info.state) for info in listed if info.purpose == "signing"} == {
-        (alg, state) for alg in signing.ALGS for state in ("active", "next", "retired")
+        *((alg, state) for alg in signing.ALGS for state in ("active", "next", "retired")),
+        *((signing.SEALED, state) for state in ("active", "next")),
     }
     assert not any(isinstance(getattr(info, name), bytes) for info in listed for name in info.__slots__)
 
