@@ -384,7 +384,7 @@ class Interactions:
             details=details,
             generation=grant.generation,
         )
-        logout.note(connection, client, session_id=session_id, account_id=account_id, now=now)
+        logout.note(connection, client, session_id=session_id, account_id=account_id, now=now, acr=acr, amr=amr)
         return self._answers.granted(request, client, code=code, session_id=session_id)
 
     def defer(self, place: Session | Connection, interaction_id: str, *, account_id: str, session_id: str) -> None:

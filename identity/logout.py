@@ -5,6 +5,7 @@ the session, however it ends (sign-out, another device, containment, a closed ac
 sends them. A browser that signs in again keeps its services: they hold ID tokens that name the session before.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,7 +16,7 @@ from sqlmodel import SQLModel
 from identity import models  # noqa: F401  (declares the tables)
 from identity.clients import Client
 from identity.signals import happenings
-from identity.signals.events import Happening
+from identity.signals.events import KINDS, Happening
 from kit import outbox
 from kit.clock import HOUR, Millis
 from kit.db import Quick, Session
@@ -27,9 +28,12 @@ _known: Table = SQLModel.metadata.tables["identity_session_client"]
 
 _NOTE = Quick(
     "INSERT INTO identity_session_client (session_id, client_id, named, account_id, created_at)"
-    " SELECT :session_id, CAST(:client_id AS VARCHAR), :session_id, :account_id, :now WHERE :wants = 1"
-    " OR EXISTS (SELECT 1 FROM identity_signal_stream WHERE client_id = :client_id) ON CONFLICT DO NOTHING"
+    " VALUES (:session_id, :client_id, :session_id, :account_id, :now) ON CONFLICT DO NOTHING"
 )
+_STREAM = Quick(
+    "SELECT status, CAST(requested AS VARCHAR(4000)) FROM identity_signal_stream WHERE client_id = :client_id"
+)
+_FIRST, _AGAIN = KINDS["session-established"], KINDS["session-presented"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +45,31 @@ class Notice:
     named: str
 
 
-def note(connection: Connection, client: Client, *, session_id: str, account_id: str, now: Millis) -> None:
-    """A code was issued: remember the client, if it wants to be told."""
-    wants = client.backchannel_logout_uri is not None or client.frontchannel_logout_uri is not None
-    _NOTE.run(connection, session_id=session_id, client_id=client.id, account_id=account_id, now=now, wants=int(wants))
+def note(
+    connection: Connection,
+    client: Client,
+    *,
+    session_id: str,
+    account_id: str,
+    now: Millis,
+    acr: str,
+    amr: Sequence[str],
+) -> None:
+    """A code was issued: remember the client, if it wants to be told.
+
+    CAEP sections 3.6 and 3.7: to a service its session is established when this browser session first signs in there,
+    and presented each time it does again. What the session does elsewhere is nobody's business.
+    """
+    stream = _STREAM.one(connection, client_id=client.id)
+    if stream is None and client.backchannel_logout_uri is None and client.frontchannel_logout_uri is None:
+        return
+    first = _NOTE.run(connection, session_id=session_id, client_id=client.id, account_id=account_id, now=now) == 1
+    kind = _FIRST if first else _AGAIN
+    if stream is None or stream[0] == "disabled" or f'"{kind.uri}"' not in str(stream[1]):
+        return
+    said = {"acr": acr, "amr": list(amr)} if first else {}
+    pairs = ((client.id, session_id),)
+    happenings.note(connection, Happening(kind.name, now, account_id=account_id, by="user", said=said, sessions=pairs))
 
 
 def carry_over(session: Session, old: str, new: str, account_id: str) -> None:

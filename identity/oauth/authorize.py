@@ -290,7 +290,10 @@ class Authorize:
             scopes=request.scopes,
             generation=remembered.generation,
         )
-        logout.note(connection, client, session_id=session.id, account_id=session.account_id, now=self._clock.ms())
+        logout.note(
+            connection, client, session_id=session.id, account_id=session.account_id, now=self._clock.ms(),
+            acr=session.acr, amr=session.amr,
+        )  # fmt: skip
         return self._answers.granted(request, client, code=code, session_id=session.id)
 
 

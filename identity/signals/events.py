@@ -40,6 +40,8 @@ class Kind:
 KINDS: Final[Mapping[str, Kind]] = {
     kind.name: kind
     for kind in (
+        Kind("session-established", _CAEP),
+        Kind("session-presented", _CAEP),
         Kind("session-revoked", _CAEP),
         Kind("credential-change", _CAEP),
         Kind("token-claims-change", _CAEP),

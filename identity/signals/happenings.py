@@ -59,6 +59,15 @@ def _verified(row: Row, detail: Mapping[str, Any]) -> Happening:
     )
 
 
+#: CAEP section 3.3.1 lets a transmitter name what its list lacks: a sign-in by another provider.
+_LINK: Final = "urn:sekisho:credential:upstream"
+
+
+def _of_link(change: str) -> Rule:
+    """Which provider is nobody's business: it may say where somebody banks or works."""
+    return _of_account("credential-change", {"credential_type": _LINK, "change_type": change})
+
+
 _PASSWORD: Final = {"credential_type": "password", "change_type": "update"}
 _APP: Final = {"credential_type": "app", "change_type": "create"}
 
@@ -70,6 +79,8 @@ RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
     "identity.passkey.removed": (_of_passkey("delete"),),
     # Its counter went backwards: somebody has a copy of it (WebAuthn Level 3 section 6.1.1).
     "identity.passkey.suspended": (_of_passkey("revoke"), _of_account("device-compromised")),
+    "identity.upstream.linked": (_of_link("create"),),
+    "identity.upstream.unlinked": (_of_link("delete"),),
     "identity.recovery.issued": (_of_account("recovery-information-changed"),),
     "identity.reset.entered": (_of_account("recovery-activated"),),
     "identity.account.suspended": (_of_account("account-disabled"),),

@@ -228,7 +228,7 @@ async def test_proof_of_life_is_given_on_request_with_the_state_and_not_too_ofte
 
 async def test_a_revoked_session_is_told_to_the_services_of_that_session_however_it_ends(party: Party) -> None:
     """CAEP section 3.1: the resident as the receiver knows them, in the session its ID tokens name."""
-    receiver = await follow(party)
+    receiver = await follow(party, events=[KINDS["session-revoked"].uri])
     tokens = (await party.exchange(await party.code())).json()
     known = jwt.decode(tokens["id_token"], options={"verify_signature": False})
     host = party.building.host
@@ -244,6 +244,39 @@ async def test_a_revoked_session_is_told_to_the_services_of_that_session_however
     (about,) = told["events"].values()
     assert about == {"event_timestamp": host.clock.ms() // 1000, "initiating_entity": "system"}
     assert party.account_id not in str(told)
+
+
+async def test_a_session_is_established_once_and_presented_each_time_after(party: Party) -> None:
+    """CAEP sections 3.6 and 3.7: at this service, by its own name of the session; nothing of what happens elsewhere."""
+    other = await join(party.building, party.http, redirect_uris=["https://bus.example/cb"])
+    receiver, elsewhere = await follow(party), await follow(other)
+    known = []
+    for _ in range(3):
+        tokens = (await party.exchange(await party.code())).json()
+        known.append(jwt.decode(tokens["id_token"], options={"verify_signature": False}))
+    await deliver(party)
+    told = await receiver.poll()
+    assert receiver.kinds() == ["session-established", "session-presented", "session-presented"]
+    now = party.building.host.clock.ms() // 1000
+    assert list(told[0]["events"].values()) == [
+        {"event_timestamp": now, "initiating_entity": "user", "acr": known[0]["acr"], "amr": known[0]["amr"]}
+    ]
+    assert list(told[1]["events"].values()) == [{"event_timestamp": now, "initiating_entity": "user"}]
+    assert {claims["sub_id"]["session"]["id"] for claims in told} == {known[0]["sid"]}
+    assert await elsewhere.poll() == []
+    await sign_in(party)  # another browser: another session
+    await party.code()
+    await deliver(party)
+    assert list((await receiver.poll())[-1]["events"]) == [KINDS["session-established"].uri]
+
+
+async def test_sessions_cost_nothing_where_nobody_asked_to_be_told_of_them(party: Party) -> None:
+    receiver = await follow(party, events=[KINDS["session-revoked"].uri])
+    await party.code()
+    count = text("SELECT COUNT(*) FROM kit_outbox WHERE topic LIKE 'identity.signal%'")
+    waiting = await party.building.host.db.read_core(lambda c: c.execute(count).scalar())
+    await deliver(party)
+    assert (waiting, await receiver.poll()) == (0, [])
 
 
 async def test_two_receivers_cannot_put_their_tokens_together(party: Party) -> None:
@@ -265,11 +298,20 @@ async def test_two_receivers_cannot_put_their_tokens_together(party: Party) -> N
         assert one[name][:8] != two[name][:8], name
 
 
+LINK = "urn:sekisho:credential:upstream"
 CHANGES = [
     ("identity.password.changed", None, {"credential_type": "password", "change_type": "update"}),
     ("identity.totp.confirmed", None, {"credential_type": "app", "change_type": "create"}),
     ("identity.passkey.added", {"platform": True}, {"credential_type": "fido2-platform", "change_type": "create"}),
     ("identity.passkey.removed", {"platform": False}, {"credential_type": "fido2-roaming", "change_type": "delete"}),
+    *(
+        (
+            f"identity.upstream.{done}",
+            {"upstream": "app", "link": "lnk_1"},
+            {"credential_type": LINK, "change_type": change},
+        )
+        for done, change in (("linked", "create"), ("unlinked", "delete"))
+    ),
 ]
 
 
@@ -281,7 +323,8 @@ async def test_changed_credentials_are_told_in_order_with_their_kind(party: Part
         await write(party, audit.record, action, actor=by, object=about, detail=detail)
     await deliver(party)
     told = await receiver.poll()
-    assert [next(iter(claims["events"])) for claims in told] == [KINDS["credential-change"].uri] * 4
+    assert [next(iter(claims["events"])) for claims in told] == [KINDS["credential-change"].uri] * len(CHANGES)
+    assert "app" not in str([claims["events"] for claims in told[4:]])  # which provider is nobody's business
     for claims, (_, _, said) in zip(told, CHANGES, strict=True):
         (about,) = claims["events"].values()
         assert about.items() >= {**said, "initiating_entity": "user"}.items()
@@ -364,7 +407,8 @@ async def test_a_changed_profile_is_told_without_its_values_to_who_may_read_it(p
 
 async def test_a_surer_sign_in_is_told_to_the_services_of_the_session(party: Party) -> None:
     """CAEP section 3.4."""
-    receiver, host = await follow(party), party.building.host
+    receiver = await follow(party, events=[KINDS["assurance-level-change"].uri])
+    host = party.building.host
     await sign_in(party, acr="urn:sekisho:aal:1")
     await party.exchange(await party.code())
     old = party.session
