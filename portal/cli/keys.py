@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from portal.cli.common import HERE, Data, Json, fail, make_root_key, one_line, show, with_building
+from portal.cli.common import HERE, Data, Json, fail, load_settings, make_root_key, one_line, show, with_building
 
 app = typer.Typer(help="Root key, key-encryption keys and signing keys.", no_args_is_help=True)
 
@@ -40,6 +40,22 @@ def list_keys(data: Data = HERE, as_json: Json = False) -> None:
     found = with_building(data, work)
     lines = [f"{key['purpose']:<8} {key['alg']:<12} {key['state']:<11} {key['id']}" for key in found]
     show(found, as_json, "\n".join(lines))
+
+
+@app.command("upstreams", short_help="The public keys to register at OpenID providers.")
+def upstreams(data: Data = HERE) -> None:
+    """Print, for each upstream with a key_file, the JWK Set to register there: its public half, nothing else.
+
+    Example: SEKISHO_IDENTITY__UPSTREAMS='[…]' sekisho keys upstreams
+    """
+    with one_line():
+        from keys.files import KeyFile
+
+        found = load_settings(data).identity.upstreams
+        told = {one.id: {"keys": [KeyFile(one.key_file).jwk]} for one in found if one.key_file is not None}
+        if not told:
+            fail("no upstream proves itself with a key; SEKISHO_IDENTITY__UPSTREAMS names them, with key_file")
+        show(told, True, "")
 
 
 @app.command(short_help="Rotate signing keys.")

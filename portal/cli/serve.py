@@ -77,6 +77,12 @@ def serve(
         for number in (port, mtls_port):
             if number is not None and not can_listen(host, number):
                 fail(f"nothing can listen on {host} port {number}: it is in use, not ours or not allowed; try --port")
+        if settings.mail.host is None:
+            print(
+                f"sekisho: letters are files below {settings.data / 'mail'}, with addresses and codes in clear, and"
+                " reach nobody. Set SEKISHO_MAIL__HOST before real people come.",
+                file=sys.stderr,
+            )
         listen: dict[str, Any] = {
             "host": host,
             "port": port,

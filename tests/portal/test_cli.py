@@ -243,3 +243,22 @@ def test_consents_of_another_system_are_taken_in_whole_or_not_at_all(data: Path,
         assert done.exit_code == 0, done.stderr
         (made,) = json.loads(done.stdout)
         assert (made["new"], made["authority"], made["state"]) == (new, "operator", "evidence")
+
+
+def test_the_public_half_of_a_key_file_is_printed_to_be_registered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RFC 7523 section 3: the other side must know it before the first assertion."""
+    from typer.testing import CliRunner
+
+    key = ECKey.generate_key("P-256")
+    (tmp_path / "app.pem").write_bytes(key.as_pem(private=True))
+    monkeypatch.delenv("SEKISHO_IDENTITY__UPSTREAMS", raising=False)
+    nothing = CliRunner().invoke(app, ["keys", "upstreams", "--data", str(tmp_path)])
+    assert (nothing.exit_code, "SEKISHO_IDENTITY__UPSTREAMS" in nothing.output) == (2, True)
+    named = [{"id": "app", "profile": "digital-auth-app", "client_id": "RP1", "key_file": str(tmp_path / "app.pem")}]
+    monkeypatch.setenv("SEKISHO_IDENTITY__UPSTREAMS", json.dumps(named))
+    done = CliRunner().invoke(app, ["keys", "upstreams", "--data", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    (told,) = json.loads(done.stdout)["app"]["keys"]
+    assert told == key.as_dict(private=False) | {"kid": key.thumbprint(), "alg": "ES256", "use": "sig"}
