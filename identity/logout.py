@@ -5,7 +5,7 @@ the session, however it ends (sign-out, another device, containment, a closed ac
 sends them. A browser that signs in again keeps its services: they hold ID tokens that name the session before.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -53,7 +53,7 @@ def note(
     account_id: str,
     now: Millis,
     acr: str,
-    amr: Sequence[str],
+    amr: Iterable[str],
 ) -> None:
     """A code was issued: remember the client, if it wants to be told.
 
