@@ -137,7 +137,7 @@ def peek(unverified: str, *, longest: int = LONGEST) -> tuple[dict[str, Any], Cl
     parts = unverified.split(".")
     if len(parts) != 3:
         raise BadToken(private="not a compact JWS")
-    return _object(parts[0]), _object(parts[1])
+    return read_object(parts[0]), read_object(parts[1])
 
 
 def verify_embedded(token: str, *, algs: Collection[str], typ: str) -> tuple[dict[str, Any], Claims]:

@@ -21,12 +21,7 @@ from kit.clock import Clock
 from kit.db import Database
 from kit.fetch import Fetcher, FetchRefused
 
-<<<<<<< HEAD
-_MAX_OBJECT = 16_384
-_MAX_BY_VALUE = 32_768  # it may bring a trust chain along (OpenID Federation 1.0 section 4.3)
-=======
-_MAX_OBJECT = 32_768
->>>>>>> 7acb9dc (Requests may be encrypted to the city: a key for that in the set, rotated; one answer for whatever can't be opened)
+_MAX_OBJECT = 32_768  # it may be encrypted, or bring a trust chain along (OpenID Federation 1.0 section 4.3)
 
 
 class RequestObjects:
@@ -52,7 +47,6 @@ class RequestObjects:
         token = parameters.get("request")
         if token is None:
             token = await self._fetch(parameters["request_uri"], client, source)
-<<<<<<< HEAD
         claims = await self._claims(token, client)
         return jar.parameters_of(claims, client.id)
 
@@ -70,16 +64,11 @@ class RequestObjects:
             raise InvalidRequestObject("the request object was used already")
 
     async def _claims(self, token: str, client: Client) -> dict[str, Any]:
-        typ = jar.type_of(token)
-        try:
-            _, claims = await self._keys.verify(client, token, algs=client.request_algs, typ=typ, longest=_MAX_BY_VALUE)
-=======
         try:
             if token.count(".") == 4:
                 token = self._opened(token, client)
             typ = jar.type_of(token)
-            _, claims = await self._keys.verify(client, token, algs=client.request_algs, typ=typ)
->>>>>>> 7acb9dc (Requests may be encrypted to the city: a key for that in the set, rotated; one answer for whatever can't be opened)
+            _, claims = await self._keys.verify(client, token, algs=client.request_algs, typ=typ, longest=_MAX_OBJECT)
         except BadToken as error:
             raise InvalidRequestObject("the request object does not verify", private=error.private) from error
         jar.check_claims(claims, client_id=client.id, issuer=self._issuer, now=self._clock.ms())
