@@ -7,6 +7,8 @@ belong together.
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
+from datetime import date
 from typing import Any
 from urllib.parse import urlencode
 
@@ -268,6 +270,14 @@ def router(host: Host) -> Any:
     return routes
 
 
+def _readable(claim: str, value: str) -> str:
+    """A date as people write it, however the provider writes it (1951-04-02, 19510402); all else as it came."""
+    if claim in ("birthdate", "valid_until"):
+        with suppress(ValueError):
+            return i18n.current().plain_day(date.fromisoformat(value))
+    return value
+
+
 def _row(view: LinkView, label: str) -> pages_of.LinkedRow:
-    told = tuple((_TOLD[name], view.told[name]) for name in _TOLD if name in view.told)
+    told = tuple((_TOLD[name], _readable(name, view.told[name])) for name in _TOLD if name in view.told)
     return pages_of.LinkedRow(view.id, label, view.linked_at, view.used_at, told)

@@ -1,6 +1,7 @@
 """Linking an identity that was proved elsewhere to an account here, and taking the link away, from the wire."""
 
 import asyncio
+import re
 from urllib.parse import urlsplit
 
 import pytest
@@ -78,6 +79,8 @@ async def test_linking_from_inside_keeps_the_attributes_sealed_and_shows_them_to
     assert w.there.requests[-1]["scope"] == "openid name address birthdate gender"
     page = await w.http.get("/safety/linked")
     assert PERSON["address"] in page.text
+    assert PERSON["birthdate"] not in page.text  # 19510402 is for programs
+    assert re.search("2 April 1951|1951年4月2日", page.text)
     assert "not@asked.example" not in page.text
     (entry,) = await w.trail("identity.upstream.linked")
     assert set(entry.detail) == {"upstream", "link"}
