@@ -17,8 +17,8 @@ from kit.host import Host
 from portal import i18n
 from portal.contexts.consents import Past, PastDay, PastLine
 from portal.i18n import JST, N_
+from portal.pages.asked import inside
 from portal.pages.consents import in_whose_stead, names
-from portal.pages.interaction import inside
 from portal.visits import pages, require_session
 from portal.web import render
 

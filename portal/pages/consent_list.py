@@ -24,8 +24,8 @@ from kit.problems import NotFound
 from portal import i18n
 from portal.contexts.consents import ConsentGroup, ConsentLine, Consents, StopAll, StopLine
 from portal.i18n import N_, _
+from portal.pages.asked import inside
 from portal.pages.consents import STATES, names
-from portal.pages.interaction import inside
 from portal.visits import may_see, pages, require_session
 from portal.web import notice, read_form, redirect, render
 

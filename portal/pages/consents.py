@@ -30,7 +30,7 @@ from kit.host import Host
 from portal import i18n
 from portal.contexts.resident import Choice, ConsentView, EventLine, Receipt, Withdraw
 from portal.i18n import JST, N_, _
-from portal.pages.interaction import agreed_sentence, inside, paragraphs
+from portal.pages.asked import agreed_sentence, inside, paragraphs
 from portal.pages.showing import qr_svg
 from portal.visits import may_see, pages, require_session
 from portal.web import notice, page_headers, read_form, redirect, render

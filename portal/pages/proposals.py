@@ -31,7 +31,7 @@ from portal import console_views as views
 from portal import i18n, proposal_forms
 from portal.contexts import proposals as contexts
 from portal.i18n import N_, _
-from portal.pages.interaction import Element, ask_of
+from portal.pages.asked import Element, ask_of
 from portal.staff import OPERATOR
 from portal.visits import pages, require_staff, visit_of
 from portal.web import environment, notice, read_form, redirect, render

@@ -24,7 +24,7 @@ from kit.problems import Malformed
 from portal import i18n
 from portal.contexts.interaction import Consent
 from portal.i18n import N_, _
-from portal.pages.interaction import Element, ask_of, check_shown, chosen_categories
+from portal.pages.asked import Element, ask_of, check_shown, chosen_categories
 from portal.visits import may_see, pages, require_session
 from portal.web import Form, notice, read_form, redirect, render
 

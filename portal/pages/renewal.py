@@ -23,8 +23,8 @@ from kit.problems import Malformed
 from portal import i18n
 from portal.contexts.resident import Renew
 from portal.i18n import N_
+from portal.pages.asked import agreed_sentence
 from portal.pages.consents import OVER, Whole, read_whole
-from portal.pages.interaction import agreed_sentence
 from portal.pages.versions import change_line
 from portal.visits import pages, require_session
 from portal.web import Form, notice, read_form, redirect, render

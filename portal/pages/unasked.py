@@ -11,7 +11,7 @@ from keys.envelope import Sealer
 from kit.clock import Millis, from_iso
 from kit.db import Session
 from kit.host import Host
-from portal.pages.interaction import Element, elements_of, put
+from portal.pages.asked import Element, elements_of, put
 
 
 class WithoutPage:

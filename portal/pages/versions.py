@@ -17,8 +17,8 @@ from kit.problems import NotFound
 from portal import i18n
 from portal.contexts.consents import ChangeLine, VersionChoice, Versions
 from portal.i18n import N_, _
+from portal.pages.asked import duration_words, jurisdiction_words
 from portal.pages.consents import names
-from portal.pages.interaction import duration_words, jurisdiction_words
 from portal.visits import may_see, pages, require_session
 from portal.web import render
 

@@ -23,7 +23,7 @@ from kit.problems import NotFound
 from portal import charts, i18n
 from portal.contexts.resident import FilterGroup, UseDay, UseLine, Who
 from portal.i18n import N_, _, ngettext
-from portal.pages.interaction import inside
+from portal.pages.asked import inside
 from portal.visits import pages, require_session
 from portal.web import notice, page_headers, read_form, redirect, render
 
