@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
 from identity import clients, grants, members
+from identity.client_paths import ClientId
 from identity.clients import Client, Clients
 from identity.encryption import Envelopes
 from identity.errors import (
@@ -194,7 +195,7 @@ def operator_router(db: Database, clock: Clock, registry: Clients, fetcher: Fetc
         return ClientList(items=[_client(client) for client in found])
 
     @router.get("/clients/{client_id}", operation_id="identity_get_client", responses=problems(*GUARDED, UnknownClient))
-    async def get_client(request: Request, client_id: str) -> ClientAnswer:
+    async def get_client(request: Request, client_id: ClientId) -> ClientAnswer:
         """One client."""
         require_role(request, "operator", "analyst", "lead")
         return _client(await db.read(clients.get, client_id))
@@ -204,7 +205,7 @@ def operator_router(db: Database, clock: Clock, registry: Clients, fetcher: Fetc
         operation_id="identity_rotate_client_secret",
         responses=problems(*GUARDED, UnknownClient),
     )
-    async def rotate_secret(request: Request, client_id: str, overlap: Overlap = 0) -> SecretAnswer:
+    async def rotate_secret(request: Request, client_id: ClientId, overlap: Overlap = 0) -> SecretAnswer:
         """A new secret; the old one stops at once, or after the overlap."""
         actor = require_role(request, "operator")
         return SecretAnswer(
@@ -216,7 +217,7 @@ def operator_router(db: Database, clock: Clock, registry: Clients, fetcher: Fetc
         operation_id="identity_set_client_profile",
         responses=problems(*GUARDED, UnknownClient, InvalidClientMetadata),
     )
-    async def set_profile(request: Request, client_id: str, body: NewProfile) -> ClientAnswer:
+    async def set_profile(request: Request, client_id: ClientId, body: NewProfile) -> ClientAnswer:
         """Turn a FAPI 2.0 profile on or off. Refused, with the field, if the client's registration can't keep it."""
         actor = require_role(request, "operator")
         return _client(await db.write(registry.set_profile, client_id, body.profile, actor=actor))
@@ -226,7 +227,7 @@ def operator_router(db: Database, clock: Clock, registry: Clients, fetcher: Fetc
         operation_id="identity_move_client",
         responses=problems(*GUARDED, UnknownClient),
     )
-    async def move_client(request: Request, client_id: str, step: Literal["suspend", "resume"]) -> ClientAnswer:
+    async def move_client(request: Request, client_id: ClientId, step: Literal["suspend", "resume"]) -> ClientAnswer:
         """Suspend or resume. Nothing of a suspended client works before this answers."""
         actor = require_role(request, "operator", "lead") if step == "suspend" else require_role(request, "operator")
         move = registry.suspend if step == "suspend" else registry.resume

@@ -13,6 +13,7 @@ from consent.compare import compare
 from consent.materiality import weighing
 from consent.purposes import LAWFUL_BASES, PURPOSES
 from identity import clients, grants, logos, members
+from identity.client_paths import segment
 from identity.clients import Client
 from infobank.catalogue import Catalogue
 from keys.ceremonies import KeyInfo
@@ -159,7 +160,7 @@ def member_page(session: Session, viewer: Viewer, member_id: str) -> pages.Membe
         changed_at=found.changed_at,
         held=holds.is_held(session, member_id),
         clients=tuple(
-            pages.SmallLine(one.name(viewer.lang), one.status, f"/console/clients/{one.id}")
+            pages.SmallLine(one.name(viewer.lang), one.status, f"/console/clients/{segment(one.id)}")
             for one in clients.list_all(session, member_id=member_id)
         ),
         agreements=tuple(
@@ -284,9 +285,9 @@ def client_effect(session: Session, viewer: Viewer, client_id: str) -> pages.Con
         name=found.name(viewer.lang),
         counts=(("grants", len(held)), ("residents", len(set(held)))),
         undoable=True,
-        action=f"/console/clients/{client_id}/suspend",
+        action=f"/console/clients/{segment(client_id)}/suspend",
         fields=(),
-        back=f"/console/clients/{client_id}",
+        back=f"/console/clients/{segment(client_id)}",
     )
 
 

@@ -21,6 +21,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from identity.client_paths import segment
 from kit.problems import Malformed, TooLarge, UnsupportedType
 from portal import i18n
 from portal.static_files import static_url
@@ -182,6 +183,7 @@ def environment() -> Environment:
     env.filters["ago"] = lambda ms, now: i18n.current().ago(ms, now)
     env.filters["days_left"] = lambda ms, now: i18n.current().days_left(ms, now)
     env.filters["iso"] = _iso
+    env.filters["segment"] = segment
     env.filters["t"] = lambda message: i18n.current().gettext(str(message))
     return env
 

@@ -13,7 +13,7 @@ from typing import Any
 from sqlmodel import select
 
 from identity.client_metadata import from_wire
-from identity.clients import Client, Clients, get
+from identity.clients import Client, Clients, get, registration_of
 from identity.crowd import Crowd
 from identity.errors import InvalidClientMetadata
 from identity.federation.chains import Chain
@@ -47,6 +47,8 @@ _NOT_TAKEN = (
     "backchannel_client_notification_endpoint", "backchannel_authentication_request_signing_alg",
     "client_secret", "client_id",
 )  # fmt: skip
+#: What an operator decided of a client; its federation does not take it back.
+_OPERATORS = ("minimum_ial", "minimum_aal", "verified_claims")
 _GRANTS = frozenset({"authorization_code", "refresh_token"})
 
 
@@ -156,7 +158,9 @@ class Admission:
             # Nobody's before: an operator's client of this id would have been found, and is not taken over.
             self._clients.create(session, registration, actor=SYSTEM, client_id=entity_id)
         else:
-            self._clients.replace(session, entity_id, registration, actor=SYSTEM)
+            before = registration_of(session, entity_id)
+            kept = {name: getattr(before, name) for name in _OPERATORS}
+            self._clients.replace(session, entity_id, registration.model_copy(update=kept), actor=SYSTEM)
         return note(session, entity_id, "automatic", chain, until=until, now=self._clock.ms())
 
 

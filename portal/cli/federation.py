@@ -1,6 +1,6 @@
 """`sekisho federation`: who stands below this city, trust marks, keys, and why an entity is not trusted.
 
-On a directory nobody serves; the console does the same while serving.
+On a directory nobody serves, as every command of ours that changes one.
 """
 
 import json

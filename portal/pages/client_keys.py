@@ -17,6 +17,7 @@ from starlette.responses import Response
 
 from identity import clients, logos
 from identity.client_keys import last_uses
+from identity.client_paths import ClientId, segment
 from identity.clients import Client
 from identity.errors import ChangeGone, InvalidClientMetadata
 from identity.errors_account import SecondPersonNeeded
@@ -86,12 +87,12 @@ def router(host: Host) -> APIRouter:
         )  # fmt: skip
 
     @routes.get("/console/clients/{client_id}/keys")
-    async def keys(request: Request, client_id: str) -> Response:
+    async def keys(request: Request, client_id: ClientId) -> Response:
         me = require_staff(request, *OPERATOR).account_id
         return await show(request, client_id, me, {}, {})
 
     @routes.post("/console/clients/{client_id}/keys/look")
-    async def look(request: Request, client_id: str) -> Response:
+    async def look(request: Request, client_id: ClientId) -> Response:
         me = require_staff(request, *OPERATOR).account_id
         form = await read_form(request, limit=3 * _LONGEST)
         try:
@@ -102,7 +103,7 @@ def router(host: Host) -> APIRouter:
         return render(request, "console/client_keys_change.html", page)
 
     @routes.post("/console/clients/{client_id}/keys")
-    async def change(request: Request, client_id: str) -> Response:
+    async def change(request: Request, client_id: ClientId) -> Response:
         browser = require_staff(request, *OPERATOR)
         form = await read_form(request, limit=3 * _LONGEST)
         try:
@@ -116,7 +117,7 @@ def router(host: Host) -> APIRouter:
             return await show(request, client_id, browser.account_id, dict(form.as_dict()), error)
         except _Wrong as wrong:
             return await show(request, client_id, browser.account_id, dict(form.as_dict()), {wrong.field: wrong.words})
-        return redirect(request, f"/console/clients/{client_id}/keys", notice=ASKED if waits else CHANGED)
+        return redirect(request, f"/console/clients/{segment(client_id)}/keys", notice=ASKED if waits else CHANGED)
 
     async def wanted(client_id: str, form: Form) -> tuple[dict[str, Any], Mapping[str, Any]]:
         """What a form asks for, and the keys it means: pasted, or as they are at the address now. Raises _Wrong."""
@@ -159,18 +160,18 @@ def router(host: Host) -> APIRouter:
         )  # fmt: skip
 
     @routes.post("/console/clients/{client_id}/keys/end")
-    async def end(request: Request, client_id: str) -> Response:
+    async def end(request: Request, client_id: ClientId) -> Response:
         actor = require_staff(request, *OPERATOR).actor()
         await db.write(changes.end_former, client_id, actor=actor)
-        return redirect(request, f"/console/clients/{client_id}/keys", notice=ENDED)
+        return redirect(request, f"/console/clients/{segment(client_id)}/keys", notice=ENDED)
 
     # -- a change that waits
 
     @routes.post("/console/clients/{client_id}/change/approve")
-    async def approve(request: Request, client_id: str) -> Response:
+    async def approve(request: Request, client_id: ClientId) -> Response:
         actor = require_staff(request, *OPERATOR).actor()
         form = await read_form(request)
-        back = f"/console/clients/{client_id}/keys"
+        back = f"/console/clients/{segment(client_id)}/keys"
         try:
             secret = await db.write(changes.approve, client_id, form.one("change"), actor=actor)
         except (ChangeGone, InvalidClientMetadata):
@@ -182,10 +183,10 @@ def router(host: Host) -> APIRouter:
         return render(request, "console/client_secret.html", await db.read(_shown, client_id, secret))
 
     @routes.post("/console/clients/{client_id}/change/decline")
-    async def decline(request: Request, client_id: str) -> Response:
+    async def decline(request: Request, client_id: ClientId) -> Response:
         actor = require_staff(request, *OPERATOR).actor()
         form = await read_form(request)
-        back = f"/console/clients/{client_id}/keys"
+        back = f"/console/clients/{segment(client_id)}/keys"
         try:
             await db.write(changes.decline, client_id, form.one("change"), actor=actor)
         except ChangeGone:
@@ -195,10 +196,10 @@ def router(host: Host) -> APIRouter:
     # -- its logo
 
     @routes.post("/console/clients/{client_id}/logo")
-    async def fetch_logo(request: Request, client_id: str) -> Response:
+    async def fetch_logo(request: Request, client_id: ClientId) -> Response:
         actor = require_staff(request, *OPERATOR).actor()
         await db.write(logos.again, client_id, actor=actor)
-        return redirect(request, f"/console/clients/{client_id}", notice=LOGO)
+        return redirect(request, f"/console/clients/{segment(client_id)}", notice=LOGO)
 
     # -- a new secret
 
@@ -207,7 +208,7 @@ def router(host: Host) -> APIRouter:
         return ClientSecret(client.id, client.name(current().code), secret, True, client.former_until)
 
     @routes.get("/console/clients/{client_id}/secret")
-    async def secret_effect(request: Request, client_id: str) -> Response:
+    async def secret_effect(request: Request, client_id: ClientId) -> Response:
         require_staff(request, *OPERATOR)
         client = await db.read(_with_secret, client_id)
         until = client.former_until if (client.former_until or 0) > clock.ms() else None
@@ -215,13 +216,13 @@ def router(host: Host) -> APIRouter:
         return render(request, "console/client_secret_new.html", page)
 
     @routes.post("/console/clients/{client_id}/secret")
-    async def new_secret(request: Request, client_id: str) -> Response:
+    async def new_secret(request: Request, client_id: ClientId) -> Response:
         actor = require_staff(request, *OPERATOR).actor()
         overlap = (await read_form(request)).one("overlap", "0")
         seconds = int(overlap) if overlap in OVERLAPS else 0
         made = await db.write(changes.set_secret, client_id, overlap_seconds=seconds, actor=actor)
         if isinstance(made, Change):
-            return redirect(request, f"/console/clients/{client_id}/keys", notice=ASKED)
+            return redirect(request, f"/console/clients/{segment(client_id)}/keys", notice=ASKED)
         return render(request, "console/client_secret.html", await db.read(_shown, client_id, made))
 
     return routes

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from identity import clients
+from identity.client_paths import ClientId, segment
 from identity.clients import Client, Clients
 from identity.errors import InvalidClientMetadata
 from identity.registration import CIBA, EXCHANGE, JWT_BEARER, Registration
@@ -55,13 +56,13 @@ def router(host: Host) -> APIRouter:
     db, registry = host.db, host.get(Clients)
 
     @routes.get("/console/clients/{client_id}/policy")
-    async def policy(request: Request, client_id: str) -> Response:
+    async def policy(request: Request, client_id: ClientId) -> Response:
         require_staff(request, *OPERATOR)
         client, registration = await db.read(_both, client_id)
         return render(request, "console/client_policy.html", _page(client, _values(registration), {}))
 
     @routes.post("/console/clients/{client_id}/policy")
-    async def save(request: Request, client_id: str) -> Response:
+    async def save(request: Request, client_id: ClientId) -> Response:
         actor = require_staff(request, *OPERATOR).actor()
         form = await read_form(request)
         client, _registration = await db.read(_both, client_id)
@@ -71,7 +72,7 @@ def router(host: Host) -> APIRouter:
             errors = {wrong.field: current().gettext(_WRONG.get(wrong.field, wrong.field))}
             page = _page(client, dict(form.as_dict()), errors)
             return render(request, "console/client_policy.html", page, status=422)
-        return redirect(request, f"/console/clients/{client_id}", notice=SAVED)
+        return redirect(request, f"/console/clients/{segment(client_id)}", notice=SAVED)
 
     def change(session: Session, client_id: str, form: Form, actor: Actor) -> None:
         before = clients.registration_of(session, client_id)

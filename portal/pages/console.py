@@ -16,6 +16,7 @@ from starlette.responses import Response, StreamingResponse
 from consent import agreements
 from consent.errors import AgreementState, SameEyes
 from identity import members
+from identity.client_paths import ClientId, segment
 from identity.clients import Client, Clients
 from identity.errors import InvalidClientMetadata, MemberState
 from identity.registration import DEVICE, Registration, VerifiedClaims
@@ -189,22 +190,22 @@ def router(host: Host) -> APIRouter:
             )
         client, secret = made
         if secret is None:
-            return redirect(request, f"/console/clients/{client.id}")
+            return redirect(request, f"/console/clients/{segment(client.id)}")
         shown = views.secret_page(viewer(request), client, secret)
         return render(request, "console/client_secret.html", shown)
 
     @routes.get("/console/clients/{client_id}")
-    async def client(request: Request, client_id: str) -> Response:
+    async def client(request: Request, client_id: ClientId) -> Response:
         enter(request)
         return await show(request, "client", views.client_page, client_id)
 
     @routes.get("/console/clients/{client_id}/assurance")
-    async def assurance(request: Request, client_id: str) -> Response:
+    async def assurance(request: Request, client_id: ClientId) -> Response:
         enter(request)
         return await show(request, "client_assurance", views.client_assurance, client_id)
 
     @routes.post("/console/clients/{client_id}/assurance")
-    async def set_assurance(request: Request, client_id: str) -> Response:
+    async def set_assurance(request: Request, client_id: ClientId) -> Response:
         actor = enter(request).actor()
         form = await read_form(request)
         chosen = {name: form.one(name) for name in ("minimum_ial", "minimum_aal", "verified_claims")}
@@ -225,24 +226,24 @@ def router(host: Host) -> APIRouter:
             verified_claims=cast(VerifiedClaims, told),
             actor=actor,
         )
-        return redirect(request, f"/console/clients/{client_id}", notice=ASSURED)
+        return redirect(request, f"/console/clients/{segment(client_id)}", notice=ASSURED)
 
     @routes.get("/console/clients/{client_id}/suspend")
-    async def client_effect(request: Request, client_id: str) -> Response:
+    async def client_effect(request: Request, client_id: ClientId) -> Response:
         enter(request)
         return await show(request, "confirm", views.client_effect, client_id)
 
     @routes.post("/console/clients/{client_id}/suspend")
-    async def suspend_client(request: Request, client_id: str) -> Response:
+    async def suspend_client(request: Request, client_id: ClientId) -> Response:
         actor = enter(request).actor()
         await db.write(host.get(Clients).suspend, client_id, actor=actor)
-        return redirect(request, f"/console/clients/{client_id}", notice=SUSPENDED)
+        return redirect(request, f"/console/clients/{segment(client_id)}", notice=SUSPENDED)
 
     @routes.post("/console/clients/{client_id}/resume")
-    async def resume_client(request: Request, client_id: str) -> Response:
+    async def resume_client(request: Request, client_id: ClientId) -> Response:
         actor = enter(request).actor()
         await db.write(host.get(Clients).resume, client_id, actor=actor)
-        return redirect(request, f"/console/clients/{client_id}", notice=RESUMED)
+        return redirect(request, f"/console/clients/{segment(client_id)}", notice=RESUMED)
 
     # -- agreements: operators read and pass on the board's decision; reviewers decide
 

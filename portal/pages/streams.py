@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from consent import streams as consent_streams
+from identity.client_paths import segment
 from identity.clients import find
 from identity.signals import streams
 from identity.signals.streams import EVENTS, Status
@@ -92,7 +93,7 @@ def _line(
     return contexts.StreamLine(
         id=lane if topic == EVENTS else "",
         client=client_id if client is None else client.name(lang),
-        client_href=f"/console/clients/{client_id}",
+        client_href=f"/console/clients/{segment(client_id)}",
         kind="signals" if topic == EVENTS else "consents",
         pushed_to="" if stream.endpoint is None else urlsplit(stream.endpoint).netloc,
         status=status,

@@ -15,6 +15,7 @@ import pytest
 from sqlmodel import select
 
 from identity import clients
+from identity.client_paths import segment
 from identity.clients import Clients
 from identity.federation.models import FederatedClient
 from identity.federation.refusals import Refused
@@ -25,6 +26,7 @@ from kit.fetch import OutgoingSettings
 from kit.host import SYSTEM
 from portal.app import Building, create_app
 from portal.settings import Settings
+from tests.support.desk import colleague
 from tests.support.federation import World, statement
 from tests.support.relying_party import Party, advance, join, location, pkce
 from tests.support.site import reply, serving
@@ -334,6 +336,20 @@ async def test_an_operators_suspension_and_an_operators_client_stand_above_any_c
     )  # fmt: skip
     assert (await city.come("own")).status_code in (303, 400)
     assert (await city.client("own")).federated is None
+
+
+async def test_an_operator_finds_and_suspends_such_a_client_in_the_console(city: City) -> None:
+    """Its id is an address: in a path it is one segment (identity.client_paths)."""
+    city.world.service("listed")
+    await city.come("listed")
+    staff = await colleague(city.app, city.http, "operator")
+    at = f"/console/clients/{segment(city.world.url('listed'))}"
+    assert f'href="{at}"' in (await staff.get("/console/clients")).text
+    assert city.world.url("listed") in (await staff.get(at)).text
+    assert (await staff.get(f"{at}/suspend")).status_code == 200
+    assert (await staff.post(f"{at}/suspend")).headers["location"].startswith(at)
+    assert not (await city.client("listed")).usable
+    assert (await staff.get("/console/clients/~nothing")).status_code == 404
 
 
 # -- the search, and its bounds
