@@ -175,6 +175,8 @@ class IdentitySettings(BaseModel):
         """Two of one name would share a redirect URI."""
         if len({upstream.id for upstream in value}) != len(value):
             raise ValueError("two upstreams have the same id")
+        if len({upstream.alg for upstream in value if upstream.federated}) > 1:
+            raise ValueError("federated upstreams share one alg: this city has one metadata as a relying party")
         return value
 
     @model_validator(mode="after")

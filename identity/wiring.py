@@ -86,7 +86,7 @@ from identity.tokens import Tokens
 from identity.upstream.entrance import Entrance
 from identity.upstream.flow import Upstreams
 from identity.upstream.links import Links
-from identity.upstream.profiles import resolve
+from identity.upstream.profiles import relying_party, resolve
 from identity.upstream.provider import Provider
 from keys.ceremonies import KeyStore
 from keys.envelope import Sealer
@@ -204,7 +204,7 @@ def _admission(host: Host) -> Admission:
         db,
         clock,
         provider=lambda: _document(host)(),
-        relying_party=lambda: None,
+        relying_party=lambda: relying_party(host.get(Upstreams).all, settings.organization_name),
     )
     federation = Federation(settings, city, keys, fetcher, clock)
     host.provide(Federation, federation)
@@ -459,7 +459,7 @@ def _upstreams(host: Host) -> None:
         host.db,
         host.clock,
         [resolve(upstream, issuer=host.issuer) for upstream in settings.upstreams],
-        provider=Provider(host.get(Fetcher), host.get(RemoteKeys), host.clock),
+        provider=Provider(host.get(Fetcher), host.get(RemoteKeys), host.clock, host.get(Federation)),
         entrance=entrance,
         attempts=attempts,
         throttles=throttles,

@@ -29,10 +29,12 @@ from identity.upstream.entrance import Entrance, Linking, Proved, Stopped, Unlin
 from identity.upstream.profiles import Upstream
 from identity.upstream.provider import Document, Provider
 from keys.hashing import same
-from kit.clock import Clock
+from kit.clock import SECOND, Clock, Millis
 from kit.db import Database, Session
 from kit.ids import secret
 from kit.problems import NotFound
+
+REQUEST_SECONDS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,11 @@ class Upstreams:
             return self._attempts.begin(session, "upstream", notes=orjson.dumps(asdict(notes)))
 
         token = await self._database.write(keep)
-        return token if isinstance(token, Throttled) else Begun(token, _address(upstream, document, notes))
+        return (
+            token
+            if isinstance(token, Throttled)
+            else Begun(token, _address(upstream, document, notes, self._clock.ms()))
+        )
 
     # -- back -----------------------------------------------------------------------------------------------------
 
@@ -177,8 +183,9 @@ class Upstreams:
         return self.entrance.sign_in(session, proved, browser, next=notes.next)
 
 
-def _address(upstream: Upstream, document: Document, notes: _Notes) -> str:
-    """The authorization request (Core section 3.1.2.1)."""
+def _address(upstream: Upstream, document: Document, notes: _Notes, now: Millis) -> str:
+    """The authorization request (Core section 3.1.2.1); signed where nothing else says who we are (OpenID Federation
+    1.0 section 12.1.1.1)."""
     from authlib.common.urls import add_params_to_uri
     from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
@@ -197,5 +204,13 @@ def _address(upstream: Upstream, document: Document, notes: _Notes) -> str:
         parameters["acr_values"] = " ".join(upstream.acr_values)
     if upstream.max_age is not None:
         parameters["max_age"] = str(upstream.max_age)
+    if upstream.federated and upstream.key is not None:
+        begins = now // SECOND
+        about = {"iss": upstream.client_id, "aud": upstream.issuer, "jti": secret("skj"), "iat": begins}
+        signed = upstream.key.sign_jwt(
+            {**parameters, **about, "exp": begins + REQUEST_SECONDS}, typ="oauth-authz-req+jwt"
+        )
+        kept = ("response_type", "client_id", "scope")  # Core section 6.1: these stand beside the object, too
+        parameters = {name: parameters[name] for name in kept} | {"request": signed}
     address: str = add_params_to_uri(document.authorization_endpoint, list(parameters.items()))
     return address

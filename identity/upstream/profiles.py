@@ -10,13 +10,13 @@ are not asked for, since nothing here uses them.
 `openid`: any provider that keeps OpenID Connect Core and Discovery.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from identity.levels import AAL1, AAL2, Level, told
-from keys.files import KeyFile
+from keys.files import ALG, KeyFile
 
 if TYPE_CHECKING:
     from identity.upstream.settings import UpstreamSettings
@@ -73,6 +73,7 @@ class Upstream:
     pages_at: str
     assertion_audience: str
     redirect_uri: str
+    federated: bool = False  # found and trusted by its trust chain; we are there by our own address
 
     def level(self, acr: object, amr: object) -> Level | None:
         """What its sign-in is worth here: from what it said, never from what it was asked; None for too little.
@@ -98,7 +99,7 @@ def resolve(settings: "UpstreamSettings", *, issuer: str) -> Upstream:
         id=settings.id,
         label={"ja": settings.label_ja or ready.label_ja, "en": settings.label_en or ready.label_en},
         issuer=theirs,
-        client_id=settings.client_id,
+        client_id=issuer if settings.federated else settings.client_id,
         secret=None if settings.client_secret is None else settings.client_secret.get_secret_value(),
         key=None if settings.key_file is None else KeyFile(settings.key_file),
         alg=settings.alg or ready.alg,
@@ -109,4 +110,26 @@ def resolve(settings: "UpstreamSettings", *, issuer: str) -> Upstream:
         pages_at=settings.pages_at or f"{parts.scheme}://{parts.netloc}",
         assertion_audience=settings.assertion_audience,
         redirect_uri=f"{issuer}/sign-in/from/{settings.id}",
+        federated=settings.federated,
     )
+
+
+def relying_party(upstreams: Iterable[Upstream], name: str) -> dict[str, Any] | None:
+    """This city's `openid_relying_party` metadata (OpenID Federation 1.0 section 5.1.2), if it is one."""
+    found = [upstream for upstream in upstreams if upstream.federated and upstream.key is not None]
+    if not found:
+        return None
+    keys = {upstream.key.jwk["kid"]: upstream.key.jwk for upstream in found if upstream.key is not None}
+    return {
+        "application_type": "web",
+        "client_registration_types": ["automatic"],
+        "redirect_uris": [upstream.redirect_uri for upstream in found],
+        "response_types": ["code"],
+        "grant_types": ["authorization_code"],
+        "token_endpoint_auth_method": "private_key_jwt",
+        "token_endpoint_auth_signing_alg": ALG,
+        "request_object_signing_alg": ALG,
+        "id_token_signed_response_alg": found[0].alg,
+        "jwks": {"keys": list(keys.values())},
+        **({"client_name": name} if name else {}),
+    }

@@ -7,15 +7,18 @@ to choose which of our neighbours we call.
 
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
+from identity.federation.refusals import Refused
+from identity.federation.service import Federation
 from identity.remote_keys import RemoteKeys
 from identity.upstream import answers
 from identity.upstream.answers import Failed
 from identity.upstream.profiles import Upstream
 from keys.errors import BadToken
+from keys.jose import verify_with_jwks
 from kit.clock import MINUTE, SECOND, Clock, Millis
 from kit.fetch import Fetched, Fetcher, FetchRefused
 from kit.ids import secret
@@ -36,15 +39,17 @@ class Document:
     jwks_uri: str
     userinfo_endpoint: str
     says_iss: bool
+    jwks: Mapping[str, Any] | None = None  # by value, where its chain says so
 
 
 class Provider:
     """Calls upstreams. Their metadata is kept for ten minutes; one that doesn't answer is asked again after a pause."""
 
-    def __init__(self, fetcher: Fetcher, keys: RemoteKeys, clock: Clock) -> None:
+    def __init__(self, fetcher: Fetcher, keys: RemoteKeys, clock: Clock, federation: Federation | None = None) -> None:
         self._fetcher = fetcher
         self._keys = keys
         self._clock = clock
+        self._federation = federation
         self._kept: dict[str, tuple[Document | None, Millis]] = {}
 
     async def document(self, upstream: Upstream) -> Document:
@@ -55,9 +60,30 @@ class Provider:
             if found is None and now - at < PAUSE:
                 raise Failed("unreachable", "asked a moment ago")
             self._kept[upstream.id] = (None, now)
-            found = self._read(upstream, answers.read_json(await self._get(upstream.issuer)))
+            if upstream.federated:
+                found, until = await self._by_chain(upstream)
+                now = min(now, until - KEPT)  # no longer than its chain
+            else:
+                found = self._read(upstream, answers.read_json(await self._get(upstream.issuer)))
             self._kept[upstream.id] = (found, now)
         return found
+
+    async def _by_chain(self, upstream: Upstream) -> tuple[Document, Millis]:
+        """Its metadata as its federation gives it, and until when (OpenID Federation 1.0 section 12.1): what it says of
+        itself elsewhere counts for nothing. Raises Failed.
+        """
+        if self._federation is None or not self._federation.on:
+            raise Failed("broken", "this city takes part in no federation")
+        try:
+            chain = await self._federation.discovery.resolve(upstream.issuer, oldest=PAUSE)
+            value = chain.of("openid_provider")
+            jwks, uri = await self._federation.keys_of(chain, "openid_provider")
+        except Refused as refused:
+            raise Failed("unreachable" if refused.word == "unreachable" else "broken", str(refused)) from refused
+        if "automatic" not in value.get("client_registration_types_supported", ()):
+            raise Failed("broken", "client_registration_types_supported lacks automatic")
+        found = self._read(upstream, {**value, "jwks_uri": uri or value.get("jwks_uri") or upstream.issuer})
+        return replace(found, jwks=jwks), self._federation.discovery.until(chain)
 
     async def exchange(self, upstream: Upstream, document: Document, *, code: str, verifier: str) -> tuple[str, str]:
         """ID token and access token for a code (Core section 3.1.3.1); raises Failed."""
@@ -92,6 +118,8 @@ class Provider:
     async def claims(self, upstream: Upstream, document: Document, id_token: str) -> Mapping[str, Any]:
         """The claims of an ID token that is signed by the upstream, by the one algorithm agreed; raises Failed."""
         try:
+            if document.jwks is not None:
+                return verify_with_jwks(id_token, document.jwks, algs=(upstream.alg,), typ=None)[1]
             _, claims = await self._keys.verify(document.jwks_uri, id_token, algs=(upstream.alg,), typ=None)
         except BadToken as error:
             raise Failed("broken", error.private or "signature") from error

@@ -19,7 +19,8 @@ class UpstreamSettings(BaseModel):
     label_ja: str = Field("", max_length=60)
     label_en: str = Field("", max_length=60)
     issuer: str = ""
-    client_id: str = Field(min_length=1, max_length=255)
+    client_id: str = Field("", max_length=255)
+    federated: bool = False
     client_secret: SecretStr | None = None
     key_file: Path | None = None
     alg: Literal["", "ES256", "PS256", "RS256", "EdDSA"] = ""
@@ -36,6 +37,12 @@ class UpstreamSettings(BaseModel):
             raise ValueError(f"upstream {self.id}: issuer is missing")
         if not (self.label_ja or ready.label_ja) or not (self.label_en or ready.label_en):
             raise ValueError(f"upstream {self.id}: label_ja and label_en are missing")
+        if self.federated:
+            # OpenID Federation 1.0 section 12.1: our address is who we are there, and a key the only proof.
+            if self.profile != "openid" or self.client_id or self.client_secret is not None or self.key_file is None:
+                raise ValueError(f"upstream {self.id}: a federated one has a key_file, no client_id and no secret")
+        elif not self.client_id:
+            raise ValueError(f"upstream {self.id}: client_id is missing")
         if (self.client_secret is None) == (self.key_file is None):
             raise ValueError(f"upstream {self.id}: give either key_file or client_secret")
         if ready.key_only and self.key_file is None:

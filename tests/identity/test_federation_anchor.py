@@ -15,6 +15,7 @@ import httpx2
 import pytest
 import uvicorn
 
+from identity.clients import Clients
 from identity.errors import InvalidSubordinate, UnknownSubordinate, UnknownTrustMark
 from identity.federation import mark_book, subordinates
 from identity.federation.chains import validate
@@ -28,6 +29,7 @@ from kit.fetch import OutgoingSettings
 from kit.host import SYSTEM
 from portal.app import Building, create_app
 from portal.settings import Settings
+from tests.identity.abroad import key_file
 from tests.support.federation import Party, World, new_key
 from tests.support.relying_party import join, location, pkce
 from tests.support.server import free_port
@@ -37,10 +39,12 @@ AUDITED, OTHER = "https://pref.example/marks/audited", "https://pref.example/mar
 
 
 @contextlib.asynccontextmanager
-async def served(data: Path, clock: FrozenClock, port: int, **federation: Any) -> AsyncIterator[Building]:
+async def served(
+    data: Path, clock: FrozenClock, port: int, *, upstreams: Any = (), **federation: Any
+) -> AsyncIterator[Building]:
     """A city on loopback."""
     identity = Settings(data=data).identity.model_validate(
-        {"federation": {"on": True, **federation}, "source_tries": 1000}
+        {"federation": {"on": True, **federation}, "source_tries": 1000, "upstreams": upstreams}
     )
     settings = Settings(
         data=data, issuer=f"http://127.0.0.1:{port}", jobs=False, identity=identity,
@@ -159,6 +163,52 @@ def _fresh(pair: Pair) -> dict[str, Any]:
     return {"iat": pair.world.now(), "exp": pair.world.now() + 60, "jti": "fresh"}
 
 
+async def test_residents_of_one_city_sign_in_at_another_by_the_federation_alone(
+    pair: Pair, empty_city: Path, tmp_path: Path
+) -> None:
+    """The neighbour is a relying party: nobody exchanged a client id, a secret or a key set with the provider."""
+    shutil.copytree(empty_city, tmp_path / "neighbour")
+    us, issuer, port = pair.anchor.settings.issuer, pair.provider.settings.issuer, free_port()
+    there = Party(f"http://127.0.0.1:{port}")
+    await pair.mark(there)
+    path, public = key_file(tmp_path)
+    by_chain = {"id": "next-city", "label_ja": "隣の市", "label_en": "Next city", "issuer": issuer, "alg": "ES256",
+                "federated": True, "key_file": path}  # fmt: skip
+    async with served(
+        tmp_path / "neighbour", pair.clock, port, upstreams=[by_chain], authority_hints=[us],
+        organization_name="隣の市", marks=[await pair.fetched(there)],
+        trust_anchors=[{"entity_id": us, "jwks": await pair.anchor.host.get(Federation).keys.jwks()}],
+    ) as neighbour:  # fmt: skip
+        for city, kind in ((neighbour, "openid_relying_party"), (pair.provider, "openid_provider")):
+            await pair.anchor.host.db.write(
+                subordinates.register, city.settings.issuer, jwks=await city.host.get(Federation).keys.jwks(),
+                entity_types=[kind], intermediate=False, said={}, ours=us, actor=SYSTEM, now=pair.clock.ms(),
+            )  # fmt: skip
+        async with (
+            httpx2.AsyncClient(base_url=there.entity_id) as here,
+            httpx2.AsyncClient(base_url=issuer) as http,
+        ):
+            said = peek((await here.get("/.well-known/openid-federation")).text, longest=65_536)[1]
+            assert said["metadata"]["openid_relying_party"]["jwks"] == {"keys": [public]}
+            away = await here.post(
+                "/sign-in/with", data={"upstream": "next-city", "next": "/home"}, headers={"origin": there.entity_id}
+            )
+            asked = away.headers["location"]
+            assert asked.startswith(f"{issuer}/oauth/authorize?")
+            assert "redirect_uri" not in asked  # it is in the signed object alone
+            resident = await join(pair.provider, http)
+            page = await http.get(asked.removeprefix(issuer), headers={"cookie": f"sekisho-local={resident.cookie}"})
+            answer = await resident.agree(page)
+            back = await here.get("/sign-in/from/next-city", params=answer)
+            assert back.status_code == 303, back.text
+            assert "/sign-in" in back.headers["location"]
+            proved = await here.get(back.headers["location"])
+            assert "隣の市" in proved.text  # proved there, unknown here: to be linked by proof of both
+    made = await pair.provider.host.get(Clients).get(there.entity_id)
+    assert made is not None
+    assert made.automatic
+
+
 async def test_what_the_anchor_says_of_a_subordinate_is_its_keys_and_what_the_operator_said_8_1(pair: Pair) -> None:
     party = pair.service("said-of")
     policy = {"openid_relying_party": {"scope": {"subset_of": ["openid"]}}}
@@ -176,7 +226,7 @@ async def test_what_the_anchor_says_of_a_subordinate_is_its_keys_and_what_the_op
     assert held.metadata["openid_relying_party"]["client_name"] == "隣の市の予約"
     listed = (await pair.http.get("/federation/list", params={"entity_type": "openid_relying_party"})).json()
     assert party.entity_id in listed
-    assert (await pair.http.get("/federation/list?entity_type=openid_provider")).json() == []
+    assert (await pair.http.get("/federation/list?entity_type=oauth_resource")).json() == []
     assert (await pair.http.get("/federation/list?intermediate=true")).json() == []
     await pair.anchor.host.db.write(subordinates.end, party.entity_id, actor=SYSTEM, now=pair.clock.ms())
     gone = await pair.http.get("/federation/fetch", params={"sub": party.entity_id})
