@@ -28,6 +28,7 @@ from identity.oauth.errors import (
     InvalidTrustChain,
     OAuthError,
     TemporarilyUnavailable,
+    UnauthorizedClient,
 )
 from identity.registration import Registration, check
 from identity.sectors import check_sector
@@ -153,6 +154,8 @@ class Admission:
     def _admit(
         self, session: Session, entity_id: str, registration: Registration, chain: Chain, until: Millis
     ) -> Client:
+        if any(get(session, client_id).status == "suspended" for client_id in clients_of(session, entity_id)):
+            raise UnauthorizedClient("this client is suspended")  # by an operator, however it registered before
         row = session.get(FederatedClient, entity_id)
         if row is None:
             # Nobody's before: an operator's client of this id would have been found, and is not taken over.

@@ -110,14 +110,11 @@ class ExplicitRegistration:
     ) -> tuple[Client, str | None]:
         now = self._clock.ms()
         for client_id in clients_of(session, found.subject):
-            row = session.get(FederatedClient, client_id)
-            if row is None or row.kind != "explicit":
-                continue
-            before = get(session, client_id).status
-            if before == "suspended":
-                # What an operator stopped is not begun anew under another id.
+            if get(session, client_id).status == "suspended":
+                # What an operator stopped is not begun anew under another id, nor in another way.
                 raise Refused("invalid_client", "suspended", "this entity was suspended here")
-            if before == "active":
+            row = session.get(FederatedClient, client_id)
+            if row is not None and row.kind == "explicit" and get(session, client_id).status == "active":
                 self._clients.remove(session, client_id, actor=SYSTEM)
                 grants.revoke_for_client(session, client_id, actor=SYSTEM, now=now)
         client, secret = self._clients.create(session, registration, actor=SYSTEM)

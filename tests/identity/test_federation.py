@@ -327,6 +327,7 @@ async def test_an_operators_suspension_and_an_operators_client_stand_above_any_c
     await city.come("stopped")
     registry, db = city.app.host.get(Clients), city.app.host.db
     await db.write(registry.suspend, city.world.url("stopped"), actor=SYSTEM)
+    assert (await register(city, "stopped")).json()["error"] == "invalid_client"  # nor in the other way
     advance(city.app, 3601)
     assert (await city.come("stopped")).status_code == 400
     assert (await city.client("stopped")).status == "suspended"
