@@ -43,11 +43,13 @@ test-long: check system ## The same with 200 kills, full contract tests and the 
 tests = scratch=$$(sh tests/support/scratch.sh); trap 'rm -rf "$$scratch"' EXIT; trap 'exit 130' INT TERM; \
 	TMPDIR="$$scratch" $(PY) -m pytest $(1) -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(T)
 
+# The types take longest and one core: the rest is done beside them.
 check: $(STAMP) ## Formatting, lint, types and import contracts
-	@echo "ruff format"; $(VENV)/bin/ruff format --check --quiet .
-	@echo "ruff check";  $(VENV)/bin/ruff check --quiet .
-	@echo "mypy --strict"; $(VENV)/bin/mypy
-	@echo "import contracts"; PYTHONPATH=. $(VENV)/bin/lint-imports --no-cache
+	@echo "mypy --strict"; $(VENV)/bin/mypy & types=$$!; trap 'kill $$types 2>/dev/null || true' EXIT; \
+	echo "ruff format"; $(VENV)/bin/ruff format --check --quiet .; \
+	echo "ruff check"; $(VENV)/bin/ruff check --quiet .; \
+	echo "import contracts"; PYTHONPATH=. $(VENV)/bin/lint-imports --no-cache; \
+	wait $$types
 
 system: ## Install what the tests want from the system (Chromium, a Japanese font), where that is allowed
 	@sh tests/support/system.sh
