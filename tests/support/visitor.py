@@ -57,8 +57,8 @@ def authorize_address(
         "code_challenge": base64.urlsafe_b64encode(challenge).rstrip(b"=").decode(),
         "code_challenge_method": "S256",
     }
-    if "offline_access" in scope:
-        query["prompt"] = "consent"  # OpenID Connect Core section 11
+    if "offline_access" in scope or details:
+        query["prompt"] = "consent"  # OpenID Connect Core section 11; and the page, whatever was agreed to before
     if details:
         query["authorization_details"] = json.dumps(details)
     return f"{served.url}/oauth/authorize?{urlencode(query)}"
