@@ -2,7 +2,9 @@
 
 CIBA Core 1.0 section 10.2 (ping). What the service gave us to prove ourselves with (`client_notification_token`) and
 the name of its request are kept sealed beside the request, and only until it was told. It moves to the outbox in the
-very write that answers; the outbox tells, guarded (`kit.fetch`), until the request runs out.
+very write that answers; the outbox tells, guarded (`kit.fetch`), until the request runs out. A service that refuses
+(4xx) or sends elsewhere is not called again: the section leaves such codes open, and OpenID's FAPI-CIBA plan takes a
+second call after a 401 as a fault.
 """
 
 from typing import Final
@@ -20,6 +22,8 @@ from kit.host import SYSTEM
 from kit.outbox import DROPPED, Item, Outbox, Sender
 
 TOPIC: Final = "identity.ping"
+#: Answers that ask to be asked again: RFC 9110 section 15.5.9, RFC 8470 section 5.2, RFC 6585 section 4.
+_LATER = frozenset({408, 425, 429})
 _DIGEST = 32  # bytes of a row's digest, before what is sealed under its name
 
 
@@ -39,6 +43,7 @@ class Pings:
     """Delivers; a job calls `deliver`."""
 
     def __init__(self, database: Database, clock: Clock, clients: Clients, sealer: Sealer, fetcher: Fetcher) -> None:
+        self._database = database
         self._clients = clients
         self._sealer = sealer
         self._fetcher = fetcher
@@ -66,7 +71,13 @@ class Pings:
             )
         except FetchRefused as error:
             return error.reason
-        return None if answer.status in (200, 204) else f"status-{answer.status}"
+        if answer.status in (200, 204):
+            return None
+        why = f"status-{answer.status}"
+        if 300 <= answer.status < 500 and answer.status not in _LATER:
+            await self._database.write(_give_up, item, why)
+            return DROPPED
+        return why
 
 
 def _context(digest: bytes) -> str:

@@ -441,6 +441,22 @@ async def test_a_service_that_does_not_answer_is_told_again_until_the_request_ru
     assert said["auth_req_id"] not in str(entry.detail)
 
 
+@pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden", "302 Found"])
+async def test_a_service_that_refuses_to_be_told_is_left_alone(pinged: Party, site: Site, status: str) -> None:
+    """CIBA Core section 10.2 (fapi-ciba-id1-ping-with-mtls-ciba-notification-endpoint-response-401-and-require-server-
+    does-not-retry, ...-return-redirect-request): no second call, no redirect followed; polling works all the same."""
+    said = (await ask(pinged, client_notification_token="told-no")).json()
+    await press(pinged, (await questions(pinged))[0], "agree")
+    site.answer = lambda _: reply(b"", status, f"location: {site.url('/elsewhere')}")
+    for _ in range(3):
+        await deliver(pinged)
+        advance(pinged.building, 60)
+    assert len(site.asked) == 1
+    (entry,) = await pinged.building.host.db.read(audit.entries, action="identity.backchannel.undelivered")
+    assert entry.detail["why"] == f"status-{status[:3]}"
+    assert (await poll(pinged, said["auth_req_id"])).status_code == 200
+
+
 async def test_what_proves_us_to_the_service_is_never_kept_in_clear(pinged: Party) -> None:
     """Invariant I6."""
     from sqlalchemy import text

@@ -9,6 +9,7 @@ register themselves, and the suite's own test configurations, written to `--out`
 import argparse
 import json
 import os
+import re
 import signal
 import ssl
 import subprocess
@@ -23,12 +24,14 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from joserfc.jwk import ECKey
 
 from tests.flows.test_real_clients import conformance
-from tests.interop.conformance.plans import LOGIN, PASSWORD, REFUSER, configurations
+from tests.interop.conformance.plans import LOGIN, PASSWORD, REFUSER, VERIFIED, configurations
 from tests.support.certificates import Authority
+from tests.support.counter import CHIP
 from tests.support.source import ROOT
 
-_PEOPLE = {LOGIN: ("湊 花子", "みなと はなこ"), REFUSER: ("浜 次郎", "はま じろう")}
+_PEOPLE = {LOGIN: ("湊 花子", "みなと はなこ"), REFUSER: ("浜 次郎", "はま じろう"), VERIFIED: ("浦 千代", "うら ちよ")}
 _OPERATOR = "conformance-office"
+_STAFF = {_OPERATOR: "operator", "conformance-clerk": "clerk", "conformance-clerk-2": "clerk"}
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -41,10 +44,9 @@ def run(arguments: argparse.Namespace) -> None:
     # FAPI-CIBA still allows the cipher suites of RSA certificates only (FAPI 1.0 Part 2 section 8.5).
     cert, key = ca.give("op", "localhost", key=rsa.generate_private_key(65537, 2048)).write(out, "op")
     if data.exists():
-        sys.exit(f"{data} is there already: the clients in it would be somebody else's")
+        sys.exit(f"{data} is there already: its passwords and keys were made for another run")
     subprocess.run([sys.executable, "-m", "portal", "migrate", "--data", str(data)], cwd=ROOT, check=True)
-    staff = _command("admin", "create-operator", _OPERATOR, "--name", "Conformance", "--data", str(data), "--json",
-                     "--password-stdin", said=PASSWORD)  # fmt: skip
+    staff, *clerks = [_staff(data, login, role) for login, role in _STAFF.items()]
     settings = conformance(host="localhost", ca=str(arguments.suite_ca.resolve()))
     settings["SEKISHO_IDENTITY__BACKCHANNEL_REHEARSAL"] = "loopback"
     options = [
@@ -57,12 +59,14 @@ def run(arguments: argparse.Namespace) -> None:
     try:
         trust = ssl.create_default_context(cafile=str(cas))
         _wait(issuer, trust)
-        _sign_up(issuer, trust)
-        office = _office(issuer, trust, staff["totp_secret"])
+        people = {login: _sign_up(issuer, trust, login) for login in _PEOPLE}
+        office = _colleague(issuer, trust, staff)
+        totp_secret = _verified(people[VERIFIED], [_colleague(issuer, trust, clerk) for clerk in clerks])
         made = Clients(office, ca, arguments.suite)
         for name, configuration in configurations(issuer, arguments.port + 1, arguments.suite, made).items():
             (out / f"{name}.json").write_text(json.dumps(configuration, indent=2, ensure_ascii=False) + "\n", "utf-8")
-        (out / "office.json").write_text(json.dumps({"issuer": issuer, "login": _OPERATOR, **staff}), "utf-8")
+        hands = {"issuer": issuer, "office": staff, "verified": {"login": VERIFIED, "totp_secret": totp_secret}}
+        (out / "hands.json").write_text(json.dumps(hands), "utf-8")
         print(f"{out}: the suite's configurations", flush=True)
         serving.wait()
     finally:
@@ -133,24 +137,54 @@ def _wait(issuer: str, trust: ssl.SSLContext) -> None:
             time.sleep(0.2)
 
 
-def _sign_up(issuer: str, trust: ssl.SSLContext) -> None:
-    """People with a password and no second factor, for a one-time code works once in 30 seconds."""
-    for login, (name, kana) in _PEOPLE.items():
-        with httpx2.Client(base_url=issuer, verify=trust, headers={"origin": issuer}) as visitor:
-            form = {"name": name, "name_kana": kana, "birthdate": "1951-04-02", "login": login}
-            assert visitor.post("/sign-up", data=form).status_code == 303
-            form = {"password": PASSWORD, "repeat": PASSWORD}
-            assert visitor.post("/sign-up/password", data=form).status_code == 303
+def _browser(issuer: str, trust: ssl.SSLContext) -> httpx2.Client:
+    return httpx2.Client(base_url=issuer, verify=trust, headers={"origin": issuer, "accept-language": "en"})
 
 
-def _office(issuer: str, trust: ssl.SSLContext, totp_secret: str) -> httpx2.Client:
-    """The operator's browser."""
-    office = httpx2.Client(base_url=issuer, verify=trust, headers={"origin": issuer})
-    form = {"login": _OPERATOR, "password": PASSWORD, "next": "/home"}
-    assert office.post("/sign-in", data=form).status_code == 303
-    done = office.post("/sign-in/code", data={"code": pyotp.TOTP(totp_secret).now()})
-    assert done.status_code == 303, done.text
-    return office
+def _send(browser: httpx2.Client, path: str, expected: int = 303, **form: Any) -> httpx2.Response:
+    answer = browser.post(path, data=form)
+    assert answer.status_code == expected, (path, answer.status_code, answer.text[:2000])
+    return answer
+
+
+def _staff(data: Path, login: str, role: str) -> dict[str, Any]:
+    words = ("create-operator", login, "--name", login, "--role", role, "--data", str(data), "--json")
+    return {"login": login, **_command("admin", *words, "--password-stdin", said=PASSWORD)}
+
+
+def _sign_up(issuer: str, trust: ssl.SSLContext, login: str) -> httpx2.Client:
+    """Somebody with a password and no second factor, for a one-time code works once in 30 seconds."""
+    visitor = _browser(issuer, trust)
+    name, kana = _PEOPLE[login]
+    _send(visitor, "/sign-up", name=name, name_kana=kana, birthdate="1951-04-02", login=login)
+    _send(visitor, "/sign-up/password", password=PASSWORD, repeat=PASSWORD)
+    return visitor
+
+
+def _verified(visitor: httpx2.Client, clerks: list[httpx2.Client]) -> str:
+    """The app set up, a visit to the counter, two clerks; the app's secret."""
+    secret = _found(r'id="secret">([A-Z2-7 ]+)<', visitor.get("/safety/app").text).replace(" ", "")
+    _send(visitor, "/safety/app", first="0", next="/safety", code=pyotp.TOTP(secret).now())
+    code = _found(r'id="visit-code">([0-9A-Z-]+)<', _send(visitor, "/safety/verified/code", 200).text)
+    visit = _send(clerks[0], "/counter", code=code).headers["location"]
+    _send(clerks[0], visit, **CHIP)
+    if clerks[1].get(visit).status_code == 200:
+        _send(clerks[1], f"{visit}/confirm", confirmed="1")
+    return secret
+
+
+def _found(pattern: str, text: str) -> str:
+    found = re.search(pattern, text)
+    assert found is not None, text[:2000]
+    return found[1]
+
+
+def _colleague(issuer: str, trust: ssl.SSLContext, staff: dict[str, Any]) -> httpx2.Client:
+    """A member of staff at their browser."""
+    browser = _browser(issuer, trust)
+    _send(browser, "/sign-in", login=staff["login"], password=PASSWORD, next="/home")
+    _send(browser, "/sign-in/code", code=pyotp.TOTP(staff["totp_secret"]).now())
+    return browser
 
 
 def main() -> None:

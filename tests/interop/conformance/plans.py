@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 ALIAS = "sekisho"
 PASSWORD = "hama-no-shiokaze-1951"
-#: Who signs in and agrees; who always says no, and so is asked each time.
-LOGIN, REFUSER = "tester", "refuser"
+#: Who signs in and agrees; who always says no, and so is asked each time; whom a clerk has verified.
+LOGIN, REFUSER, VERIFIED = "tester", "refuser", "verified"
 _SEEN = "update-image-placeholder"
 _SEEN_OPTIONAL = "update-image-placeholder-optional"
 
@@ -83,17 +83,31 @@ def configurations(issuer: str, mtls_port: int, suite: str, clients: "Clients") 
     found |= _fapi(base, issuer, mtls_port, clients)
     found |= _ciba(base, issuer, mtls_port, clients)
     found |= _signals(base, issuer, clients)
-    found["ekyc"] = base | _two(clients, "ekyc", scope=_STANDARD, verified_claims="evidence", require_pkce=False)
+    # Nothing of `browser`: verified claims need two factors, so a person goes there (`run` plays one).
+    two = _two(clients, "ekyc", scope=_STANDARD, verified_claims="evidence", require_pkce=False)
+    found["ekyc"] = base | two | {"browser": [], "ekyc": _EKYC}
     return found
 
 
+_VERIFIED_REQUEST = {
+    "verification": {
+        "trust_framework": None,
+        "evidence": [{"type": {"value": "document"}, "document_details": {"type": None}}],
+    },
+    "claims": {"name": None, "birthdate": None},
+}
+_EKYC = {
+    "verified_claims_names": ["name", "birthdate"],
+    "unverified_claims_names": ["name", "birthdate"],
+    "verified_claims_request_list": [{"userinfo": {"verified_claims": _VERIFIED_REQUEST}}],
+}
 _STANDARD = "openid profile email address phone offline_access"
 
 
 def _two(clients: "Clients", name: str, **metadata: Any) -> dict[str, Any]:
     """The two clients of a plan, with a key each."""
-    made = {}
-    for number, redirect in enumerate(clients.redirects(ALIAS), 1):
+    made: dict[str, Any] = {"alias": f"{ALIAS}-{name}"}
+    for number, redirect in enumerate(clients.redirects(made["alias"]), 1):
         said = {"token_endpoint_auth_method": "private_key_jwt", "redirect_uris": [redirect], **metadata}
         made["client" if number == 1 else "client2"] = clients.keyed(f"{name}-{number}", **said) | {"scope": "openid"}
     return made
@@ -104,7 +118,7 @@ def _ciba(base: dict[str, Any], issuer: str, mtls_port: int, clients: "Clients")
     found = {}
     for mode in ("poll", "ping"):
         for auth in ("private_key_jwt", "mtls"):
-            made: dict[str, Any] = {}
+            made: dict[str, Any] = {"alias": f"{ALIAS}-ciba-{mode}-{auth}"}
             for suffix in ("", "2"):
                 who = f"ciba-{mode}-{auth}{suffix}".replace("_", "-")
                 metadata: dict[str, Any] = {
@@ -117,7 +131,7 @@ def _ciba(base: dict[str, Any], issuer: str, mtls_port: int, clients: "Clients")
                 if auth == "mtls":
                     metadata["tls_client_auth_san_dns"] = f"{who}.example"
                 if mode == "ping":
-                    place = f"{clients.suite}/test/a/{ALIAS}/ciba-notification-endpoint"
+                    place = f"{clients.suite}/test/a/{made['alias']}/ciba-notification-endpoint"
                     metadata["backchannel_client_notification_endpoint"] = place
                 told = {
                     "hint_type": "login_hint",
@@ -150,7 +164,10 @@ def _signals(base: dict[str, Any], issuer: str, clients: "Clients") -> dict[str,
         "valid": {"format": "email", "email": "tester@example.com"},
         "invalid": {"format": "opaque", "id": "none"},
     }
-    return {"ssf": base | {"client": made, "ssf": {"transmitter": transmitter, "subjects": subjects}}}
+    return {
+        "ssf": base
+        | {"alias": f"{ALIAS}-ssf", "client": made, "ssf": {"transmitter": transmitter, "subjects": subjects}}
+    }
 
 
 def _oidcc_overrides(issuer: str) -> dict[str, Any]:
@@ -160,6 +177,8 @@ def _oidcc_overrides(issuer: str) -> dict[str, Any]:
     return {name: {"browser": tasks} for name, tasks in seen.items()}
 
 
+CIBA_WAYS = tuple(f"{mode}-{auth}" for mode in ("poll", "ping") for auth in ("private_key_jwt", "mtls"))
+_FAPI_PROFILES = ("fapi2-security", "fapi2-message-signing")
 _FAPI_PLANS = ("fapi2-security-profile-final", "fapi2-message-signing-final")
 #: How the two clients prove themselves and bind their tokens: the four ways of FAPI 2.0.
 FAPI_WAYS = {f"{auth}-{bound}": (auth, bound) for auth in ("private_key_jwt", "mtls") for bound in ("dpop", "mtls")}
@@ -167,7 +186,6 @@ FAPI_WAYS = {f"{auth}-{bound}": (auth, bound) for auth in ("private_key_jwt", "m
 
 def _fapi(base: dict[str, Any], issuer: str, mtls_port: int, clients: "Clients") -> dict[str, dict[str, Any]]:
     found = {}
-    redirects = clients.redirects(ALIAS)
     looking = {
         "match": f"{issuer}/oauth/authorize*",
         "tasks": [_task("Only look", f"{issuer}/*", _look("main", "(?s).*", _SEEN_OPTIONAL))],
@@ -180,10 +198,10 @@ def _fapi(base: dict[str, Any], issuer: str, mtls_port: int, clients: "Clients")
         "par-attempt-to-use-expired-request_uri": [_refused(issuer)],
         "par-attempt-to-use-request_uri-for-different-client": [_refused(issuer)],
     }
-    for profile in ("fapi2-security", "fapi2-message-signing"):
+    for profile in _FAPI_PROFILES:
         for name, (auth, bound) in FAPI_WAYS.items():
-            made: dict[str, Any] = {}
-            for number, redirect in enumerate(redirects, 1):
+            made: dict[str, Any] = {"alias": f"{ALIAS}-{profile}-{name}"}
+            for number, redirect in enumerate(clients.redirects(made["alias"]), 1):
                 who = f"{profile}-{name}-{number}".replace("_", "-")
                 metadata: dict[str, Any] = {
                     "profile": profile, "redirect_uris": [redirect], "scope": _STANDARD,
@@ -208,3 +226,63 @@ def _fapi(base: dict[str, Any], issuer: str, mtls_port: int, clients: "Clients")
                 base | made | override | {"resource": {"resourceUrl": f"{host}/oauth/userinfo"}}
             )
     return found
+
+
+_DISCOVERED = {"server_metadata": "discovery", "client_registration": "dynamic_client"}
+_CODE = {"response_type": "code", "client_registration": "dynamic_client"}
+_FAPI = {"openid": "openid_connect", "fapi_profile": "plain_fapi", "authorization_request_type": "simple"}
+_SIGNED = {"fapi_request_method": "signed_non_repudiation", "fapi_response_mode": "jarm"}
+_SSF = {
+    "client_auth_type": "client_secret_basic", "ssf_server_metadata": "discovery", "server_metadata": "discovery",
+    "ssf_auth_mode": "dynamic", "ssf_profile": "default", "client_registration": "static_client",
+}  # fmt: skip
+_IDA = {
+    "client_auth_type": "private_key_jwt", "server_metadata": "discovery", "response_type": "code",
+    "client_registration": "static_client", "response_mode": "default", "security_profile": "none",
+    "auth_request_method": "http_query", "auth_request_non_repudiation_method": "unsigned", "sender_constrain": "none",
+    "fapi_response_mode": "plain_response", "ekyc_verified_claims_response_support": "id_token_userinfo",
+    "ekyc_profile": "plain",
+}  # fmt: skip
+
+
+def _openid(name: str, variant: dict[str, str] | None = None) -> dict[str, Any]:
+    return {"plan": f"oidcc-{name}-certification-test-plan", "variant": variant or {}, "configuration": "oidcc"}
+
+
+def _of_fapi(plan: str, profile: str, way: str, more: dict[str, str]) -> dict[str, Any]:
+    auth, bound = FAPI_WAYS[way]
+    variant = {"client_auth_type": auth, "sender_constrain": bound, **_FAPI, **more}
+    return {"plan": f"{plan}-test-plan", "variant": variant, "configuration": f"{profile}-{way}"}
+
+
+def _of_ciba(mode: str, auth: str) -> dict[str, Any]:
+    variant = {"client_auth_type": auth, "ciba_mode": mode, "fapi_ciba_profile": "plain_fapi",
+               "client_registration": "static_client"}  # fmt: skip
+    return {"plan": "fapi-ciba-id1-test-plan", "variant": variant, "configuration": f"ciba-{mode}-{auth}"}
+
+
+def _of_ssf(mode: str) -> dict[str, Any]:
+    variant = {**_SSF, "ssf_delivery_mode": mode}
+    return {"plan": "openid-ssf-transmitter-test-plan", "variant": variant, "configuration": "ssf"}
+
+
+#: Our name for a plan: the suite's name, its variant, the configuration, and who signs in where nobody is named.
+PLANS: dict[str, dict[str, Any]] = {
+    "basic": _openid("basic", _DISCOVERED),
+    "config": _openid("config"),
+    "dynamic": _openid("dynamic", {"response_type": "code"}),
+    "formpost-basic": _openid("formpost-basic", _DISCOVERED),
+    "3rd-party-init": _openid("3rdparty-init-login", {"response_type": "code"}),
+    "rp-initiated-logout": _openid("rp-initiated-logout", _CODE),
+    "frontchannel-logout": _openid("frontchannel-rp-initiated-logout", _CODE),
+    "backchannel-logout": _openid("backchannel-rp-initiated-logout", _CODE),
+    "session-management": _openid("session-management", _CODE),
+    **{
+        f"{profile}-{way}": _of_fapi(plan, profile, way, more)
+        for plan, profile, more in zip(_FAPI_PLANS, _FAPI_PROFILES, ({}, _SIGNED), strict=True)
+        for way in FAPI_WAYS
+    },
+    **{f"ciba-{way}": _of_ciba(*way.split("-")) for way in CIBA_WAYS},
+    **{f"ssf-{mode}": _of_ssf(mode) for mode in ("push", "poll")},
+    "ekyc": {"plan": "ekyc-test-plan-oidccore", "variant": _IDA, "configuration": "ekyc", "login": VERIFIED},
+}  # fmt: skip
