@@ -22,6 +22,7 @@ from keys.errors import BadToken
 from kit.clock import SECOND, Clock
 from kit.db import Database, Session
 from kit.front import JSON, NO_STORE, Call, Reply, reply_json
+from kit.problems import Problem
 
 _MOST = 8192
 _ANYBODY = (b"access-control-allow-origin", b"*")
@@ -145,7 +146,10 @@ class FederationEndpoints:
     async def mark_status(self, call: Call) -> Reply:
         """POST /federation/trust-mark-status (section 8.4): `expired`, `revoked`, `active`; 404 for one not of ours."""
         self._vouches()
-        token = (await call.form()).get("trust_mark", "")
+        try:
+            token = (await call.form()).get("trust_mark", "")
+        except Problem as problem:  # section 8.9 has one word for all of them
+            raise Refused("invalid_request", "form", "send trust_mark in a form") from problem
         try:
             claims = await self._federation.keys.verify(token, typ=MARK_TYP)
         except BadToken as error:

@@ -7,8 +7,10 @@ here; the long run takes its time.
 
 import base64
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -28,7 +30,7 @@ from schemathesis.specs.openapi.checks import (
 from portal.walk.browser import Page
 from portal.walk.person import Person
 from portal.walk.report import Report
-from tests.support.server import Served
+from tests.support.server import CITY_ENVIRON, Served
 from tests.support.service import Resident, Service, credentials
 from tests.support.source import ROOT
 
@@ -80,6 +82,18 @@ class People:
                 whose = "initial"
             return {"authorization": f"Bearer {self.tokens[whose]}"}
         return {"origin": self.url}
+
+
+@pytest.fixture(scope="module")
+def server(city: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The city of conftest, in a federation that it is the anchor of: else those addresses would only say 404."""
+    data = tmp_path_factory.mktemp("contract") / "data"
+    shutil.copytree(city, data)
+    federation = {"on": True, "subordinates": True, "own_anchor": True}
+    environ = CITY_ENVIRON | {"SEKISHO_IDENTITY__FEDERATION": json.dumps(federation)}
+    served = Served(data, environ=environ).start()
+    yield served
+    served.stop()
 
 
 @pytest.fixture(scope="module")
