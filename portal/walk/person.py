@@ -8,7 +8,7 @@ import httpx2
 import pyotp
 
 from portal.walk.browser import Browser, Page, shown
-from portal.walk.report import Report
+from portal.walk.report import Report, ToldToWait
 
 _STEP = 30  # seconds a one-time code stands (RFC 6238 section 5.2)
 _last_step: dict[str, int] = {}
@@ -53,6 +53,8 @@ class Person:
             if attempt and isinstance(after, Page) and after.form_with("code"):
                 time.sleep(1)
         if isinstance(after, Page) and (after.form_with("code") or after.form_with("password")):
+            if after.status == 429:
+                raise ToldToWait(f"{login} must wait: {after.text[:300]}")
             self.report.broken(f"{login} could not sign in: {after.text[:300]}")
         return after
 

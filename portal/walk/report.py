@@ -8,6 +8,10 @@ class BrokenPromise(Exception):
     """Something a stranger relies on does not hold."""
 
 
+class ToldToWait(BrokenPromise):
+    """The city asks for patience: too many tries, or tries that were cut off before they could succeed."""
+
+
 @dataclass
 class Report:
     """Numbered steps, the requests in each, and what each proves."""
