@@ -80,6 +80,8 @@ def configurations(issuer: str, mtls_port: int, suite: str, clients: "Clients") 
     }
     found = {"oidcc": base | {"client": {"client_name": "first"}, "client2": {"client_name": "second"},
                               "override": _oidcc_overrides(issuer)}}  # fmt: skip
+    # One browser for all of it, a person's: the suite's own can't ask the frame.
+    found["session"] = found["oidcc"] | {"alias": f"{ALIAS}-session", "browser": [], "override": {}}
     found |= _fapi(base, issuer, mtls_port, clients)
     found |= _ciba(base, issuer, mtls_port, clients)
     found |= _signals(base, issuer, clients)
@@ -276,7 +278,7 @@ PLANS: dict[str, dict[str, Any]] = {
     "rp-initiated-logout": _openid("rp-initiated-logout", _CODE),
     "frontchannel-logout": _openid("frontchannel-rp-initiated-logout", _CODE),
     "backchannel-logout": _openid("backchannel-rp-initiated-logout", _CODE),
-    "session-management": _openid("session-management", _CODE),
+    "session-management": _openid("session-management", _CODE) | {"configuration": "session"},
     **{
         f"{profile}-{way}": _of_fapi(plan, profile, way, more)
         for plan, profile, more in zip(_FAPI_PLANS, _FAPI_PROFILES, ({}, _SIGNED), strict=True)
