@@ -4,6 +4,7 @@ From the environment with the prefix `SEKISHO_` and `__` between levels (`SEKISH
 line options come first. Nothing below the portal reads the environment.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,16 @@ from keys.settings import KeysSettings
 from kit.fetch import OutgoingSettings
 from kit.mail import MailSettings
 
+PREFIX = "SEKISHO_"
+#: What `sekisho ledger monitor` tells the command it runs, which may be another `sekisho`.
+TOLD_TO_COMMANDS = ("SEKISHO_ALARM", "SEKISHO_DETAIL", "SEKISHO_EVIDENCE")
+
 
 class Settings(BaseSettings):
     """Where things are, and each package's part."""
 
     model_config = SettingsConfigDict(
-        env_prefix="SEKISHO_", env_nested_delimiter="__", frozen=True, extra="ignore", secrets_dir=None
+        env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="ignore", secrets_dir=None
     )
 
     data: Path = Field(
@@ -109,3 +114,14 @@ class Settings(BaseSettings):
         given: dict[str, Any] = {"root_key": self.root_key, "root_passphrase": self.root_passphrase}
         place = self.root_key_file or self.data.absolute() / "root.key"
         return self.keys.model_copy(update={**given, "root_key_file": place})
+
+
+def unknown(environ: Mapping[str, str]) -> list[str]:
+    """Names of our own that set nothing; inside a package's part, the part itself refuses them."""
+    return sorted(
+        name
+        for name in environ
+        if name.startswith(PREFIX)
+        and name not in TOLD_TO_COMMANDS
+        and name.removeprefix(PREFIX).partition("__")[0].lower() not in Settings.model_fields
+    )

@@ -35,10 +35,7 @@ def create_operator(
     """
     import sys
 
-    roles = role or ["operator"]
-    unknown = sorted(set(roles) - set(ROLES))
-    if unknown:
-        fail(f"there is no role {', '.join(unknown)}; there are {', '.join(ROLES)}")
+    roles = _roles(role or ["operator"])
     with one_line():  # before a password is thought of and typed twice
         prepare(load_settings(data), create=False)
     password = (
@@ -76,6 +73,50 @@ def create_operator(
     show(
         made, as_json, f"created {login} ({', '.join(roles)}); authenticator secret, shown once: {made['totp_secret']}"
     )
+
+
+@app.command("set-roles", short_help="Give a member of staff other roles.")
+def set_roles(
+    login: Annotated[str, typer.Argument(help="Login name of the member of staff.")],
+    role: Annotated[
+        list[str],
+        typer.Option(metavar="ROLE", help=f"One of {', '.join(ROLES)}; repeatable. The others are taken away."),
+    ],
+    data: Data = HERE,
+    as_json: Json = False,
+) -> None:
+    """Give a member of staff other roles, in force at once wherever they are signed in.
+
+    Example: sekisho admin set-roles keiko --role operator --role clerk
+    """
+    roles = _roles(role)
+
+    async def work(building: Any) -> dict[str, Any]:
+        from identity import accounts
+        from keys.hashing import TokenHasher
+        from kit.host import SYSTEM
+        from kit.problems import NotFound
+
+        host = building.host
+
+        def change(session: Any) -> str:
+            found = accounts.find_account(session, host.get(TokenHasher), login)
+            if found is None or found.kind != "staff":
+                raise NotFound(f"No member of staff signs in as {login}.")
+            accounts.set_roles(session, found.id, roles, actor=SYSTEM)
+            return found.id
+
+        return {"account": await host.db.write(change), "login": login, "roles": sorted(set(roles))}
+
+    changed = with_building(data, work)
+    show(changed, as_json, f"{login} is {', '.join(changed['roles'])} now")
+
+
+def _roles(named: list[str]) -> list[str]:
+    unknown = sorted(set(named) - set(ROLES))
+    if unknown:
+        fail(f"there is no role {', '.join(unknown)}; there are {', '.join(ROLES)}")
+    return named
 
 
 @app.command("create-member")

@@ -115,8 +115,10 @@ def _lean_framework() -> None:
 
 def load_settings(data: Path, **overrides: Any) -> "Settings":
     """Settings from the environment, with these options on top."""
-    from portal.settings import Settings
+    from portal.settings import Settings, unknown
 
+    if names := unknown(os.environ):  # a setting misspelt is a protection not in force
+        fail(f"there is no setting {', '.join(names)}; README.md lists them all")
     os.umask(0o077)  # whatever we write in a data directory is for its owner
     given = {name: value for name, value in overrides.items() if value is not None}
     return Settings(data=data, **given)

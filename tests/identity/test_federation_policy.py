@@ -1,7 +1,7 @@
 """Metadata policy of OpenID Federation 1.0, section 6.1: the operators, their order, their merging, their errors.
 
 The rows are the examples and rules of the specification. Beyond them the 2,019 combinations that Connect2id publishes
-(metadata-policy-test-vectors-2025-02-13.json) can be run: put the file's path into SEKISHO_POLICY_VECTORS.
+(metadata-policy-test-vectors-2025-02-13.json) can be run: put the file's path into POLICY_VECTORS.
 """
 
 import json
@@ -146,7 +146,7 @@ def _plain(value: Any) -> Any:
 
 def test_the_published_vectors_hold_where_they_are_at_hand() -> None:
     """The file is others' and stands in their repository; without it this shows the first of them, written out."""
-    where = os.environ.get("SEKISHO_POLICY_VECTORS")
+    where = os.environ.get("POLICY_VECTORS")
     first = {"TA": {"p": {"value": "RS256", "essential": True}}, "INT": {"p": {"value": "RS256"}},
              "merged": {"p": {"value": "RS256", "essential": True}}, "metadata": {"p": "RS256"},
              "resolved": {"p": "RS256"}}  # fmt: skip

@@ -1,6 +1,6 @@
 """Every page as a picture, for eyes: the tour's walks in both languages, on a phone and on a desk.
 
-`SEKISHO_SHOTS=/some/directory pytest tests/long/test_gallery.py` keeps the pictures there (and `remarks.txt`, what a
+`GALLERY_SHOTS=/some/directory pytest tests/long/test_gallery.py` keeps the pictures there (and `remarks.txt`, what a
 ruler finds: clipped words, wrapped buttons, overlong lines, Latin words in Japanese). Without it they go to the test's
 own directory. `-k` chooses walks: stranger, newcomer, holder, asked, at_home, lead, operator, reviewer.
 """
@@ -58,7 +58,7 @@ RULER = """lang => {
 @pytest.fixture(scope="module")
 def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the pictures go."""
-    wanted = os.environ.get("SEKISHO_SHOTS")
+    wanted = os.environ.get("GALLERY_SHOTS")
     found = Path(wanted) if wanted else tmp_path_factory.mktemp("shots")
     found.mkdir(parents=True, exist_ok=True)
     return found

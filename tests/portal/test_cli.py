@@ -123,6 +123,7 @@ def test_mistakes_of_the_first_hour_are_one_line_with_the_cure(data: Path, tmp_p
         (("keys", "new-root", str(nowhere)), {}, f"mkdir -p {nowhere.parent}"),
         (("serve", "--data", str(data), "--issuer", "https://id.city.example", "--port", port), {}, "in use"),
         (("keys", "list", "--data", str(data)), {"SEKISHO_IDENTITY__CODE_SECOND": "30"}, "no setting SEKISHO_IDENTITY"),
+        (("keys", "list", "--data", str(data)), {"SEKISHO_TRUSTED_PROXY": "::1"}, "no setting SEKISHO_TRUSTED"),
         (("keys", "list", "--data", str(data)), {"SEKISHO_DATABASE_URL": "mysql://x"}, "postgresql://"),
         (("keys", "list", "--data", str(data)), unreachable, "does not answer"),
         (("admin", "create-member", "--data", str(data), "--name-ja", "甲", "--name-en", "A", "--source", "blood"), {},
@@ -148,6 +149,12 @@ def test_staff_members_and_clients_are_created_and_the_audit_chain_holds(data: P
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["roles"] == ["operator"]
+    roles = ("--role", "clerk", "--role", "lead")
+    done = sekisho("admin", "set-roles", "keiko", *roles, "--data", str(data), "--json")
+    assert json.loads(done.stdout)["roles"] == ["clerk", "lead"]
+    done = sekisho("admin", "set-roles", "hanako", "--role", "lead", "--data", str(data))
+    assert done.returncode == 2
+    assert "No member of staff signs in as hanako" in done.stderr
     done = sekisho(
         "admin",
         "create-member",
