@@ -117,7 +117,7 @@ class AccessTokens:
         self._clients = clients
         self._clock = clock
         self._count = -1
-        self._kept: OrderedDict[bytes, Access] = OrderedDict()
+        self._kept: OrderedDict[bytes, tuple[Millis, Access]] = OrderedDict()  # with the end of the verdict
 
     async def find(self, token: str) -> Access | None:
         """The token's access if it is ours, unexpired and honoured now; else None."""
@@ -131,15 +131,18 @@ class AccessTokens:
         found = self._kept.get(key)
         now = self._clock.ms()
         if found is not None:
-            return found if now < found.expires_at else None
-        access = await self._judge(token, now)
-        if access is not None and self._count == count:
+            return found[1] if now < found[0] else None
+        judged = await self._judge(token, now)
+        if judged is None:
+            return None
+        if self._count == count:
             if len(self._kept) >= _CACHE_SIZE:
                 self._kept.popitem(last=False)
-            self._kept[key] = access
-        return access
+            self._kept[key] = judged
+        return judged[1]
 
-    async def _judge(self, token: str, now: Millis) -> Access | None:
+    async def _judge(self, token: str, now: Millis) -> tuple[Millis, Access] | None:
+        """The access, and until when that holds: the token's end, or that of a trust chain its clients came by."""
         await self._ring.refresh()  # a key found compromised in another process proves nothing here
         try:
             claims = self._ring.verify_jwt(token, typ=TYP)
@@ -150,16 +153,18 @@ class AccessTokens:
         client = await self._clients.get(claims["client_id"])
         if client is None or not client.usable:
             return None
+        until = min(claims["exp"] * SECOND, client.federated_until or claims["exp"] * SECOND)
         grant_id = claims.get("grant_id")
         for passed in claims.get("exchanged_from", ()):  # RFC 8693: as good as every client it came through
             before = await self._clients.get(passed)
             if before is None or not before.usable:
                 return None
+            until = min(until, before.federated_until or until)
         honoured, account_id = await self._database.peek(honours, claims)
         if not honoured:
             return None
         audience = claims["aud"]
-        return Access(
+        access = Access(
             client_id=client.id,
             member_id=client.member_id,
             grant_id=grant_id,
@@ -174,6 +179,7 @@ class AccessTokens:
             expires_at=claims["exp"] * SECOND,
             fapi=client.fapi,
         )
+        return until, access
 
 
 class Bearer:

@@ -50,6 +50,8 @@ class Authority:
         """
         match self.settings.subject:
             case "names":
+                if not path.subject_name:
+                    raise Untold("nameless", "an empty subject")
                 return f"names:{path.issuer_name}:{path.subject_name}"
             case "serial-number":
                 if not path.subject_serial:

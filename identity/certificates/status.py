@@ -118,9 +118,11 @@ class CertificateStatus:
             now, kept = self._clock.ms(), self._lists.get(key)
             if kept is None or kept.due(now):
                 fetched = await self._fetch_list(authority, address, link)
-                if fetched.crl is None:
-                    # An older one is as good as its nextUpdate; what is newer is looked for again and again.
-                    fetched.crl = kept.crl if kept is not None else None
+                before = kept.crl if kept is not None else None
+                if fetched.crl is None or (before is not None and fetched.crl.made_at < before.made_at):
+                    # An older one is as good as its nextUpdate; what is newer is looked for again and again. One from
+                    # before that, shown again by who sits on the way, takes back no revocation.
+                    fetched.crl = before
                     fetched.believed = now + PAUSE
                 else:
                     fetched.believed = max(min(fetched.crl.ends_at, now + authority.fresh), now + PAUSE)

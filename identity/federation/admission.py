@@ -84,14 +84,15 @@ class Admission:
                 "too many requests from this network", headers=((b"retry-after", str(seconds).encode()),)
             )
         try:
-            chain = await self._chain(client_id, token)
+            chain, latest = await self._chain(client_id, token)
             registration = await self.registration(chain, automatic=True)
-            until = await self.until(chain)
+            until = await self.until(chain, latest)
         except Refused as refused:
             raise told(refused) from refused
         return await self._database.write(self._admit, client_id, registration, chain, until)
 
-    async def _chain(self, entity_id: str, token: str) -> Chain:
+    async def _chain(self, entity_id: str, token: str) -> tuple[Chain, Millis]:
+        """The chain, and how long it is believed."""
         tokens = carried(token)
         if tokens is not None:
             try:
@@ -100,12 +101,19 @@ class Admission:
                 if refused.code == "invalid_metadata":
                     raise  # the chain holds, and its policy refuses the metadata: asking again changes nothing
             else:
-                # Statements are public: an old chain, shown by who stole an old key, must not bring the key back.
-                oldest = min(statement.issued_at for statement in found.statements)
-                if oldest + self.federation.settings.chain_seconds * SECOND > self._clock.ms():
-                    return found
+                if (latest := self.sent_until(found)) > self._clock.ms():
+                    return found, latest
         # A registration begins with what is said now: a mark or a key that came a minute ago counts.
-        return await self.federation.discovery.resolve(entity_id, oldest=PAUSE)
+        found = await self.federation.discovery.resolve(entity_id, oldest=PAUSE)
+        return found, self.federation.discovery.until(found)
+
+    def sent_until(self, sent: Chain) -> Millis:
+        """How long a chain that somebody sent along is believed: as if it had been fetched when it was made.
+
+        Statements are public: an old chain, shown by who stole an old key, must not bring the key back.
+        """
+        oldest = min(statement.issued_at for statement in sent.statements)
+        return min(sent.expires_at, oldest + self.federation.settings.chain_seconds * SECOND)
 
     async def registration(self, chain: Chain, *, automatic: bool) -> Registration:
         """What the resolved metadata of a relying party makes of it here; raises Refused (section 12.1.1.1.2)."""
@@ -144,12 +152,11 @@ class Admission:
             document["token_endpoint_auth_method"] = "private_key_jwt"
         return document
 
-    async def until(self, chain: Chain) -> Millis:
-        """Section 12.3: never longer than the chain, nor than a mark that was needed."""
-        until = self.federation.discovery.until(chain)
+    async def until(self, chain: Chain, latest: Millis) -> Millis:
+        """Section 12.3: never longer than the chain is believed, nor than a mark that was needed."""
         if self.federation.settings.required_marks:
-            until = min(until, (await self.federation.marked(chain)).expires_at or until)
-        return until
+            latest = min(latest, (await self.federation.marked(chain)).expires_at or latest)
+        return latest
 
     def _admit(
         self, session: Session, entity_id: str, registration: Registration, chain: Chain, until: Millis

@@ -26,7 +26,9 @@ def is_entity_id(value: object) -> bool:
         _ = parts.port
     except ValueError:
         return False
-    if not parts.hostname or "@" in parts.netloc or any(part in (".", "..") for part in parts.path.split("/")):
+    if not parts.hostname or "@" in parts.netloc or "%" in parts.netloc or parts.hostname.endswith("."):
+        return False  # a second spelling of a host, that no naming constraint means
+    if any(part in (".", "..") for part in parts.path.split("/")):
         return False
     return parts.scheme == "https" or parts.hostname in _LOOPBACK
 

@@ -18,7 +18,7 @@ from identity.federation.chains import Chain, validate
 from identity.federation.city import City
 from identity.federation.models import FederatedClient
 from identity.federation.refusals import Refused, chain
-from identity.federation.statements import SKEW, read
+from identity.federation.statements import SKEW, Statement, read
 from identity.registration import Registration
 from keys.errors import BadToken
 from keys.jose import peek
@@ -53,35 +53,47 @@ class ExplicitRegistration:
             raise Refused("not_found", "off", "explicit registration is not offered here")
         if self._crowd.wait(call.source):
             raise Refused("temporarily_unavailable", "crowd", "too many requests from this network")
-        found, own = await self._chain(call)
+        found, own, latest = await self._chain(call)
         await self._spend(found)
         registration = await self._admission.registration(found, automatic=False)
-        until = await self._admission.until(found)
+        until = await self._admission.until(found, latest)
         client, secret = await self._database.write(self._add, registration, found, until)
         return await self._answer(client, registration, secret, found, own, until)
 
-    async def _chain(self, call: Call) -> tuple[Chain, Mapping[str, Any]]:
-        """The chain of the request, and the claims of the configuration that was handed in (section 12.2.2)."""
+    async def _chain(self, call: Call) -> tuple[Chain, Mapping[str, Any], Millis]:
+        """The chain of the request, the claims of the configuration that was handed in (section 12.2.2), and how long
+        the chain is believed."""
         kind = call.headers.get(b"content-type", b"").split(b";", 1)[0].strip().lower()
         body = (await call.body(LONGEST)).decode("ascii", "replace").strip()
-        discovery, ours = self._admission.federation.discovery, self._city.entity_id
+        ours = self._city.entity_id
         if kind == _CHAIN:
             tokens = _list(body)
             own = read(tokens[0], self._clock.ms(), aud=ours)
-            return await self._check(tokens, own.sub), own.claims
+            return await self._fresh(tokens, own)
         if kind != _CONFIGURATION:
             raise Refused("invalid_request", "content-type", "send application/entity-statement+jwt or a trust chain")
         own = read(body, self._clock.ms(), aud=ours)
         tokens = carried(body) or []
         self._check_peer(body)
+        # The chain shows the way; what counts is the configuration that was made for us.
+        return await self._fresh([body, *tokens[1:]] if tokens else [], own)
+
+    async def _fresh(self, tokens: list[object], own: Statement) -> tuple[Chain, Mapping[str, Any], Millis]:
+        """The chain that was handed in, or, where none was or it is old, the one that is found now."""
         if tokens:
-            # The chain shows the way; what counts is the configuration that was made for us.
-            return await self._check([body, *tokens[1:]], own.sub), own.claims
-        return await discovery.climb(body, own.sub, aud=ours), own.claims
+            found = await self._check(tokens, own.sub)
+            if (latest := self._admission.sent_until(found)) > self._clock.ms():
+                return found, own.claims, latest
+        discovery = self._admission.federation.discovery
+        found = await discovery.climb(own.token, own.sub, aud=self._city.entity_id)
+        return found, own.claims, discovery.until(found)
 
     async def _spend(self, found: Chain) -> None:
-        """A request counts once: sent again by who once saw it, it would end the registration that it made."""
-        key = once.digest("federation-registration", found.subject, found.configuration.token)
+        """A request counts once: sent again by who once saw it, it would end the registration that it made.
+
+        Known by what is signed: of one ECDSA signature anybody makes a second one that holds.
+        """
+        key = once.digest("federation-registration", found.subject, found.configuration.token.rpartition(".")[0])
         if not await self._database.write_core(once.claim, key, found.configuration.expires_at + SKEW):
             raise Refused("invalid_request", "replay", "this registration request was used already")
 

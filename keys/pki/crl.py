@@ -26,6 +26,7 @@ class Crl:
     """A list whose signature held under one issuer's key, ready to be asked."""
 
     revoked: frozenset[int]  # serial numbers
+    made_at: Millis
     ends_at: Millis
     scope: x509.IssuingDistributionPoint | None
 
@@ -50,7 +51,7 @@ def read(der: bytes, issuer: x509.Certificate, *, now: Millis) -> Crl:
         raise Untold("malformed", type(error).__name__) from error
     if ends_at is None:
         raise Untold("malformed", "no nextUpdate")
-    return Crl(revoked, millis(ends_at), scope)
+    return Crl(revoked, millis(found.last_update_utc), millis(ends_at), scope)
 
 
 def _check(found: x509.CertificateRevocationList, issuer: x509.Certificate, now: Millis) -> None:

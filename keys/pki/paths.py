@@ -91,8 +91,8 @@ class Path:
 
     @property
     def subject_name(self) -> str:
-        """The subject's distinguished name, exactly."""
-        return b64url(self.leaf.subject.public_bytes())
+        """The subject's distinguished name, exactly; "" for one without any (RFC 5280 section 4.1.2.6)."""
+        return b64url(self.leaf.subject.public_bytes()) if self.leaf.subject.rdns else ""
 
     @property
     def subject_serial(self) -> str:

@@ -246,6 +246,13 @@ async def test_another_name_or_another_issuer_is_somebody_else(w: World) -> None
     assert (await w.go(w.give(subject=spelled))).headers["location"] == "/sign-in/link"
 
 
+async def test_who_has_no_name_is_nobody(w: World) -> None:
+    """RFC 5280 section 4.1.2.6: a subject may be empty. All who have none would be one person."""
+    await w.inside()
+    assert code_in(await w.link(w.give(subject=x509.Name([])))) == "refused"
+    assert await w.rows() == []
+
+
 async def test_a_serial_number_attribute_names_the_person_where_the_operator_says_so(w: World) -> None:
     await w.linked(w.soft.give("A", serial_name="0001"), "soft")
     assert (await w.go(w.soft.give("B", serial_name="0001"), "soft")).headers["location"] == "/consents"

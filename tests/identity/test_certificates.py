@@ -227,6 +227,25 @@ async def settle(world: World) -> None:
         await asyncio.gather(*tasks)
 
 
+async def test_an_older_list_shown_again_brings_no_revoked_certificate_back(world: World) -> None:
+    """RFC 5280 section 5.2.3: newer lists have later times. Lists come over plain http, and who holds a stolen key and
+    a place on the way shows the one from before, whose nextUpdate has not come."""
+    maker = world.makers["crl"]
+    lists: list[bytes] = []
+    pair = listed(world, "/rolled.crl", lambda: lists[-1])
+    lists.append(maker.crl(made=-2, ends=20))
+    assert await world.error(pair) == ""
+    lists.append(maker.crl(pair.certificate, made=-1, ends=20))
+    world.clock.advance(seconds=601)
+    assert await world.error(pair) == "invalid_client"
+    lists.append(lists[0])
+    for _ in range(2):
+        world.clock.advance(seconds=601)
+        assert await world.error(pair) == "invalid_client"
+        assert world.why(pair) == "revoked"
+    assert world.fetched("/rolled.crl") == 4
+
+
 async def test_what_a_token_was_bound_to_ends_it_when_the_status_is_next_learned(world: World) -> None:
     """RFC 8705 section 3: at our own doors and in introspection, by the next list; new tokens stop as well."""
     maker = world.makers["crl"]

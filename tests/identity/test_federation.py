@@ -22,17 +22,19 @@ from identity.federation.refusals import Refused
 from identity.federation.service import Federation
 from keys.jose import peek, verify_with_jwks
 from kit.clock import FrozenClock
+from kit.encoding import b64url, b64url_decode
 from kit.fetch import OutgoingSettings
 from kit.host import SYSTEM
 from portal.app import Building, create_app
 from portal.settings import Settings
 from tests.support.desk import colleague
-from tests.support.federation import World, statement
+from tests.support.federation import World, new_key, statement
 from tests.support.relying_party import Party, advance, join, location, pkce
 from tests.support.site import reply, serving
 
 ISSUER = "http://localhost:8080"
 CONFIGURATION = "/.well-known/openid-federation"
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
 class City:
@@ -214,6 +216,19 @@ async def test_an_old_chain_in_the_header_is_only_a_hint(city: City) -> None:
     assert len(city.world.site.asked) > asked
 
 
+async def test_a_chain_that_was_sent_along_is_believed_as_long_as_one_that_was_fetched_then(city: City) -> None:
+    """Not from now on anew: a stolen key that was changed would live twice as long as a chain."""
+    city.world.service("sent")
+    for name in ("sent", "pref/sent", "anchor/pref", "anchor"):
+        city.world.said[name] = {"exp": city.world.now() + 86_400}
+    chain = city.world.chain("sent", "pref", "anchor")
+    advance(city.app, 3000)
+    await city.come("sent", city.request_object("sent", {"trust_chain": chain}))
+    assert (await city.client("sent")).usable
+    advance(city.app, 700)
+    assert not (await city.client("sent")).usable
+
+
 async def test_a_registration_ends_with_its_chain_and_comes_again_12_3(city: City) -> None:
     city.world.service("shortlived")
     city.world.said["pref/shortlived"] = {"exp": city.world.now() + 120}
@@ -225,6 +240,22 @@ async def test_a_registration_ends_with_its_chain_and_comes_again_12_3(city: Cit
     await city.come("shortlived")
     made = await city.client("shortlived")
     assert (made.usable, made.name_en) == (True, "anew")
+
+
+async def test_an_access_token_ends_with_the_chain_of_its_client_12_3(city: City) -> None:
+    """Also where it was seen good a moment before, and would be good for longer itself."""
+    city.world.service("ending")
+    city.world.said["pref/ending"] = {"exp": city.world.now() + 30}
+    answer = await city.party.agree(await city.come("ending"))
+    form = {
+        "grant_type": "authorization_code", "code": answer["code"], "code_verifier": city.party.verifier,
+        "redirect_uri": f"{city.world.url('ending')}/cb", **city.assertion("ending"),
+    }  # fmt: skip
+    token = (await city.http.post("/oauth/token", data=form)).json()["access_token"]
+    headers = {"authorization": f"Bearer {token}"}
+    assert (await city.http.get("/oauth/userinfo", headers=headers)).status_code == 200
+    advance(city.app, 31)
+    assert (await city.http.get("/oauth/userinfo", headers=headers)).status_code == 401
 
 
 async def test_a_service_whose_superior_lets_it_go_is_out_when_its_chain_has_ended(city: City) -> None:
@@ -351,6 +382,23 @@ async def test_an_operator_finds_and_suspends_such_a_client_in_the_console(city:
     assert (await staff.post(f"{at}/suspend")).headers["location"].startswith(at)
     assert not (await city.client("listed")).usable
     assert (await staff.get("/console/clients/~nothing")).status_code == 404
+
+
+async def test_who_was_stopped_under_one_id_does_not_come_back_under_another(city: City) -> None:
+    """An operator stops a service, not one of the two ways it may come by."""
+    registry, db = city.app.host.get(Clients), city.app.host.db
+    city.world.service("two-faced")
+    await city.come("two-faced")
+    await db.write(registry.suspend, city.world.url("two-faced"), actor=SYSTEM)
+    refusal = await register(city, "two-faced")
+    assert (refusal.status_code, refusal.json()["error"]) == (401, "invalid_client")
+    city.world.service("one-faced")
+    made = peek((await register(city, "one-faced")).text)[1]["metadata"]["openid_relying_party"]["client_id"]
+    await db.write(registry.suspend, made, actor=SYSTEM)
+    answer = await city.come("one-faced")
+    assert answer.status_code == 400
+    assert "location" not in answer.headers
+    assert await city.client("one-faced") is None
 
 
 # -- the search, and its bounds
@@ -497,6 +545,26 @@ async def test_a_chain_may_be_handed_in_in_the_body_or_in_the_header(city: City)
     assert (await register(city, "chained", peer)).json()["error"] == "invalid_trust_chain"  # it begins with another
 
 
+async def test_an_old_chain_handed_in_does_not_bring_an_old_key_back(city: City) -> None:
+    """Statements are public: who stole a key that was changed since would end the service's registration by it."""
+    party = city.world.service("robbed")
+    for name in ("robbed", "pref/robbed", "anchor/pref", "anchor"):
+        city.world.said[name] = {"exp": city.world.now() + 86_400}
+    old, stolen = city.world.chain("robbed", "pref", "anchor"), party.key
+    advance(city.app, 7200)
+    city.world.said.clear()
+    party.key = new_key()
+    client_id = peek((await register(city, "robbed")).text)[1]["metadata"]["openid_relying_party"]["client_id"]
+    thief = type(party)(party.entity_id, party.superior, party.metadata, city.world.now(), key=stolen)
+    by_header = thief.configuration(aud=ISSUER, header={"trust_chain": old})
+    in_the_body = json.dumps([thief.configuration(aud=ISSUER, iat=city.world.now() - 1), *old[1:]])
+    for body in (by_header, in_the_body):
+        assert (await register(city, "robbed", body)).json()["error"] == "invalid_trust_chain"
+    found = await city.app.host.get(Clients).get(client_id)
+    assert found is not None
+    assert found.status == "active"
+
+
 @pytest.mark.parametrize(
     ("changed", "error"),
     [
@@ -519,9 +587,18 @@ async def test_an_explicit_request_counts_once_and_is_of_its_content_type(city: 
     token = party.configuration(aud=ISSUER)
     assert (await register(city, "again", token)).status_code == 200
     assert (await register(city, "again", token)).json()["error"] == "invalid_request"
+    assert (await register(city, "again", twin(token))).json()["error"] == "invalid_request"
     plain = await city.http.post("/federation/register", content=token, headers={"content-type": "application/json"})
     assert plain.json()["error"] == "invalid_request"
     broken = await city.http.post(
         "/federation/register", content="[1]", headers={"content-type": "application/trust-chain+json"}
     )
     assert broken.json()["error"] == "invalid_request"
+
+
+def twin(token: str) -> str:
+    """The same JWT with the other signature that holds: of an ECDSA signature (r, s) anybody makes (r, n - s)."""
+    signed, _, signature = token.rpartition(".")
+    raw = b64url_decode(signature)
+    other = P256_ORDER - int.from_bytes(raw[32:], "big")
+    return f"{signed}.{b64url(raw[:32] + other.to_bytes(32, 'big'))}"

@@ -167,6 +167,16 @@ def test_constraints_of_section_6_2_are_kept(where: str, constraints: Any, word:
         assert refused(tokens).word == word
 
 
+@pytest.mark.parametrize(
+    "spelled", ["https://city.pref.example.", "https://city.pref%2eexample", "https://%63ity.pref.example"]
+)
+def test_a_host_spelled_another_way_slips_through_no_naming_constraint(spelled: str) -> None:
+    """A dot at the end leads to the same server, and is not the text that a superior excludes."""
+    leaf = Party(spelled, MIDDLE, L.metadata)
+    excluded = {"constraints": {"naming_constraints": {"excluded": ["city.pref.example"]}}}
+    assert refused(chain_of(leaf, M, A, anchor=excluded)).word == "identifier"
+
+
 def test_an_entity_type_that_is_not_allowed_is_taken_out_6_2_3() -> None:
     tokens = chain_of(L, M, A, anchor={"constraints": {"allowed_entity_types": ["openid_provider"]}})
     assert judged(tokens).metadata == {}

@@ -109,7 +109,8 @@ class Maker:
             place = x509.AccessDescription(AuthorityInformationAccessOID.OCSP, uri(ocsp)[0])
             more.append((x509.AuthorityInformationAccess([place]), False))
         made = self._sign(
-            subject or name(common, serial_name), key.public_key(), [*more, *extra], days * DAY, serial
+            name(common, serial_name) if subject is None else subject, key.public_key(), [*more, *extra], days * DAY,
+            serial,
         )  # fmt: skip
         return Pair(made, key)
 
