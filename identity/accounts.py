@@ -7,6 +7,7 @@ sealed under the account's own data key and leaves with it (walk 9).
 import re
 import unicodedata
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Literal
 
@@ -28,10 +29,11 @@ from identity.models_account import (
     SessionRow,
     Totp,
 )
-from identity.signals import happenings
+from identity.signals import happenings, left
 from identity.signals.events import Happening
 from identity.upstream.models import UpstreamLink
 from keys.envelope import Sealer
+from keys.errors import KeyDestroyed
 from keys.hashing import TokenHasher
 from kit import audit, outbox
 from kit.clock import Millis
@@ -240,12 +242,17 @@ def resume_account(session: Session, account_id: str, *, actor: Actor) -> None:
     _set_status(session, account_id, "active", "identity.account.resumed", actor, "")
 
 
-def close_account(session: Session, sealer: Sealer, account_id: str, *, now: Millis, actor: Actor) -> None:
+def close_account(
+    session: Session, sealer: Sealer, hasher: TokenHasher, account_id: str, *, now: Millis, actor: Actor
+) -> None:
     """Forget the person: end everything, drop the credentials, destroy the data key (walk 9).
 
     The bare row stays, so that ids in the audit trail keep meaning "somebody who has left".
     """
     row = _row(session, account_id)
+    with suppress(KeyDestroyed):
+        if address := profile(session, sealer, account_id).email:  # what stands under it can't be found afterwards
+            left.forget_address(session.connection(), hasher, address)
     rows = (
         Passkey, Totp, RecoveryCode, Attempt, SessionRow, Reset, VisitCode, Verification, EmailChange, KnownBrowser,
         UpstreamLink,
@@ -256,8 +263,8 @@ def close_account(session: Session, sealer: Sealer, account_id: str, *, now: Mil
     mine, held = col(Mandate.subject_id) == account_id, col(Mandate.holder_id) == account_id
     session.exec(delete(Mandate).where(mine | (held & (col(Mandate.kind) != "guardian"))))
     # A guardian's stays as a row that has ended: what was agreed to under it is settled when the child comes of age.
-    left = update(Mandate).where(held, col(Mandate.status) != "ended")
-    session.exec(left.values(status="ended", why="holder", ended_at=now, changed_at=now, code_hash=None))
+    over = update(Mandate).where(held, col(Mandate.status) != "ended")
+    session.exec(over.values(status="ended", why="holder", ended_at=now, changed_at=now, code_hash=None))
     outbox.clear(session.connection(), MAIL_TOPIC, account_id)
     row.status, row.closed_at = "closed", now
     row.login_hash, row.password, row.password_at = None, None, None

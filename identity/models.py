@@ -315,3 +315,7 @@ class SignalLeft(SQLModel, table=True):
 
     stream_id: str = Field(primary_key=True, foreign_key="identity_signal_stream.id")
     digest: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    person: bytes | None = Field(
+        default=None, sa_column=Column(LargeBinary, nullable=True), description="Of a person in a session: the person"
+    )
+    ends_at: int | None = Field(default=None, sa_type=BigInteger, index=True, description="Of a session: swept then")

@@ -79,6 +79,7 @@ from identity.sessions import Sessions
 from identity.settings import IdentitySettings
 from identity.signals.endpoints import MANAGE, READ, SignalEndpoints
 from identity.signals.feed import Feed
+from identity.signals.left import sweep as sweep_left
 from identity.software import SoftwareStatements
 from identity.step_up import Minimums
 from identity.throttle import Throttles
@@ -508,6 +509,7 @@ def _sweep(host: Host) -> None:
 
     async def tidy() -> int:
         swept = await housekeeping.sweep_all(db, clock)
+        swept += await db.bulk(sweep_left, clock.ms())
         swept += await db.bulk(logout.sweep, clock.ms() - SESSION_CLIENTS_KEPT)
         return swept + await db.bulk(enrolments.sweep, clock.ms() - settings.registration_idle_seconds * SECOND)
 

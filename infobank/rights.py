@@ -16,6 +16,7 @@ from infobank import anchoring, disclosures, store
 from infobank.catalogue import Label
 from infobank.settings import InfobankSettings
 from keys.envelope import Sealer
+from keys.hashing import TokenHasher
 from kit import audit
 from kit.clock import DAY, Millis, iso
 from kit.db import Session
@@ -96,6 +97,7 @@ def preview(session: Session, *, account_id: str, settings: InfobankSettings, no
 def erase(
     session: Session,
     sealer: Sealer,
+    hasher: TokenHasher,
     *,
     account_id: str,
     settings: InfobankSettings,
@@ -117,7 +119,7 @@ def erase(
         object=("account", account_id),
         detail={"records": deleted, "consents": len(consents), "grants": active},
     )
-    accounts.close_account(session, sealer, account_id, now=now, actor=actor)
+    accounts.close_account(session, sealer, hasher, account_id, now=now, actor=actor)
     return Erased(
         records=deleted,
         consents=consents,

@@ -173,15 +173,15 @@ class SignalEndpoints:
         access, body, stream = await self._named(call)
         if not isinstance(body.get("verified", True), bool):
             raise SignalRefused("Send true or false.", pointer="/verified")
-        digests = self._digests(body, stream)
-        await self._database.write(streams.take_in, stream, digests, actor=access.actor())
+        row = self._row(body, stream)
+        await self._database.write(streams.take_in, stream, row["digest"], actor=access.actor())
         return Reply(200)
 
     async def remove_subject(self, call: Call) -> Reply:
         """POST /ssf/subjects/remove (section 8.1.3.3). The same answer whoever it is."""
         access, body, stream = await self._named(call)
-        digests = self._digests(body, stream)
-        await self._database.write(streams.leave_out, stream, digests, actor=access.actor())
+        row = self._row(body, stream)
+        await self._database.write(streams.leave_out, stream, row, actor=access.actor())
         return Reply(204)
 
     async def verify(self, call: Call) -> Reply:
@@ -276,8 +276,8 @@ class SignalEndpoints:
             if name in body and body[name] != ours[name]:
                 raise SignalRefused("This is ours to say.", pointer=f"/{name}")
 
-    def _digests(self, body: dict[str, Any], stream: Stream) -> tuple[bytes, ...]:
-        return (self._feed.left_key(stream.id, subjects.read(body.get("subject"), self._issuer)),)
+    def _row(self, body: dict[str, Any], stream: Stream) -> dict[str, Any]:
+        return self._feed.left_row(stream.id, subjects.read(body.get("subject"), self._issuer))
 
     def _polled_at(self, stream: Stream) -> str:
         return f"{self._issuer}{POLL_PATH}{stream.id}"

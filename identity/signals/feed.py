@@ -20,10 +20,11 @@ from identity.accounts import profile
 from identity.clients import Client, Clients
 from identity.clients import find as find_client
 from identity.oidc.claims import names_of
-from identity.signals import events, happenings, streams, subjects
+from identity.signals import events, happenings, left, streams, subjects
 from identity.signals.delivery import push
 from identity.signals.events import KINDS, Happening
 from identity.signals.happenings import NEW, RULES, Rule
+from identity.signals.left import left_key
 from identity.signals.streams import CONTROL, EVENTS, Stream
 from identity.tokens import Tokens
 from keys.envelope import Sealer
@@ -135,6 +136,8 @@ class Feed:
             )
             outbox.add(session.connection(), [row])
             tx_of(session).touch(EVENTS)
+        if happened.kind == "account-purged":
+            self._forget(session, account_id)
 
     def _concerned(self, session: Session, happened: Happening) -> tuple[str, list[tuple[str, str]]]:
         """The resident, and the clients with a grant of theirs, each with its session if it is about one."""
@@ -149,8 +152,8 @@ class Feed:
 
     def _left_out(self, session: Session, stream: Stream, client: Client, account_id: str, named: str) -> bool:
         """Whether the receiver took this subject out. Looked at only where it took any out."""
-        left = streams.left_of(session, stream.id)
-        if not left:
+        out = streams.left_of(session, stream.id)
+        if not out:
             return False
         names = {subjects.person(self._tokens.subject(account_id, client.sector))}
         if named:
@@ -158,13 +161,21 @@ class Feed:
         if "email" in scopes_of(session.connection(), account_id, client.id):
             with contextlib.suppress(KeyDestroyed):
                 names.add(subjects.email(profile(session, self._sealer, account_id).email or ""))
-        singles = {self.left_key(stream.id, (name,)) for name in names}
-        pairs = {self.left_key(stream.id, tuple(sorted((a, b)))) for a in names for b in names if a < b}
-        return bool(left & (singles | pairs))
+        singles = {left_key(self._hasher, stream.id, (name,)) for name in names}
+        pairs = {left_key(self._hasher, stream.id, (a, b)) for a in names for b in names if a < b}
+        return bool(out & (singles | pairs))
 
-    def left_key(self, stream_id: str, subject: Sequence[str]) -> bytes:
-        """What is kept of a subject a receiver named: a keyed hash, of use for this stream only."""
-        return self._hasher.digest("signal-subject", "\n".join((stream_id, *sorted(subject))))
+    def left_row(self, stream_id: str, subject: Sequence[str]) -> dict[str, Any]:
+        """What is kept of a subject a receiver takes out."""
+        return left.row_of(self._hasher, stream_id, subject, self._clock.ms())
+
+    def _forget(self, session: Session, account_id: str) -> None:
+        """Who left and was told of is nobody's subject any more; the address went with the account."""
+        for stream in streams.list_all(session):
+            client = find_client(session, stream.client_id)
+            if client is not None:
+                name = subjects.person(self._tokens.subject(account_id, client.sector))
+                left.forget(session.connection(), self._hasher, stream.id, name)
 
     def _close_dead(self, session: Session) -> int:
         now, connection = self._clock.ms(), session.connection()

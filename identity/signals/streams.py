@@ -6,7 +6,7 @@ the stream itself (proof of life, a change of its status) in another, which goes
 header a receiver asked to be sent is sealed, never shown, and never goes to another address than it came with.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, cast
 
@@ -182,22 +182,20 @@ def ask_proof(session: Session, stream: Stream, state: str | None, *, actor: Act
     _told(session, "identity.stream.verified", row, actor)
 
 
-def leave_out(session: Session, stream: Stream, digests: Sequence[bytes], *, actor: Actor) -> None:
-    """The receiver takes a subject out; raises TooMany beyond ten thousand."""
+def leave_out(session: Session, stream: Stream, row: Mapping[str, object], *, actor: Actor) -> None:
+    """The receiver takes a subject out (`left.row_of`); raises TooMany beyond ten thousand."""
     connection = session.connection()
     count = core_select(func.count()).select_from(_left).where(_left.c.stream_id == stream.id)
     if connection.execute(count).scalar_one() >= MOST_LEFT:
         raise TooMany("This stream has too many removed subjects.", retry_after=3600)
-    there = set(left_of(session, stream.id))
-    rows = [{"stream_id": stream.id, "digest": each} for each in digests if each not in there]
-    if rows:
-        connection.execute(_left.insert(), rows)
+    if row["digest"] not in left_of(session, stream.id):
+        connection.execute(_left.insert(), [row])
     _told(session, "identity.stream.subject-removed", session.get_one(SignalStream, stream.id), actor)
 
 
-def take_in(session: Session, stream: Stream, digests: Sequence[bytes], *, actor: Actor) -> None:
+def take_in(session: Session, stream: Stream, digest: bytes, *, actor: Actor) -> None:
     """The receiver wants it again."""
-    which = core_delete(_left).where(_left.c.stream_id == stream.id, _left.c.digest.in_(digests))
+    which = core_delete(_left).where(_left.c.stream_id == stream.id, _left.c.digest == digest)
     session.connection().execute(which)
     _told(session, "identity.stream.subject-added", session.get_one(SignalStream, stream.id), actor)
 

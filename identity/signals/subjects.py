@@ -49,6 +49,11 @@ def session(sid: str) -> str:
     return f"sid|{sid}"
 
 
+def is_session(name: str) -> bool:
+    """Whether it is a session's name, not a person's."""
+    return name.startswith("sid|")
+
+
 def email(address: str) -> str:
     """An address; its domain is compared without case (RFC 9493 section 3.2.2)."""
     local, _, domain = address.strip().rpartition("@")

@@ -17,6 +17,7 @@ from infobank import export, rights, vault
 from infobank.catalogue import Catalogue
 from infobank.receipts import ReceiptFiles
 from keys.envelope import Sealer
+from keys.hashing import TokenHasher
 from kit.clock import MINUTE, iso
 from kit.db import Session
 from kit.encoding import canonical
@@ -106,6 +107,7 @@ def router(host: Host) -> APIRouter:
         done = await host.db.write(
             rights.erase,
             sealer,
+            host.get(TokenHasher),
             account_id=session.account_id,
             settings=settings,
             actor=session.actor(),

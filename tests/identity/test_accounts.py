@@ -109,7 +109,9 @@ async def test_a_person_who_left_is_forgotten_and_the_login_name_is_free_again(o
     account_id = await office.add()
     await office.add_totp(account_id)
     signed_in_token = (await office.half_in())[:]
-    await office.db.write(close_account, office.sealer, account_id, now=office.clock.ms(), actor=person(account_id))
+    await office.db.write(
+        close_account, office.sealer, office.hasher, account_id, now=office.clock.ms(), actor=person(account_id)
+    )
     with pytest.raises(KeyDestroyed):
         await office.db.read(profile, office.sealer, account_id)
     view = await office.db.read(get_account, account_id)

@@ -18,6 +18,7 @@ from identity.signals.events import KINDS, SUPPORTED, VERIFICATION
 from identity.signals.feed import Feed
 from identity.tokens import Tokens, new_jti
 from keys.envelope import Sealer
+from keys.hashing import TokenHasher
 from kit import audit
 from kit.clock import DAY
 from kit.db import Session
@@ -355,7 +356,9 @@ async def test_an_account_locked_opened_again_and_gone_is_told_in_that_order(par
 
     def leave(session: Session) -> None:
         grants.revoke_for_account(session, party.account_id, actor=SYSTEM, now=now)
-        accounts.close_account(session, host.get(Sealer), party.account_id, now=now, actor=SYSTEM)
+        accounts.close_account(
+            session, host.get(Sealer), host.get(TokenHasher), party.account_id, now=now, actor=SYSTEM
+        )
 
     await write(party, leave)
     await deliver(party)
@@ -373,7 +376,15 @@ async def test_after_a_withdrawal_nothing_follows_but_word_of_it(party: Party) -
     await deliver(party)
     advance(party.building, 60)
     await write(party, accounts.resume_account, party.account_id, actor=SYSTEM)
-    await write(party, accounts.close_account, host.get(Sealer), party.account_id, now=host.clock.ms(), actor=SYSTEM)
+    await write(
+        party,
+        accounts.close_account,
+        host.get(Sealer),
+        host.get(TokenHasher),
+        party.account_id,
+        now=host.clock.ms(),
+        actor=SYSTEM,
+    )
     await deliver(party)
     (told,) = await receiver.poll()
     assert told["events"]["urn:sekisho:event:consent-withdrawn"]["reason"] == "grant"
@@ -497,6 +508,37 @@ async def test_naming_a_subject_tells_nothing_of_whether_it_is_anybody(party: Pa
     kept = await host.db.read(raw)
     assert sub not in kept
     assert "example.jp" not in kept
+
+
+async def test_whoever_leaves_leaves_no_trace_at_the_streams_that_had_taken_them_out(party: Party) -> None:
+    """By name, by address, in a session; a session alone, which leads to nobody, ends by itself. Others stay."""
+    receiver, host = await follow(party), party.building.host
+    assert party.session is not None
+    sid = {"format": "opaque", "id": host.get(Tokens).session_name(party.session.id, party.client)}
+    sub = host.get(Tokens).subject(party.account_id, party.client.sector)
+    person = {"format": "iss_sub", "iss": party.issuer, "sub": sub}
+    address = {"format": "email", "email": PROFILE.email}
+    others = [{**person, "sub": "somebody else"}, {"format": "email", "email": "nobody@example.jp"}]
+    in_session = [{"format": "complex", "user": who, "session": sid} for who in (person, address)]
+    alone = {"format": "complex", "session": sid}
+    for subject in (person, address, *in_session, alone, *others):
+        body = {"stream_id": receiver.stream["stream_id"], "subject": subject}
+        await receiver.call("POST", "/ssf/subjects/remove", status=204, json=body)
+
+    def left(session: Session) -> list[bool]:
+        rows = session.connection().execute(text("SELECT ends_at FROM identity_signal_left"))
+        return sorted(row.ends_at is not None for row in rows)
+
+    assert await host.db.read(left) == [False] * 4 + [True] * 3
+    now, hasher = host.clock.ms(), host.get(TokenHasher)
+    await write(party, accounts.close_account, host.get(Sealer), hasher, party.account_id, now=now, actor=SYSTEM)
+    assert await host.db.read(left) == [False] * 3 + [True] * 2  # the address went with the account itself
+    await deliver(party)
+    assert await host.db.read(left) == [False, False, True]
+    advance(party.building, 9 * DAY // 1000)
+    (sweep,) = [job for job in host.jobs if job.name == "identity.oauth.sweep"]
+    await sweep.run()
+    assert await host.db.read(left) == [False, False]
 
 
 # -- delivery ---------------------------------------------------------------------------------------------------------

@@ -187,7 +187,12 @@ async def test_leaving_forgets_the_link(w: World) -> None:
     account_id = await w.linked()
     sealer = w.app.host.get(Sealer)
     await w.app.host.db.write(
-        close_account, sealer, account_id, now=w.app.host.clock.ms(), actor=Actor("resident", account_id)
+        close_account,
+        sealer,
+        w.app.host.get(TokenHasher),
+        account_id,
+        now=w.app.host.clock.ms(),
+        actor=Actor("resident", account_id),
     )
     assert await w.rows() == []
 

@@ -13,6 +13,7 @@ import pytest
 from consent.ledger import DISCLOSURE_ROOT, commitment
 from infobank import anchoring, rights
 from infobank.settings import InfobankSettings
+from keys.hashing import TokenHasher
 from keys.notes import NoteVerifier
 from kit.encoding import b64url_decode
 from kit.tlog.log import MAIN, Logs
@@ -108,7 +109,7 @@ async def test_after_an_erasure_nothing_of_ours_opens_a_batch_or_the_erasure_its
     kept = await evidence(bank, bank.hana, ids[0])
     before = len(await entries(bank))
     done = await bank.db.write(
-        rights.erase, bank.sealer, account_id=bank.hana, settings=InfobankSettings(),
+        rights.erase, bank.sealer, bank.app.host.get(TokenHasher), account_id=bank.hana, settings=InfobankSettings(),
         actor=bank.resident(bank.hana), now=bank.now,
     )  # fmt: skip
     withdrawn, erased = (await entries(bank))[before:]
@@ -143,7 +144,7 @@ async def test_disclosures_of_somebody_who_left_before_the_batch_are_in_it_witho
     await disclosed(bank, bank.hana, 2)
     await disclosed(bank, bank.taro, 1)
     await bank.db.write(
-        rights.erase, bank.sealer, account_id=bank.hana, settings=InfobankSettings(),
+        rights.erase, bank.sealer, bank.app.host.get(TokenHasher), account_id=bank.hana, settings=InfobankSettings(),
         actor=bank.resident(bank.hana), now=bank.now,
     )  # fmt: skip
     assert await anchor(bank) == 3

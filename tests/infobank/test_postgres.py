@@ -11,6 +11,7 @@ import pytest
 
 from infobank import disclosures, rights, store
 from infobank.settings import InfobankSettings
+from keys.hashing import TokenHasher
 from kit.clock import FrozenClock
 from portal.app import create_app
 from portal.settings import Settings
@@ -51,7 +52,7 @@ async def test_fetch_deposit_history_and_leaving(either: Bank) -> None:
         categories=frozenset({"health_checkup"}),
     ) == {bank.hana: 1}  # fmt: skip
     await bank.db.write(
-        rights.erase, bank.sealer, account_id=bank.hana, settings=InfobankSettings(),
+        rights.erase, bank.sealer, bank.app.host.get(TokenHasher), account_id=bank.hana, settings=InfobankSettings(),
         actor=bank.resident(bank.hana), now=bank.now,
     )  # fmt: skip
     assert (await bank.fetch(token)).status_code == 401

@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from infobank import disclosures, rights, store, views
 from infobank.cursors import read_cursor
 from infobank.settings import InfobankSettings
+from keys.hashing import TokenHasher
 from kit.clock import DAY
 from tests.support.bank import CHECKUP, JOURNEY, Bank
 
@@ -117,8 +118,8 @@ async def test_leaving_erases_everything_and_tells_what_is_kept(bank: Bank) -> N
     settings = InfobankSettings()
     shown = await bank.db.read(rights.preview, account_id=bank.hana, settings=settings, now=bank.now)
     done = await bank.db.write(
-        rights.erase, bank.sealer, account_id=bank.hana, settings=settings, actor=bank.resident(bank.hana),
-        now=bank.now,
+        rights.erase, bank.sealer, bank.app.host.get(TokenHasher), account_id=bank.hana, settings=settings,
+        actor=bank.resident(bank.hana), now=bank.now,
     )  # fmt: skip
     assert (shown.records, shown.grants, shown.disclosures) == (1, 1, 1)
     assert (done.records, done.consents, done.grants) == (1, (consent,), 1)

@@ -9,6 +9,7 @@ from identity import accounts
 from infobank import vault
 from infobank.errors import AccountClosed, RecordNotFound
 from keys.errors import SealBroken
+from keys.hashing import TokenHasher
 from kit.host import SYSTEM
 from tests.support.bank import CHECKUP, Bank
 
@@ -33,7 +34,9 @@ async def test_a_blob_moved_to_another_row_or_resident_does_not_open(bank: Bank)
 
 async def test_after_the_key_is_destroyed_nothing_opens_and_nothing_goes_in(bank: Bank) -> None:
     (item,) = await bank.put(bank.hana, "health_checkup", CHECKUP)
-    await bank.db.write(accounts.close_account, bank.sealer, bank.hana, now=bank.now, actor=SYSTEM)
+    await bank.db.write(
+        accounts.close_account, bank.sealer, bank.app.host.get(TokenHasher), bank.hana, now=bank.now, actor=SYSTEM
+    )
     with pytest.raises(AccountClosed):
         await bank.db.read(vault.get, bank.sealer, account_id=bank.hana, item_id=item)
     with pytest.raises(AccountClosed):

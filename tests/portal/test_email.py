@@ -13,6 +13,7 @@ from identity.emails import TRIES
 from identity.mail import TOLD, Mail
 from identity.oidc.claims import told
 from keys.envelope import Sealer
+from keys.hashing import TokenHasher
 from kit import audit, outbox
 from kit.clock import DAY, FrozenClock
 from kit.db import Session
@@ -383,7 +384,14 @@ async def test_nothing_waits_in_clear_and_nobody_who_left_is_written_to(
 
     (body,) = await app.host.db.read(bodies)
     assert OLD.encode() not in body
-    await app.host.db.write(close_account, app.host.get(Sealer), account_id, now=app.host.clock.ms(), actor=SYSTEM)
+    await app.host.db.write(
+        close_account,
+        app.host.get(Sealer),
+        app.host.get(TokenHasher),
+        account_id,
+        now=app.host.clock.ms(),
+        actor=SYSTEM,
+    )
     assert await app.host.db.read(bodies) == []
     assert await deliver(app) == 0
 

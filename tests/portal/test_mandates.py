@@ -346,7 +346,9 @@ async def test_a_guardian_who_goes_before_does_not_make_it_outlive_childhood(
         assert (await parent.post(f"/mandates/{mandate_id}/end")).status_code == 303
     else:
         who = Actor("resident", parent.id)
-        await app.host.db.write(close_account, app.host.get(Sealer), parent.id, now=clock.ms(), actor=who)
+        await app.host.db.write(
+            close_account, app.host.get(Sealer), app.host.get(TokenHasher), parent.id, now=clock.ms(), actor=who
+        )
     await job(app, "consent.majority")
     assert (await documents(app, child.id, consent))[-1]["type"] == "given"  # it was theirs to give
     clock.advance(seconds=(majority(CHILD_BORN) - clock.ms()) // 1000)
