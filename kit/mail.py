@@ -3,7 +3,7 @@
 RFC 5321 (addresses: dot-strings and domain names only, no quoted local parts, no literals), RFC 5322, RFC 3834 (what a
 program wrote says so, and nothing answers it). A connection to another machine is encrypted or not made (RFC
 8314 section 3.3 and RFC 3207). The directory is for trying out and for machines without mail: it holds what was written
-in clear, for its owner alone.
+in clear, for its owner alone, and only for some days: people leave, and nobody looks for their letters here.
 """
 
 import asyncio
@@ -42,6 +42,7 @@ class MailSettings(BaseModel):
     user: str | None = Field(None, description="Whom we sign in there as")
     password: SecretStr | None = Field(None, description="With which password")
     sender: str = Field("sekisho@localhost", description="The address letters come from")
+    keep_days: int = Field(3, ge=1, le=365, description="Letters that are files are deleted after so many days")
     seconds: float = Field(20.0, gt=0, le=120, description="How long handing over one letter may take")
 
     @model_validator(mode="after")
@@ -133,6 +134,7 @@ class FileMailbox(Mailbox):
             file.write(written(letter, self._sender).as_bytes())
             file.flush()
             os.fsync(file.fileno())
+        os.utime(half, ns=(letter.at * 1_000_000,) * 2)  # it is as old as what it tells
         half.replace(path)
 
 
@@ -170,6 +172,15 @@ class SmtpMailbox(Mailbox):
             raise NotSent(f"smtp-{type(error).__name__}") from None
         if refused:
             raise NotSent("smtp-refused")
+
+
+def sweep(place: Path, before: Millis) -> int:
+    """Delete letters from before then, also where they go to a server by now; how many."""
+    old = [path for path in place.glob("*.eml") if path.stat().st_mtime_ns < before * 1_000_000]
+    old += [path for path in place.glob(".*.half") if path.stat().st_mtime_ns < before * 1_000_000]
+    for path in old:
+        path.unlink(missing_ok=True)
+    return len(old)
 
 
 def mailbox(settings: MailSettings, place: Path) -> Mailbox:

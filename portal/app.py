@@ -10,6 +10,7 @@ There is no module-level app: `create_app(settings)` is called by the command li
 """
 
 import contextlib
+from asyncio import to_thread
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -22,12 +23,12 @@ import identity.wiring
 import infobank.wiring
 import keys.wiring
 from kit.audit import AuditTrail
-from kit.clock import Clock, SystemClock
+from kit.clock import DAY, Clock, SystemClock
 from kit.db import open_database
 from kit.fetch import Fetcher
 from kit.front import FORM_LIMIT, ASGIApp, FrontTable, Receive, Scope, Send, problem_reply
 from kit.host import Host
-from kit.mail import Mailbox, mailbox
+from kit.mail import Mailbox, mailbox, sweep
 from kit.problems import Problem
 from kit.web import add_routes, install_errors, require_json
 from portal import containment, letters, static_files
@@ -156,7 +157,9 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Building:
     AuditTrail(database, clock)
     host = Host(db=database, clock=clock, settings=_parts(settings), issuer=settings.issuer)
     host.provide(Fetcher, Fetcher(settings.outgoing))
-    host.provide(Mailbox, mailbox(settings.mail, settings.data / "mail"))
+    place, kept = settings.data / "mail", settings.mail.keep_days * DAY
+    host.provide(Mailbox, mailbox(settings.mail, place))
+    host.job("kit.mail.sweep", 3600, lambda: to_thread(sweep, place, clock.ms() - kept))
     for package in PACKAGES:
         host.package = package.__name__
         package.wiring.include(host)

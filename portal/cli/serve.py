@@ -80,7 +80,8 @@ def serve(
         if settings.mail.host is None:
             print(
                 f"sekisho: letters are files below {settings.data / 'mail'}, with addresses and codes in clear, and"
-                " reach nobody. Set SEKISHO_MAIL__HOST before real people come.",
+                f" reach nobody; each is deleted after {settings.mail.keep_days} days."
+                " Set SEKISHO_MAIL__HOST before real people come.",
                 file=sys.stderr,
             )
         listen: dict[str, Any] = {

@@ -3,16 +3,18 @@
 import asyncio
 import email
 import email.policy
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from kit.clock import FrozenClock
-from kit.mail import FileMailbox, Letter, MailSettings, NotSent, SmtpMailbox, read_address
+from kit.clock import DAY, FrozenClock
+from kit.mail import FileMailbox, Letter, MailSettings, NotSent, SmtpMailbox, read_address, sweep
 
 pytestmark = pytest.mark.anyio
 
@@ -62,6 +64,19 @@ async def test_a_letter_is_a_file_of_its_own_whole_and_private(tmp_path: Path) -
     assert found["auto-submitted"] == "auto-generated"  # RFC 3834 section 5
     assert found["message-id"] == "<ltr_1@city.example>"
     assert found.get_content() == LETTER.text  # type: ignore[attr-defined]
+
+
+async def test_files_go_after_their_days_also_those_half_written(tmp_path: Path) -> None:
+    box = FileMailbox(tmp_path / "mail", "sekisho@city.example")
+    assert sweep(box.place, LETTER.at) == 0  # nobody has had a letter
+    for number in range(3):
+        await box.put(replace(LETTER, id=f"ltr_{number}", at=LETTER.at + number * DAY))
+    half = box.place / ".ltr_9.half"
+    half.write_text("half")
+    os.utime(half, ns=(LETTER.at * 1_000_000,) * 2)
+    assert sweep(box.place, LETTER.at) == 0
+    assert sweep(box.place, LETTER.at + 2 * DAY) == 3
+    assert [path.name for path in box.place.iterdir()] == ["ltr_2.eml"]
 
 
 class Server:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from identity import totp
-from identity.accounts import MAIL_TOPIC, Profile, profile
+from identity.accounts import MAIL_TOPIC, Profile, close_account, profile
 from identity.alarm import Alarm
 from identity.emails import TRIES
 from identity.mail import TOLD, Mail
@@ -17,6 +17,7 @@ from keys.hashing import TokenHasher
 from kit import audit, outbox
 from kit.clock import DAY, FrozenClock
 from kit.db import Session
+from kit.host import SYSTEM
 from portal import i18n, letters
 from portal.app import Building
 from tests.portal.test_signin import PASSWORD, SESSION, add, code_of, post
@@ -372,8 +373,6 @@ async def test_nothing_waits_in_clear_and_nobody_who_left_is_written_to(
     app: Building, client: Any, box: Letterbox
 ) -> None:
     """Invariant I6: address and code are sealed under the person's key while they wait."""
-    from identity.accounts import close_account
-    from kit.host import SYSTEM
 
     account_id = await inside(app, client)
     await post(client, "/safety/email", email=OLD)
@@ -424,3 +423,24 @@ async def test_a_passkey_or_app_that_comes_or_goes_is_told(app: Building, client
     ja = i18n.language("ja").gettext
     assert {ja(letters.KINDS["app"].subject), ja(letters.KINDS["codes"].subject)} <= set(subjects)
     assert account_id not in "".join(letter.text for letter in box.letters)
+
+
+async def test_letters_that_are_files_do_not_outlive_their_days_whoever_left_meanwhile(
+    app: Building, client: Any
+) -> None:
+    account_id = await inside(app, client)
+    assert (await post(client, "/safety/email", email=OLD)).status_code == 303
+    await deliver(app)
+    place = app.settings.data / "mail"
+    assert OLD in "".join(path.read_text() for path in place.glob("*.eml"))
+    host = app.host
+    await host.db.write(
+        close_account, host.get(Sealer), host.get(TokenHasher), account_id, now=host.clock.ms(), actor=SYSTEM
+    )
+    assert isinstance(host.clock, FrozenClock)
+    host.clock.advance(seconds=app.settings.mail.keep_days * DAY // 1000 - 60)
+    await job(app, "kit.mail.sweep")
+    assert list(place.iterdir())
+    host.clock.advance(seconds=120)
+    await job(app, "kit.mail.sweep")
+    assert not list(place.iterdir())
