@@ -30,7 +30,8 @@ from kit.problems import Forbidden, Problem
 from kit.web import GUARDED, LaterRoute, actor_of, invalid, problems
 
 PREFIX = "/govstack"
-CONFIG, SERVICE, AUDIT = "govstack.config", "govstack.service", "govstack.audit"
+AGREEMENTS, WEBHOOKS = "govstack.agreements", "govstack.webhooks"  # both of the group config: two powers
+SERVICE, AUDIT = "govstack.service", "govstack.audit"
 CONFIG_ROLES = ("operator", "admin")
 AUDIT_ROLES = ("auditor", "operator", "admin")
 PAGE = 100

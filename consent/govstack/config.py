@@ -25,10 +25,11 @@ from consent.govstack.bodies import (
     with_policy,
 )
 from consent.govstack.common import (
-    CONFIG,
+    AGREEMENTS,
     CONFIG_ROLES,
     PAGE,
     PREFIX,
+    WEBHOOKS,
     GovstackRoute,
     Limit,
     Office,
@@ -62,7 +63,7 @@ def config_router(office: Office) -> APIRouter:
     router = APIRouter(prefix=f"{PREFIX}/config", tags=["GovStack: config"], route_class=GovstackRoute)
 
     def staff(request: Request) -> Actor:
-        return common.staff_or_scope(request, CONFIG, CONFIG_ROLES)
+        return common.staff_or_scope(request, AGREEMENTS, CONFIG_ROLES)
 
     @router.post(
         "/policy/",
@@ -174,7 +175,7 @@ def config_router(office: Office) -> APIRouter:
 
 def _individuals(router: APIRouter, office: Office) -> None:
     def staff(request: Request) -> Actor:
-        return common.staff_or_scope(request, CONFIG, CONFIG_ROLES)
+        return common.staff_or_scope(request, AGREEMENTS, CONFIG_ROLES)
 
     def look(session: Session, account_id: str, actor: Actor, place: str | None) -> Object:
         found = accounts.get_account(session, account_id)
@@ -226,7 +227,7 @@ def _named(given: Individual) -> str:
 
 def _webhooks(router: APIRouter, office: Office) -> None:
     def staff(request: Request) -> Actor:
-        return common.staff_or_scope(request, CONFIG, CONFIG_ROLES)
+        return common.staff_or_scope(request, WEBHOOKS, CONFIG_ROLES)
 
     def own(request: Request) -> tuple[str, str]:
         """The calling service and its member: a stream is its receiver's, nobody opens one for somebody else."""

@@ -3,7 +3,7 @@
 from urllib.parse import urlsplit
 
 from consent.govstack.asking import asking_router
-from consent.govstack.common import AUDIT, CONFIG, SERVICE, Office
+from consent.govstack.common import AGREEMENTS, AUDIT, SERVICE, WEBHOOKS, Office
 from consent.govstack.config import config_router
 from consent.govstack.people import people_router
 from consent.govstack.records_api import audit_records, records_router
@@ -49,4 +49,4 @@ def include(host: Host) -> None:
     host.routes("service", records_router(office))
     host.routes("service", asking_router(office))
     host.routes("operator", audit_records(office))
-    host.get(ProtectedResource).asks_for(CONFIG, SERVICE, AUDIT)
+    host.get(ProtectedResource).asks_for(AGREEMENTS, WEBHOOKS, SERVICE, AUDIT)

@@ -10,9 +10,9 @@ from consent import agreements
 from consent.agreements import Revision
 from consent.govstack import common
 from consent.govstack.common import (
+    AGREEMENTS,
     AUDIT,
     AUDIT_ROLES,
-    CONFIG,
     CONFIG_ROLES,
     PAGE,
     PREFIX,
@@ -83,7 +83,7 @@ def config_texts(office: Office) -> APIRouter:
     router = APIRouter(prefix=f"{PREFIX}/config", tags=["GovStack: config"], route_class=GovstackRoute)
 
     def check(request: Request) -> None:
-        common.may_read_texts(office, request, CONFIG, CONFIG_ROLES)
+        common.may_read_texts(office, request, AGREEMENTS, CONFIG_ROLES)
 
     @router.get(
         "/policy/{policy_id}/",
