@@ -169,7 +169,7 @@ class AuditTrail:
         return {
             "id": entry_id, "seq": None, "at": self._clock.ms(), "action": action, "outcome": outcome,
             "actor_kind": actor.kind, "actor_id": actor.id,
-            "authority": actor.mandate_id or actor.session_id or actor.client_id or "",
+            "authority": _authority(actor),
             "object_kind": about[0], "object_id": about[1], "request_id": request.request_id,
             "detail": canonical(dict(detail)).decode() if detail else "{}",
             "sealed": sealed, "hash": None,
@@ -204,6 +204,12 @@ class AuditTrail:
         except Problem:  # its retention has ended, and its key with it
             return {}
         return value
+
+
+def _authority(actor: Actor) -> str:
+    """The session or client; of who acts for somebody else the mandate, and then the session too."""
+    under = actor.session_id or actor.client_id or ""
+    return f"{actor.mandate_id} {under}".rstrip() if actor.mandate_id else under
 
 
 def _fact(row: Mapping[str, Any]) -> AuditFact:

@@ -105,7 +105,9 @@ async def test_a_delegate_sees_and_takes_back_within_the_mandate_and_the_event_s
         return audit.entries(session, action="consent.record.withdrawn")
 
     (entry,) = await app.host.db.read(entries)
-    assert (entry.actor_id, entry.authority) == (son.id, mandate_id)
+    mandate, session_id = entry.authority.split(" ")
+    assert (entry.actor_id, mandate) == (son.id, mandate_id)
+    assert session_id in [each.id for each in await app.host.db.read(app.host.get(Sessions).list_for, son.id)]
     assert "Somebody with your mandate did this for you." in (await giver.get(f"/consents/{consent}")).text
     assert (await son.post("/mandates/back")).headers["location"] == "/mandates"
     assert 'id="acting"' not in (await son.get("/mandates")).text
