@@ -84,14 +84,14 @@ class Admission:
                 "too many requests from this network", headers=((b"retry-after", str(seconds).encode()),)
             )
         try:
-            chain, latest = await self._chain(client_id, token)
+            chain, latest = await self._chain(client_id, token, stranger=found is None)
             registration = await self.registration(chain, automatic=True)
             until = await self.until(chain, latest)
         except Refused as refused:
             raise told(refused) from refused
         return await self._database.write(self._admit, client_id, registration, chain, until)
 
-    async def _chain(self, entity_id: str, token: str) -> tuple[Chain, Millis]:
+    async def _chain(self, entity_id: str, token: str, *, stranger: bool) -> tuple[Chain, Millis]:
         """The chain, and how long it is believed."""
         tokens = carried(token)
         if tokens is not None:
@@ -104,7 +104,7 @@ class Admission:
                 if (latest := self.sent_until(found)) > self._clock.ms():
                     return found, latest
         # A registration begins with what is said now: a mark or a key that came a minute ago counts.
-        found = await self.federation.discovery.resolve(entity_id, oldest=PAUSE)
+        found = await self.federation.discovery.resolve(entity_id, oldest=PAUSE, stranger=stranger)
         return found, self.federation.discovery.until(found)
 
     def sent_until(self, sent: Chain) -> Millis:

@@ -4,7 +4,7 @@ OpenID Federation 1.0 sections 9, 10.1, 10.3 and 18.1. From the entity's own con
 that the shortest chain is found first. Strangers choose whom we ask, so everything is bounded: the guarded fetch (no
 inside addresses, kit.fetch), hints looked at, levels, requests and seconds of one search, searches at once, sizes. What
 was found is kept until it ends, and no longer than the operator says; what was refused is not looked for again at once;
-one search for an entity serves all who ask meanwhile.
+one search for an entity serves all who ask meanwhile. Strangers wait for each other, never whom we know for them.
 """
 
 import asyncio
@@ -56,8 +56,7 @@ class _Search:
 class _Kept:
     until: Millis
     found_at: Millis
-    chain: Chain | None = None
-    refused: Refused | None = None
+    chain: Chain
 
 
 class Discovery:
@@ -78,27 +77,38 @@ class Discovery:
         self._own = own
         self._longest: Millis = chain_seconds * SECOND
         self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
-        self._under_way: dict[tuple[str, str], asyncio.Task[Chain]] = {}
-        self._gate = asyncio.Semaphore(AT_ONCE)
+        self._refused: OrderedDict[tuple[str, str, bool], tuple[Millis, Refused]] = OrderedDict()
+        self._under_way: dict[tuple[str, str, bool], asyncio.Task[Chain]] = {}
+        self._known, self.strangers = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(AT_ONCE)
 
     async def resolve(
-        self, entity_id: str, *, anchor: str | None = None, anew: bool = False, oldest: Millis | None = None
+        self,
+        entity_id: str,
+        *,
+        anchor: str | None = None,
+        anew: bool = False,
+        oldest: Millis | None = None,
+        stranger: bool = False,
     ) -> Chain:
         """The chain of an entity, to that anchor or to any that is trusted; raises Refused.
 
-        `oldest`: one that was found longer ago is looked for again.
+        `oldest`: one that was found longer ago is looked for again. `stranger`: nobody here named it before.
         """
         check_entity_id(entity_id, "the entity")
-        key = (entity_id, anchor or "")
-        kept = self._kept.get(key)
+        kept = self._kept.get((entity_id, anchor or ""))
         young = kept is not None and (oldest is None or kept.found_at + oldest > self._clock.ms())
         if young and not anew and (found := self.known(entity_id, anchor=anchor)) is not None:
             return found
-        if kept is not None and kept.refused is not None and kept.until > self._clock.ms() and not anew:
-            raise Refused(kept.refused.code, kept.refused.word, kept.refused.detail)
+        # What came of a stranger's waiting is the stranger's: who is known neither waits nor is refused with it.
+        key = (entity_id, anchor or "", stranger)
+        until, before = self._refused.get(key, (0, None))
+        if before is not None and until > self._clock.ms() and not anew:
+            raise Refused(before.code, before.word, before.detail)
         task = self._under_way.get(key)
         if task is None:
-            task = self._under_way[key] = asyncio.create_task(self._find(entity_id, anchor))
+            # Closes: eight web servers that dawdle, named by requests that prove nothing, and nobody comes in any more.
+            gate = self.strangers if stranger else self._known
+            task = self._under_way[key] = asyncio.create_task(self._find(entity_id, anchor, gate))
             task.add_done_callback(lambda done: self._finished(key, done))
         # Whoever gave up waiting does not end it for the others.
         return await asyncio.shield(task)
@@ -117,7 +127,7 @@ class Discovery:
 
         What was handed in may name an audience, which no statement in a chain does: it stands in its place below.
         """
-        async with _in_time(), self._gate:
+        async with _in_time(), self.strangers:  # anybody writes one under any name, with hints to where they like
             search, own = _Search(self._clock.ms()), read(configuration, self._clock.ms(), aud=aud)
             if own.sub != entity_id or not own.about_itself:
                 raise chain("subject", "the request is not the entity configuration of who it speaks of")
@@ -130,8 +140,8 @@ class Discovery:
 
     # -- one search ---------------------------------------------------------------------------------------------------
 
-    async def _find(self, entity_id: str, anchor: str | None) -> Chain:
-        async with _in_time(), self._gate:
+    async def _find(self, entity_id: str, anchor: str | None, gate: asyncio.Semaphore) -> Chain:
+        async with _in_time(), gate:
             search = _Search(self._clock.ms())
             own = await self._configuration(search, entity_id)
             return await self._climb(search, own, await self._anchors(), anchor)
@@ -211,21 +221,24 @@ class Discovery:
             raise chain("no-statement", f"{whose} gave no entity statement")
         return answer.body.decode("ascii", "replace").strip()
 
-    def _finished(self, key: tuple[str, str], done: "asyncio.Task[Chain]") -> None:
+    def _finished(self, key: tuple[str, str, bool], done: "asyncio.Task[Chain]") -> None:
         self._under_way.pop(key, None)
         if done.cancelled():
             return
-        error = done.exception()
+        error, now = done.exception(), self._clock.ms()
         if error is None:
-            self._keep(key, _Kept(self.until(done.result()), self._clock.ms(), chain=done.result()))
+            self._refused.pop(key, None)
+            _keep(self._kept, key[:2], _Kept(self.until(done.result()), now, done.result()))
         elif isinstance(error, Refused):
-            self._keep(key, _Kept(self._clock.ms() + PAUSE, self._clock.ms(), refused=error))
+            self._kept.pop(key[:2], None)
+            _keep(self._refused, key, (now + PAUSE, error))
 
-    def _keep(self, key: tuple[str, str], kept: _Kept) -> None:
-        self._kept.pop(key, None)
-        if len(self._kept) >= _MOST_KEPT:
-            self._kept.popitem(last=False)
-        self._kept[key] = kept
+
+def _keep(kept: OrderedDict[Any, Any], key: Any, value: Any) -> None:
+    kept.pop(key, None)
+    if len(kept) >= _MOST_KEPT:
+        kept.popitem(last=False)
+    kept[key] = value
 
 
 class _in_time:  # noqa: N801 - reads as the words it stands for

@@ -80,9 +80,10 @@ class Federation:
         mark = marks.read(entry, subject=chain.subject, now=now)
         anchor = await self._anchor_says(chain)
         marks.check_issuer(mark, anchor)
-        issuer = (
-            chain if mark.issuer == chain.subject else await self.discovery.resolve(mark.issuer, anchor=chain.anchor)
-        )
+        issuer = chain
+        if mark.issuer != chain.subject:
+            stranger = mark.issuer not in anchor["trust_mark_issuers"][mark.kind]
+            issuer = await self.discovery.resolve(mark.issuer, anchor=chain.anchor, stranger=stranger)
         marks.prove(mark, issuer.configuration.jwks, anchor, now)
         return mark
 

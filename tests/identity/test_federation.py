@@ -3,6 +3,7 @@
 The other members are independent of our code (tests/support/federation.py); one web server on loopback holds them.
 """
 
+import asyncio
 import json
 import shutil
 from collections.abc import AsyncIterator
@@ -17,6 +18,7 @@ from sqlmodel import select
 from identity import clients
 from identity.client_paths import segment
 from identity.clients import Clients
+from identity.federation.discovery import AT_ONCE
 from identity.federation.models import FederatedClient
 from identity.federation.refusals import Refused
 from identity.federation.service import Federation
@@ -415,8 +417,6 @@ async def refused(city: City, name: str) -> str:
 
 
 async def test_one_search_serves_all_who_ask_and_is_kept_until_the_chain_ends(city: City) -> None:
-    import asyncio
-
     city.world.service("popular")
     asked = len(city.world.site.asked)
     found = await asyncio.gather(*(resolve(city, "popular") for _ in range(20)))
@@ -424,6 +424,26 @@ async def test_one_search_serves_all_who_ask_and_is_kept_until_the_chain_ends(ci
     assert len(city.world.site.asked) - asked == 5  # three configurations, two statements
     await resolve(city, "popular")
     assert len(city.world.site.asked) - asked == 5
+
+
+async def test_strangers_that_answer_slowly_keep_out_nobody_who_was_here_before_18_1(city: City) -> None:
+    """Anybody makes us search by a request that proves nothing yet; a web server that dawdles holds a place for it."""
+    city.world.service("regular")
+    await city.come("regular")
+    advance(city.app, 3601)
+    assert not (await city.client("regular")).usable
+    places = city.federation.discovery.strangers
+    for _ in range(AT_ONCE):
+        await places.acquire()
+    waiting = asyncio.create_task(resolve(city, "regular", anew=True, stranger=True))
+    await asyncio.sleep(0)
+    try:
+        assert "/interaction/" in location(await city.come("regular"))[0]
+        assert not waiting.done()
+    finally:
+        for _ in range(AT_ONCE):
+            places.release()
+        await waiting
 
 
 async def test_a_loop_ends_and_is_not_followed_10_1(city: City) -> None:
