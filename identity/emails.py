@@ -18,6 +18,7 @@ from identity import recovery
 from identity.accounts import change_profile, profile
 from identity.mail import Mail
 from identity.models_account import Account, EmailChange
+from identity.signals.left import forget_address
 from identity.throttle import Throttles
 from keys.envelope import Sealer
 from keys.errors import KeyDestroyed
@@ -183,6 +184,8 @@ class Emails:
         changed = replace(before, email=address or None, email_verified=bool(address))
         if before.email_verified and before.email and before.email != address:
             self._mail.write(session, account_id, "email-left", {}, to=before.email)  # the last letter there
+        if before.email and before.email != address:
+            forget_address(session.connection(), self._hasher, before.email)  # whose it was is not known any more
         session.delete(row)
         session.flush()
         change_profile(session, self._sealer, account_id, changed, actor=actor, proved=True)

@@ -1,9 +1,9 @@
 """The subjects receivers took out of their streams: as keyed hashes, and only as long as there is somebody behind them.
 
 SSF 1.0 section 8.1.3. Nobody is looked up when a receiver names somebody (section 9.1), so a row can't say whose it is.
-It goes when its person leaves all the same: what stands under an address, in the write that makes the address
-unreadable; what stands under the receiver's name of the person, when it has been told that they left. A person in a
-session is kept with a hash of the person alone beside it. A session alone leads to nobody any more: it ends by itself.
+It goes when its person leaves all the same: what stands under an address, in the write that replaces the address or
+makes it unreadable; what stands under the receiver's name of the person, when it has been told that they left. A person
+in a session is kept with a hash of the person alone beside it. A session alone leads to nobody: it ends by itself.
 """
 
 from collections.abc import Sequence
@@ -50,7 +50,7 @@ def forget(connection: Connection, hasher: TokenHasher, stream_id: str, name: st
 
 
 def forget_address(connection: Connection, hasher: TokenHasher, address: str) -> None:
-    """Somebody leaves, and nobody will know their address afterwards."""
+    """Somebody leaves it, and nobody will know afterwards whose it was."""
     for stream_id in connection.execute(select(_streams.c.id)).scalars():
         forget(connection, hasher, stream_id, subjects.email(address))
 

@@ -12,6 +12,8 @@ from identity.alarm import Alarm
 from identity.emails import TRIES
 from identity.mail import TOLD, Mail
 from identity.oidc.claims import told
+from identity.signals import left, streams, subjects
+from identity.signals.delivery import Delivery
 from keys.envelope import Sealer
 from keys.hashing import TokenHasher
 from kit import audit, outbox
@@ -113,9 +115,9 @@ async def test_a_code_is_no_use_to_another_account_nor_after_five_wrong_ones(
     assert not (await person(app, other)).email_verified
     client.cookies.clear()
     client.cookies.set(SESSION, mine)
-    for left in range(TRIES - 1, 0, -1):
+    for remaining in range(TRIES - 1, 0, -1):
         wrong = await post(client, "/safety/email/confirm", code="00000-00000")
-        assert (wrong.status_code, code_of(wrong)) == (422, "refused"), left
+        assert (wrong.status_code, code_of(wrong)) == (422, "refused"), remaining
     assert code_of(await post(client, "/safety/email/confirm", code="00000-00000")) == "expired"
     assert code_of(await post(client, "/safety/email/confirm", code=code_in(box.letters[0]))) == "expired"
     assert not (await person(app, account_id)).email_verified
@@ -229,6 +231,31 @@ async def test_after_the_wait_the_new_address_counts_and_the_old_one_gets_a_last
     assert ((await person(app, account_id)).email, (await person(app, account_id)).email_verified) == (NEW, True)
     assert box.to(OLD)[-1].subject == i18n.language("ja").gettext(letters.KINDS["email-left"].subject)
     assert len(box.to(NEW)) == 2  # its code, and that it counts now
+
+
+async def test_what_receivers_of_signals_keep_out_under_a_former_address_goes_with_it(
+    app: Building, client: Any, box: Letterbox, clock: FrozenClock
+) -> None:
+    """SSF 1.0 section 8.1.3: when the person leaves, nobody knows their former addresses any more."""
+    await inside(app, client)
+    await prove(app, client, box, OLD)
+    sealer, hasher = app.host.get(Sealer), app.host.get(TokenHasher)
+
+    def keep_out(session: Session) -> str:
+        wish, now = streams.Wish((), Delivery(), ""), clock.ms()
+        stream = streams.open_stream(session, sealer, client_id="cli_1", wish=wish, actor=SYSTEM, now=now)
+        for address in (OLD, EVIL):
+            row = left.row_of(hasher, stream.id, (subjects.email(address),), now)
+            streams.leave_out(session, stream, row, actor=SYSTEM)
+        return stream.id
+
+    stream_id = await app.host.db.write(keep_out)
+    assert len(await app.host.db.read(streams.left_of, stream_id)) == 2
+    await prove(app, client, box, NEW)
+    clock.advance(seconds=3 * 86_400)
+    await job(app, "identity.emails.apply")
+    evil = left.left_key(hasher, stream_id, (subjects.email(EVIL),))
+    assert await app.host.db.read(streams.left_of, stream_id) == {evil}
 
 
 async def test_an_address_can_be_taken_away_as_slowly_and_the_page_can_stop_it(
