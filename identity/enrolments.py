@@ -7,21 +7,21 @@ that was lost on its way locks nobody out.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Table, delete, exists, select, update
+from sqlalchemy import Table, delete, select, update
 from sqlmodel import SQLModel, col
 from sqlmodel import select as select_row
 
 from identity import members
 from identity.errors import UnknownRegistrationToken
+from identity.forgotten import forget, met_a_resident
 from identity.models import ClientEnrolment, InitialToken
 from identity.registration import STANDARD_SCOPES
 from keys.hashing import TokenHasher, same
 from kit import audit
 from kit.clock import SECOND, Clock, Millis
-from kit.db import Session, tx_of
-from kit.host import SYSTEM, Actor
+from kit.db import Session
+from kit.host import Actor
 from kit.ids import new_id, secret
 
 CHUNK = 100
@@ -29,7 +29,6 @@ _NOBODY = bytes(32)
 _clients: Table = SQLModel.metadata.tables["identity_client"]
 _enrolments: Table = SQLModel.metadata.tables["identity_client_enrolment"]
 _tokens: Table = SQLModel.metadata.tables["identity_initial_token"]
-_grants: Table = SQLModel.metadata.tables["identity_grant"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,19 +199,13 @@ class Enrolments:
                 _clients.c.status == "active",  # a suspended one stays: somebody looks into it
                 _enrolments.c.kind == "open",
                 _enrolments.c.seen_at < before,
-                ~exists().where(_grants.c.client_id == _enrolments.c.client_id),
+                ~met_a_resident(_enrolments.c.client_id),
             )
             .order_by(_enrolments.c.seen_at)
             .limit(CHUNK)
         )
-        connection = session.connection()
-        found: list[Any] = list(connection.execute(waiting).scalars())
-        for client_id in found:
-            connection.execute(delete(_enrolments).where(_enrolments.c.client_id == client_id))
-            connection.execute(delete(_clients).where(_clients.c.id == client_id))
-            audit.record(session, "identity.client.swept", actor=SYSTEM, object=("client", client_id))
-        if found:
-            tx_of(session).touch("clients")
+        found = list(session.connection().execute(waiting).scalars())
+        forget(session, found)
         return len(found)
 
 

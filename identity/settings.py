@@ -61,7 +61,9 @@ class IdentitySettings(BaseModel):
         description="Who may register clients at `/oauth/register`: nobody, who has an initial access token, anybody",
     )
     registration_idle_seconds: int = Field(
-        30 * 86_400, ge=3600, description="A client registered openly and never used is swept after this"
+        30 * 86_400,
+        ge=3600,
+        description="One that registered openly or by a trust chain and met nobody is swept after this",
     )
     software_statement_issuers: dict[str, str] = Field(
         default_factory=dict,

@@ -20,6 +20,7 @@ from identity.crowd import Crowd
 from identity.encryption import Envelopes
 from identity.enrolment_routes import enrolment_router
 from identity.enrolments import Enrolments
+from identity.federation import admission
 from identity.federation.admission import Admission
 from identity.federation.city import City
 from identity.federation.endpoints import FederationEndpoints
@@ -216,8 +217,8 @@ def _admission(host: Host) -> Admission:
 
 def _federation(host: Host) -> None:
     """What other members of the federation ask."""
-    admission, federation = host.get(Admission), host.get(Federation)
-    explicit = ExplicitRegistration(admission, federation.city, host.get(Clients), host.db, host.clock, host.get(Crowd))
+    entrance, federation = host.get(Admission), host.get(Federation)
+    explicit = ExplicitRegistration(entrance, federation.city, host.get(Clients), host.db, host.clock, host.get(Crowd))
     endpoints.register_federation(host, FederationEndpoints(federation, explicit, host.db, host.clock))
 
 
@@ -511,7 +512,9 @@ def _sweep(host: Host) -> None:
         swept = await housekeeping.sweep_all(db, clock)
         swept += await db.bulk(sweep_left, clock.ms())
         swept += await db.bulk(logout.sweep, clock.ms() - SESSION_CLIENTS_KEPT)
-        return swept + await db.bulk(enrolments.sweep, clock.ms() - settings.registration_idle_seconds * SECOND)
+        idle = clock.ms() - settings.registration_idle_seconds * SECOND
+        swept += await db.bulk(enrolments.sweep, idle)
+        return swept + await db.bulk(admission.sweep, idle)
 
     host.job("identity.oauth.sweep", SWEEP_SECONDS, tidy)
     host.job("kit.outbox.sweep", SWEEP_SECONDS, lambda: db.bulk(outbox.sweep, clock.ms()))

@@ -10,7 +10,8 @@ under an address is never touched.
 from collections.abc import Mapping
 from typing import Any
 
-from sqlmodel import select
+from sqlalchemy import exists
+from sqlmodel import col, select
 
 from identity.client_metadata import from_wire
 from identity.clients import Client, Clients, get, registration_of
@@ -22,6 +23,8 @@ from identity.federation.entities import is_entity_id
 from identity.federation.models import FederatedClient
 from identity.federation.refusals import Refused
 from identity.federation.service import Federation
+from identity.forgotten import forget, met_a_resident
+from identity.models import ClientRow
 from identity.oauth.errors import (
     InvalidFederationMetadata,
     InvalidTrustAnchor,
@@ -39,6 +42,7 @@ from kit.db import Database, Session, tx_of
 from kit.fetch import Fetcher
 from kit.host import SYSTEM
 
+CHUNK = 200
 #: A token that may bring its chain along.
 LONGEST = 32_768
 _RP = "openid_relying_party"
@@ -189,6 +193,28 @@ def note(session: Session, client_id: str, kind: str, chain: Chain, *, until: Mi
 def clients_of(session: Session, entity_id: str) -> list[str]:
     """The clients an entity has here."""
     return list(session.exec(select(FederatedClient.client_id).where(FederatedClient.entity_id == entity_id)))
+
+
+def sweep(session: Session, before: Millis) -> int:
+    """Delete one chunk of those whose chain ended before that moment and who never met a resident.
+
+    A stranger with a federation of their own can send any number of names; and each renewal by explicit registration
+    leaves the client before it. One that an operator suspended stays, so that it doesn't come back as if new.
+    """
+    suspended = exists().where(col(ClientRow.id) == FederatedClient.client_id, col(ClientRow.status) == "suspended")
+    ended = (
+        select(FederatedClient.client_id)
+        .where(
+            FederatedClient.expires_at < before,
+            ~suspended,
+            ~met_a_resident(FederatedClient.client_id),
+        )
+        .order_by(col(FederatedClient.expires_at))
+        .limit(CHUNK)
+    )
+    found = list(session.exec(ended))
+    forget(session, found)
+    return len(found)
 
 
 def carried(token: str) -> list[object] | None:

@@ -18,6 +18,7 @@ from sqlmodel import select
 from identity import clients
 from identity.client_paths import segment
 from identity.clients import Clients
+from identity.federation import admission
 from identity.federation.discovery import AT_ONCE
 from identity.federation.models import FederatedClient
 from identity.federation.refusals import Refused
@@ -242,6 +243,25 @@ async def test_a_registration_ends_with_its_chain_and_comes_again_12_3(city: Cit
     await city.come("shortlived")
     made = await city.client("shortlived")
     assert (made.usable, made.name_en) == (True, "anew")
+
+
+async def test_who_came_by_a_chain_and_met_nobody_is_forgotten_after_it(city: City) -> None:
+    """Names cost a stranger nothing: the tables end up no larger than those of the clients that are in use."""
+    for name in ("passing", "stopped", "befriended"):
+        city.world.service(name, logo_uri=city.world.url("logo.png"))
+        came = await city.come(name)
+        if name == "befriended":
+            await city.party.agree(came)
+    registry, database, clock = city.app.host.get(Clients), city.app.host.db, city.app.host.clock
+    await database.write(registry.suspend, city.world.url("stopped"), actor=SYSTEM)
+    assert await database.bulk(admission.sweep, clock.ms() - 30 * 86_400_000) == 0  # no chain ended so long ago
+    advance(city.app, 40 * 86_400)
+    await database.bulk(admission.sweep, clock.ms() - 30 * 86_400_000)
+    assert await city.client("passing") is None
+    assert await city.client("stopped") is not None
+    assert await city.client("befriended") is not None
+    await city.come("passing")
+    assert (await city.client("passing")).usable
 
 
 async def test_an_access_token_ends_with_the_chain_of_its_client_12_3(city: City) -> None:

@@ -63,7 +63,7 @@ class Party:
 
     def configuration(self, header: dict[str, Any] | None = None, **changed: Any) -> str:
         """Its word about itself."""
-        said = {"metadata": self.metadata or None}
+        said: dict[str, Any] = {"metadata": self.metadata or None}
         if self.superior is not None:
             said["authority_hints"] = [self.superior]
         return self.sign(self._said(self.entity_id, self.jwks, said | changed), **(header or {}))
