@@ -1,10 +1,10 @@
 """The disclosure history: who got what, when, why, under which consent.
 
 The resident's view of what APPI articles 29 and 30 ask to be recorded, and what article 33 paragraph 5 lets the
-resident see. What a service was told of the profile at sign-in is a disclosure too (`claims`): identity keeps those,
-and here they stand among the others. The exported shape keeps the field names of Estonia's data tracker (`findUsage`:
-logtime, action, receiverCode, receiverName, receiverSystem; newest first) and adds what it lacks: the consent, the
-purpose and the claims.
+resident see. What a service was told of the profile at sign-in, and that it looked up these very uses, is a disclosure
+too (`claims`): identity keeps those, and here they stand among the others. The exported shape keeps the field names of
+Estonia's data tracker (`findUsage`: logtime, action, receiverCode, receiverName, receiverSystem; newest first) and adds
+what it lacks: the consent, the purpose and the claims.
 """
 
 import heapq
@@ -26,6 +26,8 @@ from kit.db import Session
 
 PROFILE = "profile"  # stands for the claims of a sign-in where a filter names a category
 SIGN_IN = "IdentityAuthentication"  # DPV term
+USES = "uses"  # told to a service that looks up, for the resident, who used their data (infobank.tracker)
+LOOK_UP = "look-up"  # what that was for; DPV has no term
 _CLAIMS = {
     "name": Label("お名前", "name"),
     "name#ja-Kana-JP": Label("お名前の読み", "reading of the name"),
@@ -39,6 +41,7 @@ _CLAIMS = {
     "verified:address": Label("窓口で確認した住所", "address, verified by a clerk"),
     "verified:gender": Label("窓口で確認した性別", "gender, verified by a clerk"),
     "verified:evidence": Label("確認に使った書類", "documents a clerk saw"),
+    USES: Label("データを受け取った相手の記録", "record of who received your data"),
 }
 
 
@@ -228,6 +231,7 @@ def _owner(connection: Connection, client_id: str) -> tuple[str, Recipient | Non
 
 
 def _told(one: Told, recipient_id: str, consent_id: str, recipient: Recipient | None) -> Disclosure:
+    looked_up = one.claims == (USES,)
     return Disclosure(
         id=one.id,
         at=one.at,
@@ -236,8 +240,8 @@ def _told(one: Told, recipient_id: str, consent_id: str, recipient: Recipient | 
         consent_id=consent_id,
         revision_id="",
         grant_id=one.grant_id,
-        purpose=SIGN_IN,
-        action="sign-in",
+        purpose=LOOK_UP if looked_up else SIGN_IN,
+        action="look-up" if looked_up else "sign-in",
         counts=(),
         item_ids=(),
         withheld=(),

@@ -172,6 +172,7 @@ _WORDS = {
         "data": "わたしのデータ",
         "who": "だれが使ったか",
         "sign-in": "サインインのため",
+        "look-up": "だれがデータを受け取ったかを、あなたに見せるため",
         "none": "まだありません。",
         "source": "出どころ：",
         "self": "あなた",
@@ -187,6 +188,7 @@ _WORDS = {
         "data": "My data",
         "who": "Who used it",
         "sign-in": "To sign you in",
+        "look-up": "To show you who received your data",
         "none": "Nothing yet.",
         "source": "from ",
         "self": "You",
@@ -239,7 +241,8 @@ def _page(
                 for name, count in entry.counts
             ) or joined.join(disclosures.claims_in_words(entry.claims, lang))
             purpose = PURPOSES[entry.purpose].label(lang) if entry.purpose in PURPOSES else entry.purpose
-            purpose = words["sign-in"] if entry.purpose == disclosures.SIGN_IN else purpose
+            if entry.claims:
+                purpose = words["look-up" if entry.purpose == disclosures.LOOK_UP else "sign-in"]
             name = recipient.name(lang) if recipient else entry.member_id
             parts.append(
                 f"<li><strong>{_day(entry.at, lang)}</strong> {escape(name)}<br>{escape(what)}<br>"

@@ -6,7 +6,8 @@ There X-Road says who asks and for whom; here the access token does: it is about
 `sub`). So no code can be tried out. Acting for somebody else is not served here: the token would have to be about
 them.
 
-That a service read it is in the audit trail; what the document calls 400 is 400.
+Who used somebody's data, and for what, is itself something about them: a look-up is judged once more in its own write,
+recorded there before it is answered, and stands among the uses the resident sees. What the document calls 400 is 400.
 """
 
 from typing import Annotated
@@ -14,19 +15,27 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request
 from pydantic import Field
 
+from identity.bearer import Access
 from identity.clients import Clients
+from identity.crowd import Crowd
+from identity.errors import TokenRefused
+from identity.oidc import told
+from identity.standing import standing
 from identity.subjects import pairwise
+from identity.throttle import Limit
 from infobank import disclosures
 from infobank.disclosures import Disclosure, Recipient
 from infobank.errors import BadUsageQuery, NoSubject
 from keys.hashing import TokenHasher
-from kit import audit
-from kit.clock import Clock, Millis, from_iso, iso
+from kit.clock import SECOND, Clock, Millis, from_iso, iso
 from kit.db import Database, Session
-from kit.web import GUARDED, Answer, LaterRoute, actor_of, problems
+from kit.problems import Forbidden, TooMany
+from kit.web import GUARDED, Answer, LaterRoute, problems
 
 SCOPE_USAGE = "usage:read"
 MOST = 1000
+#: For each grant: each answer is a row for ever, and one that the resident is shown.
+LIMIT = Limit(burst=60, refill=SECOND)
 
 Code = Annotated[str | None, Query(alias="userCode", max_length=200, examples=["9Tq3f8…"])]
 Asker = Annotated[str | None, Header(alias="X-Road-UserId", max_length=200, examples=["9Tq3f8…"])]
@@ -94,19 +103,42 @@ def _moment(text: str | None, name: str) -> Millis | None:
         raise BadUsageQuery("A date and time with its zone (RFC 3339).", pointer=f"/{name}") from None
 
 
-def tracker_router(database: Database, clock: Clock, hasher: TokenHasher, clients: Clients) -> APIRouter:
-    """/data-tracker/v2/…"""
+def tracker_router(
+    database: Database, clock: Clock, hasher: TokenHasher, clients: Clients, *, of_all: Crowd, of_one: Crowd
+) -> APIRouter:
+    """/data-tracker/v2/…; `of_all` bounds what one client asks, `of_one` what it asks about one resident."""
     router = APIRouter(prefix="/data-tracker/v2", tags=["data tracker"], route_class=LaterRoute)
 
-    async def resident_of(request: Request) -> tuple[str, str]:
-        """The resident the token is about, and how the service calls them."""
-        access = request.state.access
+    async def resident_of(request: Request) -> tuple[Access, str, str]:
+        """The token, the resident it is about, and how the service calls them."""
+        access: Access = request.state.access
         access.require(SCOPE_USAGE)
         if access.account_id is None:
             raise NoSubject("Use a token that a resident gave you.")
+        if access.member_id is None:
+            raise Forbidden("Use a token of a member organisation's service.")
         client = await clients.get(access.client_id)
         assert client is not None  # the token's check has just found it
-        return access.account_id, pairwise(hasher, access.account_id, client.sector)
+        return access, access.account_id, pairwise(hasher, access.account_id, client.sector)
+
+    def pay(access: Access) -> None:
+        # The grant first: who asks without end about one resident does not use up what it may ask about the others.
+        for crowd, whose in ((of_one, access.grant_id or access.client_id), (of_all, access.client_id)):
+            if seconds := crowd.wait(whose):
+                raise TooMany("Uses were looked up very often.", retry_after=seconds)
+
+    def begin(session: Session, access: Access, account: str) -> None:
+        """Judge the token as this write sees it, and write down that the uses are about to be told (I1, I4).
+
+        Between the door and the write a grant may have been taken back, a service suspended.
+        """
+        if not standing(session.connection(), access).honoured:
+            challenge = {"WWW-Authenticate": f'{"DPoP" if access.jkt else "Bearer"} error="invalid_token"'}
+            raise TokenRefused("The access token is not honoured any more.", headers=challenge)
+        told.record(
+            session.connection(), (disclosures.USES,), actor=access.actor(), account_id=account,
+            grant_id=access.grant_id,
+        )  # fmt: skip
 
     @router.get(
         "/findUsage",
@@ -124,21 +156,19 @@ def tracker_router(database: Database, clock: Clock, hasher: TokenHasher, client
         limit: Limit = str(MOST),
     ) -> Usages:
         """Newest first."""
-        account, called = await resident_of(request)
+        access, account, called = await resident_of(request)
         if code != called or asker != called:
             raise BadUsageQuery("Send the token's `sub` as userCode and as X-Road-UserId.", pointer="/userCode")
         skip, most = _number(offset, "offset", least=0, most=100_000), _number(limit, "limit", least=1, most=MOST)
         since, until = _moment(start, "periodStart"), _moment(end, "periodEnd")
-        actor, now = actor_of(request), clock.ms()
+        now = clock.ms()
+        pay(access)
 
         def read(session: Session) -> Usages:
             found = disclosures.history(session, account, since=since, until=until, limit=most, offset=skip)
             total = disclosures.times(session, account, since=since or 0, until=now + 1 if until is None else until)
             names = disclosures.recipients(session)
-            audit.record(
-                session, "infobank.usage.shown", actor=actor, object=("account", account),
-                detail={"uses": len(found)},
-            )  # fmt: skip
+            begin(session, access, account)
             return Usages(
                 totalUsages=sum(count for _at, _member, count in total),
                 usages=[usage_of(one, names) for one in found],
@@ -154,13 +184,15 @@ def tracker_router(database: Database, clock: Clock, hasher: TokenHasher, client
     )
     async def usage_period(request: Request) -> Period:
         """From the resident's first use on; without any, from now."""
-        account, _ = await resident_of(request)
+        access, account, _ = await resident_of(request)
+        pay(access)
 
         def first(session: Session) -> Millis:
             found = disclosures.times(session, account, since=0, until=clock.ms() + 1)
+            begin(session, access, account)
             return found[0][0] if found else clock.ms()
 
-        return Period(periodStart=iso(await database.read(first)))
+        return Period(periodStart=iso(await database.write(first)))
 
     @router.get("/heartbeat", operation_id="heartbeat", summary="Whether this answers", responses=problems(*GUARDED))
     async def heartbeat(request: Request) -> Heartbeat:

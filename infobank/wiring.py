@@ -5,8 +5,9 @@ from consent.receipts import Receipts
 from consent.sensitivities import Sensitivities
 from identity.bearer import Bearer
 from identity.clients import Clients
+from identity.crowd import Crowd
 from identity.oauth.resource_metadata import ProtectedResource
-from infobank import anchoring, catalogue, documents, errors, views
+from infobank import anchoring, catalogue, documents, errors, tracker, views
 from infobank.catalogue import Catalogue
 from infobank.receipts import ReceiptFiles
 from infobank.routes import resident_router
@@ -45,7 +46,9 @@ def include(host: Host) -> None:
     host.front("GET", "/api/bank/categories", "public", services.categories, documents.CATEGORIES)
     host.routes("resident", resident_router(host.db, host.clock, sealer, known, settings, receipts.of))
 
-    host.routes("service", tracker_router(host.db, host.clock, host.get(TokenHasher), host.get(Clients)))
+    of_all, of_one = Crowd(host.clock), Crowd(host.clock, tracker.LIMIT)
+    uses = tracker_router(host.db, host.clock, host.get(TokenHasher), host.get(Clients), of_all=of_all, of_one=of_one)
+    host.routes("service", uses)
 
     async def anchor() -> None:
         while await host.db.bulk(anchoring.anchor, sealer, now=host.clock.ms()) == anchoring.BATCH:

@@ -15,7 +15,7 @@ from consent.purposes import PURPOSES
 from identity import grants
 from infobank import disclosures, views
 from infobank.catalogue import Catalogue
-from infobank.disclosures import PROFILE, SIGN_IN, claims_in_words
+from infobank.disclosures import LOOK_UP, PROFILE, SIGN_IN, claims_in_words
 from kit.clock import DAY, Millis, iso
 from kit.db import Session
 from kit.host import Host
@@ -146,6 +146,8 @@ def sentence(entry: views.Entry, lang: str) -> str:
     """One disclosure told in one sentence."""
     if entry.disclosure.claims:
         told = i18n.current().join(claims_in_words(entry.disclosure.claims, lang))
+        if entry.disclosure.purpose == LOOK_UP:
+            return _("%(who)s saw your %(what)s.", who=entry.recipient.name(lang), what=told)
         return _("When you signed in, %(who)s was told your %(what)s.", who=entry.recipient.name(lang), what=told)
     names = {category.id: inside(category.label.of(lang), lang) for category in entry.categories}
     given = [(names.get(category, category), count) for category, count in entry.disclosure.counts if count]
@@ -171,7 +173,8 @@ def _withheld(entry: views.Entry, catalogue: Catalogue, lang: str) -> str:
 def _line(entry: views.Entry, catalogue: Catalogue, seen: Seen, lang: str) -> UseLine:
     consent, grant = entry.disclosure.consent_id, entry.disclosure.grant_id or ""
     term = PURPOSES.get(entry.disclosure.purpose)
-    why = _("To sign you in") if entry.disclosure.purpose == SIGN_IN else entry.disclosure.purpose
+    named = {SIGN_IN: _("To sign you in"), LOOK_UP: _("To show you who received your data")}
+    why = named.get(entry.disclosure.purpose, entry.disclosure.purpose)
     return UseLine(
         id=entry.disclosure.id,
         at=entry.disclosure.at,
