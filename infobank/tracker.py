@@ -15,6 +15,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request
 from pydantic import Field
 
+from identity import throttle
 from identity.bearer import Access
 from identity.clients import Clients
 from identity.crowd import Crowd
@@ -22,7 +23,6 @@ from identity.errors import TokenRefused
 from identity.oidc import told
 from identity.standing import standing
 from identity.subjects import pairwise
-from identity.throttle import Limit
 from infobank import disclosures
 from infobank.disclosures import Disclosure, Recipient
 from infobank.errors import BadUsageQuery, NoSubject
@@ -35,7 +35,7 @@ from kit.web import GUARDED, Answer, LaterRoute, problems
 SCOPE_USAGE = "usage:read"
 MOST = 1000
 #: For each grant: each answer is a row for ever, and one that the resident is shown.
-LIMIT = Limit(burst=60, refill=SECOND)
+LIMIT = throttle.Limit(burst=60, refill=SECOND)
 
 Code = Annotated[str | None, Query(alias="userCode", max_length=200, examples=["9Tq3f8…"])]
 Asker = Annotated[str | None, Header(alias="X-Road-UserId", max_length=200, examples=["9Tq3f8…"])]
