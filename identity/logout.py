@@ -72,6 +72,11 @@ def note(
     happenings.note(connection, Happening(kind.name, now, account_id=account_id, by="user", said=said, sessions=pairs))
 
 
+def forget(connection: Connection, client_id: str) -> None:
+    """A client is told of no session any more that it knows."""
+    connection.execute(delete(_known).where(_known.c.client_id == client_id))
+
+
 def carry_over(session: Session, old: str, new: str, account_id: str) -> None:
     """The same person signed in again in the same browser: the services go with the new session."""
     session.connection().execute(

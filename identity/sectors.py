@@ -9,10 +9,15 @@ from typing import Any
 
 import orjson
 
+from identity import grants, logout
 from identity.addresses import bad, split
+from identity.clients import Client
 from identity.registration import Registration
 from identity.subjects import sector_of
+from kit.clock import Millis
+from kit.db import Session
 from kit.fetch import Fetcher, FetchRefused
+from kit.host import Actor
 from kit.ids import new_id
 
 
@@ -29,6 +34,28 @@ def sector_of_its_own(document: Mapping[str, Any]) -> str | None:
     if not isinstance(uris, list) or not all(isinstance(uri, str) and split(uri) for uri in uris):
         return None  # no addresses at all: whoever checks them says so
     return new_id("sec") if len({sector_of(uri) for uri in uris}) > 1 else None
+
+
+def check_told(registration: Registration) -> None:
+    """Raise InvalidClientMetadata where who registers itself is told of sign-outs at a host it sends nobody back to.
+
+    A logout token names the resident as the sector does (Back-Channel Logout section 2.4), and the sector is the host
+    of the redirect addresses. Closes: another service's redirect address and a logout address of one's own.
+    """
+    uri = registration.backchannel_logout_uri
+    if uri is not None and sector_of(uri) not in {sector_of(one) for one in registration.redirect_uris}:
+        raise bad("/backchannel_logout_uri", "This address is at the host of a redirect URI.")
+
+
+def end_if_moved(session: Session, before: Client, after: Client, *, actor: Actor, now: Millis) -> None:
+    """A client that stands in another sector now is another service: nobody agreed to that one.
+
+    Closes: tokens from before, by which who names another service's address as its own would learn under which name
+    that one knows its residents; and notices of sign-outs, which name them, too.
+    """
+    if before.sector != after.sector:
+        grants.revoke_for_client(session, after.id, actor=actor, now=now, reason="client-moved")
+        logout.forget(session.connection(), after.id)
 
 
 async def check_sector(fetcher: Fetcher, registration: Registration) -> None:

@@ -34,7 +34,7 @@ from identity.oauth.errors import (
     UnauthorizedClient,
 )
 from identity.registration import Registration, check
-from identity.sectors import check_sector
+from identity.sectors import check_sector, check_told, end_if_moved
 from keys.errors import BadToken
 from keys.jose import peek
 from kit.clock import SECOND, Clock, Millis
@@ -135,6 +135,7 @@ class Admission:
             registration = check(from_wire(document, kept={}, scopes=frozenset(self.federation.settings.scopes)))
             if not set(registration.grant_types) <= _GRANTS:
                 raise Refused("invalid_metadata", "grant-types", "only the code flow is for clients of a federation")
+            check_told(registration)
             await check_sector(self._fetcher, registration)
         except InvalidClientMetadata as error:
             named = (error.pointer or "").strip("/")
@@ -174,7 +175,9 @@ class Admission:
         else:
             before = registration_of(session, entity_id)
             kept = {name: getattr(before, name) for name in _OPERATORS}
-            self._clients.replace(session, entity_id, registration.model_copy(update=kept), actor=SYSTEM)
+            was = get(session, entity_id)
+            made = self._clients.replace(session, entity_id, registration.model_copy(update=kept), actor=SYSTEM)
+            end_if_moved(session, was, made, actor=SYSTEM, now=self._clock.ms())
         return note(session, entity_id, "automatic", chain, until=until, now=self._clock.ms())
 
 

@@ -29,7 +29,7 @@ from identity.oauth.errors import (
     TemporarilyUnavailable,
 )
 from identity.registration import Registration, check
-from identity.sectors import check_sector, sector_of_its_own
+from identity.sectors import check_sector, check_told, end_if_moved, sector_of_its_own
 from identity.settings import IdentitySettings
 from identity.software import SoftwareStatements
 from keys.hashing import TokenHasher
@@ -154,6 +154,7 @@ class ClientRegistration:
             registration = check(from_wire(said, kept=kept, scopes=leave.scopes))
             if leave.kind == "open" and not set(registration.grant_types) <= _OPEN_GRANTS:
                 raise InvalidMetadata("grant_types: this grant type needs an initial access token of the city")
+            check_told(registration)
             await check_sector(self._fetcher, registration)
             await self._envelopes.check(registration)
         if registration.require_pkce is None:
@@ -184,7 +185,9 @@ class ClientRegistration:
         return client, secret, self._enrolments.begin(session, client.id, leave)
 
     def _change(self, session: Session, client_id: str, registration: Registration) -> tuple[Client, str | None, str]:
+        before = clients.get(session, client_id)
         client = self._registry.replace(session, client_id, registration, actor=_itself(client_id))
+        end_if_moved(session, before, client, actor=_itself(client_id), now=self._clock.ms())
         secret = None
         if registration.token_endpoint_auth_method in ("client_secret_basic", "client_secret_post"):
             if client.secret_digest is None:

@@ -42,7 +42,7 @@ def _of_passkey(change: str) -> Rule:
 
 def _withdrawn(row: Row, detail: Mapping[str, Any]) -> Happening | None:
     """A resident took back what they let a service do; a service that left has nobody to tell."""
-    if detail["reason"] in ("account-closed", "client-removed"):
+    if detail["reason"] in ("account-closed", "client-removed", "client-moved"):
         return None
     said = {"reason": "consent" if detail["reason"].startswith("consent-") else "grant"}
     return Happening("consent-withdrawn", row["at"], grant_id=row["object_id"], by=_by(row), cause=_cause(), said=said)

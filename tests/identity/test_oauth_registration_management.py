@@ -6,11 +6,14 @@ from urllib.parse import urlsplit
 import pytest
 
 from identity.clients import Clients
+from identity.errors import UnknownInteraction
 from kit import audit
 from kit.host import SYSTEM
 from tests.identity.registrant import DAY, as_party, asking, enrolments, manage, register
 from tests.identity.registrant import settings as settings  # a fixture
 from tests.support.relying_party import advance, join
+
+BOTH = ["authorization_code", "refresh_token"]
 
 
 async def test_a_client_reads_replaces_and_ends_its_registration(app: Any, client: Any) -> None:
@@ -155,6 +158,37 @@ async def test_a_client_that_changes_its_method_gets_or_loses_its_secret(client:
     assert changed["client_secret"]
     again = (await manage(client, changed, "PUT", token_endpoint_auth_method="none")).json()
     assert "client_secret_expires_at" not in again
+
+
+async def test_a_client_that_moves_to_anothers_host_keeps_nobody_it_knew_under_its_own(app: Any, client: Any) -> None:
+    """OpenID Connect Core section 8.1: the sector is the host of the redirect addresses. With tokens from before the
+    move it would learn under which name a service that stands there knows its own residents."""
+    made = (await register(client, redirect_uris=["https://mine.example/cb"], grant_types=BOTH)).json()
+    party = await as_party(app, client, made)
+    mine = "https://mine.example/cb"
+    lasting = {"redirect_uri": mine, "scope": "openid offline_access", "prompt": "consent"}
+    waiting = await party.authorize(party.request(**lasting))
+    tokens = (await party.exchange((await party.agree(waiting))["code"], redirect_uri=mine)).json()
+    asked = await party.authorize(party.request(**lasting))
+    moved = await manage(client, made, "PUT", redirect_uris=["https://clinic.example/cb"], grant_types=BOTH)
+    assert moved.status_code == 200, moved.text
+    headers = {"authorization": f"Bearer {tokens['access_token']}"}
+    told = await client.get("/oauth/userinfo", headers=headers)
+    assert told.status_code == 401
+    assert (await party.refresh(tokens["refresh_token"])).json()["error"] == "invalid_grant"
+    with pytest.raises(UnknownInteraction):  # an answer to what was asked before does not go to the address of before
+        await party.agree(asked)
+
+
+async def test_nobody_is_told_of_sign_outs_at_a_host_where_nobody_is_sent(app: Any, client: Any) -> None:
+    """Back-Channel Logout section 2.4: the token names the resident as the sector of the redirect addresses does. Who
+    registers another's address and its own to be told at would learn that name."""
+    uris, elsewhere = ["https://clinic.example/cb"], "https://mine.example/out"
+    refused = await register(client, redirect_uris=uris, backchannel_logout_uri=elsewhere)
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_client_metadata")
+    made = (await register(client, redirect_uris=uris, backchannel_logout_uri="https://clinic.example/out")).json()
+    changed = await manage(client, made, "PUT", redirect_uris=uris, backchannel_logout_uri=elsewhere)
+    assert changed.status_code == 400
 
 
 # -- the forgotten -----------------------------------------------------------------------------------------------------
