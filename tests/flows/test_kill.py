@@ -203,7 +203,8 @@ def check_ledger(http: httpx2.Client, crowd: Crowd) -> None:
         rows = database.execute("SELECT entry FROM kit_log_leaf WHERE log = 'main' ORDER BY idx").fetchall()
     finally:
         database.close()
-    assert [leaf_hash(entry) for (entry,) in rows] == hashes
+    # A job may have laid an entry since the checkpoint was asked for; it is looked at after the next restart.
+    assert [leaf_hash(entry) for (entry,) in rows][: head.size] == hashes
     seen = {(line["size"], line["root"]) for line in crowd.journal.all("checkpoint", since=crowd.checked)}
     for line in crowd.journal.all("receipt", since=crowd.checked):
         receipt = read_receipt(report, line["text"], jwks=city.jwks, issuer=city.url, vkey=city.vkey)
