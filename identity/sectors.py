@@ -12,7 +12,7 @@ import orjson
 from identity import grants, logout
 from identity.addresses import bad, split
 from identity.clients import Client
-from identity.registration import Registration
+from identity.registration import CIBA, DEVICE, Registration
 from identity.subjects import sector_of
 from kit.clock import Millis
 from kit.db import Session
@@ -34,6 +34,16 @@ def sector_of_its_own(document: Mapping[str, Any]) -> str | None:
     if not isinstance(uris, list) or not all(isinstance(uri, str) and split(uri) for uri in uris):
         return None  # no addresses at all: whoever checks them says so
     return new_id("sec") if len({sector_of(uri) for uri in uris}) > 1 else None
+
+
+def sector_of_the_unseen(document: Mapping[str, Any]) -> str | None:
+    """The sector of who registers itself for a flow that ends at no address: its own; else None.
+
+    Nothing is proved by redirect addresses, or a list of them, where nobody is sent back. Closes: another service's
+    address beside the device grant, by which its names of residents would be told to whoever wrote it there.
+    """
+    asked = document.get("grant_types")
+    return new_id("sec") if isinstance(asked, list) and (DEVICE in asked or CIBA in asked) else None
 
 
 def check_told(registration: Registration) -> None:

@@ -29,7 +29,7 @@ from identity.oauth.errors import (
     TemporarilyUnavailable,
 )
 from identity.registration import Registration, check
-from identity.sectors import check_sector, check_told, end_if_moved, sector_of_its_own
+from identity.sectors import check_sector, check_told, end_if_moved, sector_of_its_own, sector_of_the_unseen
 from identity.settings import IdentitySettings
 from identity.software import SoftwareStatements
 from keys.hashing import TokenHasher
@@ -149,8 +149,9 @@ class ClientRegistration:
     async def _read(self, document: Mapping[str, Any], leave: Leave, *, kept: Mapping[str, Any]) -> Registration:
         with _told():
             said = await self._software.merged(document)
-            if "sector_identifier" not in kept:  # an update keeps what it has: nobody becomes somebody else by it
-                kept = {**kept, "sector_identifier": sector_of_its_own(said)}
+            if kept.get("sector_identifier") is None:  # an update keeps what it has: nobody becomes somebody else by it
+                own = sector_of_its_own(said) if "sector_identifier" not in kept else None
+                kept = {**kept, "sector_identifier": sector_of_the_unseen(said) or own}
             registration = check(from_wire(said, kept=kept, scopes=leave.scopes))
             if leave.kind == "open" and not set(registration.grant_types) <= _OPEN_GRANTS:
                 raise InvalidMetadata("grant_types: this grant type needs an initial access token of the city")

@@ -371,6 +371,24 @@ async def test_a_client_on_several_hosts_that_asks_for_no_kind_of_subject_is_a_s
 
 
 @asking(registration="token")
+async def test_redirect_addresses_prove_no_sector_where_nobody_is_sent_back(app: Any, client: Any, site: Site) -> None:
+    """OpenID Connect Core section 8.1: a device's ID token goes to who asks, whatever addresses it named."""
+    uris = ["https://clinic.example/cb"]
+    sector, registry = site.publish("/clinic-sector", uris), app.host.get(Clients)
+    for more in ({}, {"sector_identifier_uri": sector}):
+        plain = (await register(client, await initial(app), redirect_uris=uris)).json()
+        changed = await manage(
+            client, plain, "PUT", redirect_uris=uris, grant_types=["authorization_code", DEVICE], **more
+        )
+        assert changed.status_code == 200, changed.text
+        asked = {"redirect_uris": uris, "grant_types": ["authorization_code", DEVICE], **more}
+        new = (await register(client, await initial(app), **asked)).json()
+        found = {(await registry.get(made["client_id"])).sector for made in (plain, new)}
+        assert len(found) == 2
+        assert all(one.startswith("sec_") for one in found)
+
+
+@asking(registration="token")
 async def test_public_subjects_are_the_operators_to_give(app: Any, client: Any) -> None:
     """OpenID Connect Core section 8: with an initial access token too, and at an update, they are refused."""
     refused = await register(client, await initial(app), subject_type="public")
