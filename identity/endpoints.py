@@ -94,7 +94,8 @@ def register_federation(host: Host, entity: FederationEndpoints) -> None:
         ("GET", city.MARKED_PATH, entity.marked, federation.MARKED),
         ("POST", city.REGISTER_PATH, entity.register, federation.REGISTER),
     ):
-        host.front(method, path, "public", entity.told(handler), operation)
+        # Anybody's page may look at a federation; registering is for servers.
+        host.front(method, path, "public", entity.told(handler), operation, cors=path != city.REGISTER_PATH)
 
 
 def register_signals(host: Host, streams: ssf.SignalEndpoints, document: Handler) -> None:

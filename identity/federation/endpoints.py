@@ -25,7 +25,6 @@ from kit.front import JSON, NO_STORE, Call, Reply, reply_json
 from kit.problems import Problem
 
 _MOST = 8192
-_ANYBODY = (b"access-control-allow-origin", b"*")
 Handler = Callable[[Call], Awaitable[Reply]]
 Query = Mapping[str, list[str]]
 
@@ -195,7 +194,7 @@ class FederationEndpoints:
                 return await handler(call)
             except Refused as refused:
                 said = {"error": refused.code, "error_description": refused.detail}
-                return reply_json(STATUS[refused.code], said, headers=[_ANYBODY])
+                return reply_json(STATUS[refused.code], said)
 
         return serve
 
@@ -244,8 +243,8 @@ def _type(name: str) -> tuple[bytes, bytes]:
 
 
 def _jwt(name: str, token: str) -> Reply:
-    return Reply(200, token.encode(), [_type(name), (b"cache-control", b"no-cache"), _ANYBODY])
+    return Reply(200, token.encode(), [_type(name), (b"cache-control", b"no-cache")])
 
 
 def _public(value: Any) -> Reply:
-    return Reply(200, orjson.dumps(value), [JSON, (b"cache-control", b"no-cache"), _ANYBODY])
+    return Reply(200, orjson.dumps(value), [JSON, (b"cache-control", b"no-cache")])

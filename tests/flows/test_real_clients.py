@@ -170,7 +170,7 @@ def test_the_conformance_profile_says_what_the_settings_know() -> None:
     from portal.settings import Settings
 
     found = conformance(host="localhost", ca="/ca.pem")
-    assert len(found) == 12
+    assert len(found) == 13
     plain = Settings(issuer="https://op.example")
     for name, value in found.items():
         part: Any = plain

@@ -451,7 +451,9 @@ const flows = {
   },
 
   async "signing out, told behind the browser's back"() { // last: it ends the resident's session
-    const config = strict(await register({ post_logout_redirect_uris: [AFTER], backchannel_logout_uri: `${site.url}/out` }));
+    const config = strict(await register({ // told at a host of its redirect addresses
+      redirect_uris: [REDIRECT, `${site.url}/cb`], post_logout_redirect_uris: [AFTER], backchannel_logout_uri: `${site.url}/out`,
+    }));
     const tokens = await authorized(config);
     const url = client.buildEndSessionUrl(config, { id_token_hint: tokens.id_token, post_logout_redirect_uri: AFTER, state: 'bye' });
     const end = await browse(url);

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 FOLDER = Path(__file__).parents[2] / "openapi"
+RESIDENTS = ("/api/bank/my", "/api/consent/imports", "/api/consent/instructions", "/api/consent/records")
 ROLES = ("operator", "lead", "analyst", "ethics")
 
 
@@ -36,7 +37,7 @@ def _headers(who: Colleague, kind: str) -> dict[str, str]:
 
 @pytest.mark.parametrize(("method", "path"), _operations())
 async def test_each_refuses_by_the_right_status(app: "Building", client: Any, method: str, path: str) -> None:
-    mine = path.startswith(("/api/bank/my", "/api/consent/imports", "/api/consent/records"))
+    mine = path.startswith(RESIDENTS)
     who = await colleague(app, client, kind="resident") if mine else await colleague(app, client, *ROLES)
     for body, kind, status in (
         (b"{", "application/json", 400),
