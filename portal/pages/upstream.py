@@ -109,18 +109,7 @@ def router(host: Host) -> Any:
             doors.browser(request),
             visit_of(request).browser,
         )
-        match found:
-            case SignedIn():
-                inside = redirect(request, local_path(found.next, "/home"))
-                return drop(await doors.keep_session(request, inside, found.token))
-            case Unlinked():
-                return keep(redirect(request, "/sign-in/link"), found.token)
-            case Linking():
-                return drop(linked(request, found.outcome))
-            case Stopped():
-                answer = stopped(request, upstream_id, found.reason, next_path=next_path)
-                # A forged answer must not end the sign-in that this browser is in the middle of.
-                return answer if found.reason == "stale" else drop(answer)
+        return await arrived(request, found, upstream_id, next_path)
 
     # -- by a certificate: the browser shows it at another listener (identity.certificates.sign_in)
 
@@ -150,18 +139,25 @@ def router(host: Host) -> Any:
         found, next_path, authority_id = await certificates.finish(
             query["ticket"], token, doors.browser(request), visit_of(request).browser
         )
+        return await arrived(request, found, authority_id, next_path)
+
+    # -- what both come to
+
+    async def arrived(
+        request: Request, found: SignedIn | Unlinked | Linking | Stopped, way: str, next_path: str
+    ) -> Response:
         match found:
             case SignedIn():
-                inside = redirect(
-                    request, local_path(found.next, "/desk" if found.session.kind == "staff" else "/home")
-                )
+                home = "/desk" if found.session.kind == "staff" else "/home"
+                inside = redirect(request, local_path(found.next, home))
                 return drop(await doors.keep_session(request, inside, found.token))
             case Unlinked():
                 return keep(redirect(request, "/sign-in/link"), found.token)
             case Linking():
                 return drop(linked(request, found.outcome))
             case Stopped():
-                answer = stopped(request, authority_id, found.reason, next_path=next_path)
+                answer = stopped(request, way, found.reason, next_path=next_path)
+                # A forged answer must not end the sign-in that this browser is in the middle of.
                 return answer if found.reason == "stale" else drop(answer)
 
     def linked(request: Request, outcome: str) -> Response:
