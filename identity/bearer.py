@@ -268,7 +268,8 @@ class Bearer:
     async def _check_certificate(self, call: HasScope, scheme: str, x5t: str) -> None:
         """RFC 8705 section 3: a token bound to a certificate is good on connections with that certificate only.
 
-        And while its authority stands by it: a token must not outlive what it is bound to.
+        And while its authority stands by it, by the policy of the token endpoint (`certificates.check`): a token must
+        not outlive what it is bound to, nor work for who keeps us from asking.
         """
         certificate = certificate_of(call.scope)
         if certificate is None or not same(certificate.x5t, x5t):
@@ -276,8 +277,8 @@ class Bearer:
                 scheme,
                 "The access token is bound to a client certificate; call with that certificate, at its own port.",
             )
-        if await self._certificates.revoked(certificate.certificate):
-            raise _refused(scheme, "The client certificate that the access token is bound to was revoked.")
+        if await self._certificates.disowned(certificate.certificate):
+            raise _refused(scheme, "The client certificate that the access token is bound to is not good any more.")
 
     async def _check_proof(
         self, call: HasScope, headers: Iterable[tuple[bytes, bytes]], scheme: str, token: str, access: Access

@@ -186,7 +186,7 @@ def _certificates(host: Host) -> Certificates:
     """Whose certificates are believed."""
     settings: IdentitySettings = host.settings.identity
     authorities = [load(one) for one in settings.certificate_authorities]
-    status = CertificateStatus(host.get(Fetcher), host.clock, authorities)
+    status = CertificateStatus(host.get(Fetcher), host.clock, authorities, host.db)
     certificates = Certificates(authorities, status, host.clock)
     host.provide(CertificateStatus, status)
     host.provide(Certificates, certificates)

@@ -3,6 +3,7 @@
 import cert.models
 import consent.models
 import identity.assurance.models
+import identity.certificates.models
 import identity.federation.models
 import identity.models
 import identity.models_account

@@ -38,6 +38,11 @@ class Authority:
         return self.settings.fresh_seconds * SECOND
 
     @property
+    def grace(self) -> Millis:
+        """How long what was good is believed beyond that, while nobody can be asked."""
+        return self.settings.grace_seconds * SECOND
+
+    @property
     def level(self) -> Level:
         """What a sign-in by one of its certificates is worth."""
         return of_certificate(self.settings.acr, key=self.settings.key, pin=self.settings.pin)

@@ -7,13 +7,14 @@ when the status is next learned: at the token endpoint (`invalid_client`), at ev
 with its certificate, in introspection. Each process keeps its own.
 
 Hard by default: what can't be learned is refused (RFC 5280 section 6.3.3 calls it UNDETERMINED and leaves the rest to
-us). `soft_fail` lets it pass, and says so in the log.
+us), at the sign-in, at the token endpoint and at every door alike. What was good when it was last learned stays so for
+`grace_seconds` more, none by default. `soft_fail` lets everything unlearned pass, and says so in the log.
 """
 
 import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from identity.certificates.authorities import Authority
 from identity.certificates.status import CertificateStatus
@@ -51,6 +52,7 @@ class _Kept:
     verdict: Good | Bad
     since: Millis
     until: Millis
+    learned_until: Millis = 0  # how long the authority's own word was good; the grace begins there
     asking: bool = False
 
 
@@ -103,31 +105,43 @@ class Certificates:
             async with lock:
                 kept = self._kept.get(key)
                 if kept is None or self._clock.ms() >= kept.until:
-                    kept = self._keep(key, await self._judge(shown, use))
+                    kept = self._keep(key, self._graced(kept, await self._judge(shown, use)))
                 return kept.verdict
         finally:
             if not lock.locked():
                 self._locks.pop(key, None)
 
-    async def revoked(self, shown: Certificate) -> bool:
-        """Whether an authority for services gave it out and took it back; one of nobody's is nobody's to revoke."""
-        return self.judges and _is_revoked(await self.check(shown, "clients"))
+    async def disowned(self, shown: Certificate) -> bool:
+        """Whether an authority for services gave it out and does not stand by it: took it back, or can't be asked by
+        now. One of nobody's is nobody's to revoke. What a token is bound to is judged as what it was given for: else
+        who keeps the lists from us could use tokens of a revoked certificate that gets no new ones."""
+        return self.judges and _is_disowned(await self.check(shown, "clients"))
 
-    def known_revoked(self, x5t: str) -> bool:
+    def known_disowned(self, x5t: str) -> bool:
         """The same of one that was seen in this process; asks nobody."""
         kept = self._kept.get((x5t, "clients"))
-        return kept is not None and _is_revoked(kept.verdict)
+        return kept is not None and _is_disowned(kept.verdict)
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
     async def _renew(self, key: tuple[str, str], shown: Certificate) -> None:
         made = await self._judge(shown, key[1])
         kept = self._kept.get(key)
-        if isinstance(made.verdict, Bad) and made.verdict.reason == "untold" and kept is not None:
+        if _is_untold(made.verdict) and kept is not None:
             kept.asking = False  # what was learned before is good until its own end
             kept.since = self._clock.ms()
             return
         self._keep(key, made)
+
+    def _graced(self, before: _Kept | None, made: _Kept) -> _Kept:
+        """What was good stays so for a while when nobody can be asked, and is asked about again every ten seconds."""
+        if before is None or not isinstance(before.verdict, Good) or not _is_untold(made.verdict):
+            return made
+        authority, now = before.verdict.authority, self._clock.ms()
+        end = min(before.learned_until + authority.grace, before.verdict.ends_at)
+        if now >= end:
+            return made
+        return replace(before, since=now, until=min(end, now + _FAILED_FOR), asking=False)
 
     async def _judge(self, shown: Certificate, use: str) -> _Kept:
         now, refused = self._clock.ms(), Bad("untrusted")
@@ -141,7 +155,8 @@ class Certificates:
                     refused = Bad(error.reason, authority.id, str(error))
                 continue
             verdict, until = await self._ask(authority, path, shown)
-            return _Kept(verdict, now, max(min(until, path.until, now + authority.fresh), now + 1))
+            until = max(min(until, path.until, now + authority.fresh), now + 1)
+            return _Kept(verdict, now, until, until)
         return _Kept(refused, now, now + _FAILED_FOR)
 
     async def _ask(self, authority: Authority, path: Path, shown: Certificate) -> tuple[Good | Bad, Millis]:
@@ -173,5 +188,9 @@ class Certificates:
         return made
 
 
-def _is_revoked(verdict: Good | Bad) -> bool:
-    return isinstance(verdict, Bad) and verdict.reason in ("revoked", "unknown")
+def _is_untold(verdict: Good | Bad) -> bool:
+    return isinstance(verdict, Bad) and verdict.reason == "untold"
+
+
+def _is_disowned(verdict: Good | Bad) -> bool:
+    return isinstance(verdict, Bad) and verdict.reason in ("revoked", "unknown", "untold")

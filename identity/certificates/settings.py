@@ -42,6 +42,7 @@ class AuthoritySettings(BaseModel):
     adapter: AdapterSettings | None = None
     soft_fail: bool = False
     fresh_seconds: int = Field(3600, ge=10, le=7 * 86_400)
+    grace_seconds: int = Field(0, ge=0, le=86_400)
     stale_seconds: int = Field(0, ge=0, le=7 * 86_400)
     crl_limit: int = Field(8_388_608, ge=1024, le=67_108_864)
     usages: tuple[Oid, ...] = Field((CLIENT_AUTH,), min_length=1)

@@ -16,11 +16,13 @@ from urllib.parse import urlsplit
 
 from identity.certificates.adapters import HttpsJson, StatusAdapter
 from identity.certificates.authorities import Authority
+from identity.certificates.newest import is_newest
 from keys.certificates import Certificate
 from keys.pki import crl
 from keys.pki.paths import Link, Path
 from keys.pki.status import Status, Untold
 from kit.clock import SECOND, Clock, Millis
+from kit.db import Database
 from kit.fetch import Fetcher, FetchRefused
 
 PAUSE: Millis = 10 * SECOND
@@ -50,7 +52,8 @@ class _Found(NamedTuple):
 class CertificateStatus:
     """What authorities say. `adapters` by name: a city's own are put here when the building is composed."""
 
-    def __init__(self, fetcher: Fetcher, clock: Clock, authorities: Iterable[Authority]) -> None:
+    def __init__(self, fetcher: Fetcher, clock: Clock, authorities: Iterable[Authority], db: Database) -> None:
+        self._db = db
         self._fetcher = fetcher
         self._clock = clock
         self.adapters: dict[str, StatusAdapter] = {}
@@ -118,11 +121,14 @@ class CertificateStatus:
             now, kept = self._clock.ms(), self._lists.get(key)
             if kept is None or kept.due(now):
                 fetched = await self._fetch_list(authority, address, link)
-                before = kept.crl if kept is not None else None
-                if fetched.crl is None or (before is not None and fetched.crl.made_at < before.made_at):
+                if fetched.crl is None or not await self._newest(fetched.crl):
                     # An older one is as good as its nextUpdate; what is newer is looked for again and again. One from
-                    # before that, shown again by who sits on the way, takes back no revocation.
-                    fetched.crl = before
+                    # before it, shown again by who sits on the way, takes back no revocation: at no other address, in
+                    # no other process and after no restart either.
+                    if fetched.crl is not None:
+                        fetched.crl, fetched.why = None, "older than one that was seen"
+                    if kept is not None and kept.crl is not None and await self._newest(kept.crl):
+                        fetched.crl = kept.crl
                     fetched.believed = now + PAUSE
                 else:
                     fetched.believed = max(min(fetched.crl.ends_at, now + authority.fresh), now + PAUSE)
@@ -133,6 +139,9 @@ class CertificateStatus:
             if kept.crl is None:
                 raise Untold("no-list", kept.why)
             return _Found(kept.crl, kept.believed)
+
+    async def _newest(self, found: crl.Crl) -> bool:
+        return await self._db.write(is_newest, found)
 
     async def _fetch_list(self, authority: Authority, address: str, link: Link) -> _List:
         now = self._clock.ms()

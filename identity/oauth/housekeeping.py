@@ -24,6 +24,7 @@ _SWEPT: tuple[tuple[str, str, Millis], ...] = (
     ("identity_once", "digest", HOUR),
     ("identity_initial_token", "id", DAY),
     ("identity_client_change", "client_id", DAY),
+    ("identity_certificate_list", "id", 0),
     ("identity_federation_mark", "id", DAY),  # with its last JWT
 )
 

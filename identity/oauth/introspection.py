@@ -84,7 +84,7 @@ class Introspection:
         access = await self._access_tokens.find(token)
         if access is None or not _may_know(client, access):
             return _NO
-        if access.x5t is not None and self._certificates.known_revoked(access.x5t):
+        if access.x5t is not None and self._certificates.known_disowned(access.x5t):
             return _NO
         body = self._bodies.get(access.jti)
         if body is None:

@@ -7,10 +7,12 @@ any entry (5.2, 5.3).
 """
 
 from dataclasses import dataclass
+from hashlib import sha256
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from keys.pki.paths import Link, points
 from keys.pki.status import SKEW, Status, Untold, millis
@@ -29,6 +31,8 @@ class Crl:
     made_at: Millis
     ends_at: Millis
     scope: x509.IssuingDistributionPoint | None
+    series: str  # which lists it is one of: of one issuer under one key, for one distribution point; wherever it lay
+    number: str  # its CRL number, as hexadecimal digits that compare as the numbers do; "" without one
 
     def status(self, link: Link, *, now: Millis, stale: Millis = 0) -> Status:
         """What it says of a certificate; raises Untold. `stale`: how long past its `nextUpdate` it may be used."""
@@ -46,12 +50,13 @@ def read(der: bytes, issuer: x509.Certificate, *, now: Millis) -> Crl:
         found = x509.load_der_x509_crl(der)
         _check(found, issuer, now)
         ends_at, revoked = found.next_update_utc, _serials(found)
-        scope = _extension(found)
+        scope, number = _extension(found), _number(found)
     except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
         raise Untold("malformed", type(error).__name__) from error
     if ends_at is None:
         raise Untold("malformed", "no nextUpdate")
-    return Crl(revoked, millis(found.last_update_utc), millis(ends_at), scope)
+    made_at = millis(found.last_update_utc)
+    return Crl(revoked, made_at, millis(ends_at), scope, _series(issuer, scope), number)
 
 
 def _check(found: x509.CertificateRevocationList, issuer: x509.Certificate, now: Millis) -> None:
@@ -88,6 +93,25 @@ def _serials(found: x509.CertificateRevocationList) -> frozenset[int]:
                 raise Untold("critical", extension.oid.dotted_string)
         serials.add(entry.serial_number)
     return frozenset(serials)
+
+
+def _series(issuer: x509.Certificate, scope: x509.IssuingDistributionPoint | None) -> str:
+    """Names the CRL issuer and the CRL scope, for which alone times and numbers grow (5.2.3). By the issuer's name and
+    key, not its certificate, which may be renewed."""
+    key = issuer.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    parts = (issuer.subject.public_bytes(), key, scope.public_bytes() if scope is not None else b"")
+    return sha256(b"".join(len(part).to_bytes(4) + part for part in parts)).hexdigest()
+
+
+def _number(found: x509.CertificateRevocationList) -> str:
+    """The CRL number (5.2.3: 20 octets at most)."""
+    try:
+        number = found.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+    except x509.ExtensionNotFound:
+        return ""
+    if number < 0 or number.bit_length() > 160:
+        raise Untold("malformed", "a CRL number that is none")
+    return f"{number:040x}"
 
 
 def _extension(found: x509.CertificateRevocationList) -> x509.IssuingDistributionPoint | None:

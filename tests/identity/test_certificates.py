@@ -13,13 +13,19 @@ from typing import Any
 
 import httpx2
 import pytest
+from cryptography import x509
 from pydantic import ValidationError
+from sqlmodel import Session, select
 
 from identity.certificates.check import Certificates
+from identity.certificates.models import CertificateList
+from identity.certificates.newest import REMEMBERED, is_newest
 from identity.certificates.settings import AuthoritySettings
 from identity.certificates.status import CertificateStatus
+from identity.oauth.housekeeping import sweep
 from identity.settings import IdentitySettings
 from keys.certificates import from_der
+from keys.pki import crl
 from keys.pki.status import Status, millis
 from kit.clock import MINUTE, SECOND, FrozenClock
 from kit.fetch import OutgoingSettings
@@ -34,6 +40,7 @@ from tests.support.site import Site, reply, serving
 
 pytestmark = pytest.mark.anyio
 NAME = "CN=meter,O=Minato-hama,C=JP"
+NAMES = ("crl", "ocsp", "register", "soft", "none", "both", "people", "grace")
 
 
 @dataclass
@@ -84,7 +91,7 @@ def seen_as(pair: Pair) -> Any:
 async def world(empty_city: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     place = tmp_path_factory.mktemp("certificates")
     shutil.copytree(empty_city, place / "data")
-    makers = {one: Maker(f"Authority {one}") for one in ("crl", "ocsp", "register", "soft", "none", "both", "people")}
+    makers = {one: Maker(f"Authority {one}") for one in NAMES}
     for one, maker in makers.items():
         (place / f"{one}.pem").write_bytes(maker.pem)
     clock, port = FrozenClock(millis(makers["crl"].now)), free_port()
@@ -103,6 +110,7 @@ async def world(empty_city: Path, tmp_path_factory: pytest.TempPathFactory) -> A
             authority("soft", checking=["crl"], soft_fail=True),
             authority("none", checking=["none"]),
             authority("both", checking=["ocsp", "crl"]),
+            authority("grace", checking=["crl"], fresh_seconds=60, grace_seconds=300),
             authority("people", checking=["none"], uses=["residents"], label_ja="カード", label_en="Card"),
         ]  # fmt: skip
         settings = Settings(
@@ -227,15 +235,27 @@ async def settle(world: World) -> None:
         await asyncio.gather(*tasks)
 
 
+def part(w: World, path: str) -> tuple[x509.ExtensionType, bool]:
+    """Marks a list as the one of one distribution point (RFC 5280 section 5.2.5): a series of its own."""
+    address = [x509.UniformResourceIdentifier(w.site.url(path))]
+    return x509.IssuingDistributionPoint(address, None, False, False, None, False, False), True
+
+
+def restarted(w: World) -> None:
+    """What a process has in its memory is gone, as after a restart and in another process."""
+    w.app.host.get(CertificateStatus)._lists.clear()
+    w.app.host.get(Certificates)._kept.clear()
+
+
 async def test_an_older_list_shown_again_brings_no_revoked_certificate_back(world: World) -> None:
     """RFC 5280 section 5.2.3: newer lists have later times. Lists come over plain http, and who holds a stolen key and
     a place on the way shows the one from before, whose nextUpdate has not come."""
-    maker = world.makers["crl"]
+    maker, scope = world.makers["crl"], [part(world, "/rolled.crl")]
     lists: list[bytes] = []
     pair = listed(world, "/rolled.crl", lambda: lists[-1])
-    lists.append(maker.crl(made=-2, ends=20))
+    lists.append(maker.crl(made=-2, ends=20, extra=scope))
     assert await world.error(pair) == ""
-    lists.append(maker.crl(pair.certificate, made=-1, ends=20))
+    lists.append(maker.crl(pair.certificate, made=-1, ends=20, extra=scope))
     world.clock.advance(seconds=601)
     assert await world.error(pair) == "invalid_client"
     lists.append(lists[0])
@@ -244,6 +264,51 @@ async def test_an_older_list_shown_again_brings_no_revoked_certificate_back(worl
         assert await world.error(pair) == "invalid_client"
         assert world.why(pair) == "revoked"
     assert world.fetched("/rolled.crl") == 4
+
+
+@pytest.mark.parametrize("number", [7, 8])
+async def test_an_older_list_is_refused_at_another_address_and_after_a_restart(world: World, number: int) -> None:
+    """RFC 5280 section 5.2.3: of one issuer and scope by time, and in one second by number; anywhere. The attack:
+    the old list at the second address that the certificate names, or to the process that has not seen the newer one."""
+    maker, here = world.makers["crl"], f"/twice-{number}.crl"
+    scope, lists = part(world, here), dict[str, bytes]()
+    there = world.publish(f"/mirror-{number}.crl", lambda: reply(lists["there"]))
+    two = [x509.DistributionPoint([x509.UniformResourceIdentifier(one)], None, None, None)
+           for one in (world.publish(here, lambda: reply(lists["here"])), there)]  # fmt: skip
+    pair = maker.give("meter", extra=[(x509.CRLDistributionPoints(two), False)])
+    lists["here"] = maker.crl(made=-1.0 if number == 8 else -2, ends=20, extra=[scope])
+    assert await world.error(pair) == ""
+    old = lists["here"]
+    lists["here"] = maker.crl(pair.certificate, made=-1, ends=20, extra=[scope], number=number)
+    restarted(world)
+    assert (await world.error(pair), world.why(pair)) == ("invalid_client", "revoked")
+    lists["here"], lists["there"] = b"", old
+    restarted(world)
+    assert (await world.error(pair), world.why(pair)) == ("invalid_client", "untold")
+    lists["here"] = old
+    restarted(world)
+    assert (await world.error(pair), world.why(pair)) == ("invalid_client", "untold")
+    lists["here"] = maker.crl(made=-0.5, ends=20, extra=[scope], number=1)  # its authority begins to count anew
+    restarted(world)
+    assert await world.error(pair) == ""
+
+
+async def test_the_newest_list_is_remembered_past_its_end_and_then_swept(world: World) -> None:
+    db = world.app.host.db
+
+    def rows(session: Session) -> dict[str, int]:
+        return {row.id: row.expires_at for row in session.exec(select(CertificateList))}
+
+    found = crl.read(world.makers["none"].crl(), world.makers["none"].certificate, now=world.clock.ms())
+    assert await db.write(is_newest, found)
+    ends = (await db.read(rows))[found.series]
+    assert ends == found.ends_at + REMEMBERED
+    await db.write(sweep, "identity_certificate_list", "id", ends)
+    assert found.series in await db.read(rows)
+    before = await db.read(rows)
+    await db.write(sweep, "identity_certificate_list", "id", ends + 1)
+    assert found.series not in await db.read(rows)
+    assert len(before) <= 20  # a row for each authority and distribution point, not for each list
 
 
 async def test_what_a_token_was_bound_to_ends_it_when_the_status_is_next_learned(world: World) -> None:
@@ -269,6 +334,52 @@ async def test_what_a_token_was_bound_to_ends_it_when_the_status_is_next_learned
         one.until = 0  # as after fresh_seconds, which are longer than the token lives
     world.app.host.get(CertificateStatus)._lists.clear()
     assert await use() == (401, False)
+
+
+async def test_a_bound_token_is_refused_like_a_sign_in_while_nobody_can_be_asked(world: World) -> None:
+    """RFC 8705 section 3, RFC 5280 section 6.3.3 (UNDETERMINED). The attack: who has a revoked certificate keeps the
+    lists from us and goes on with the token it was given before. One policy at the token endpoint and at every door."""
+    maker = world.makers["crl"]
+    lists = [maker.crl()]
+    pair = listed(world, "/silent.crl", lambda: lists[0])
+    other = world.makers["none"].give("meter")
+    token = (await world.ask(pair)).json()["access_token"]
+
+    async def use() -> tuple[int, bool]:
+        headers = {"authorization": f"Bearer {token}", **seen(pair)}
+        fetch = await world.http.get("/api/bank/records?category=mobility", headers=headers)
+        return fetch.status_code, (await world.ask(other, "/oauth/introspect", token=token)).json()["active"]
+
+    assert await use() == (403, True)
+    lists[0] = b""
+    restarted(world)
+    assert await world.error(pair) == "invalid_client"
+    assert await use() == (401, False)
+    lists[0] = maker.crl()
+    world.clock.advance(seconds=11)
+    assert await use() == (403, True)
+
+
+async def test_what_was_good_stays_so_for_the_grace_the_operator_gave_and_no_longer(world: World) -> None:
+    """A list out of reach for an hour stops no meter where `grace_seconds` says so; a revoked one it never lets in."""
+    maker = world.makers["grace"]
+    gone: list[Any] = []
+    pair, new = (listed(world, "/grace.crl", lambda: maker.crl(*gone, made=-3, ends=20), "grace") for _ in range(2))
+    gone.append(maker.give("meter", crl=world.site.url("/grace.crl")).certificate)
+    assert await world.error(pair) == ""
+    served = world.pages.pop("/grace.crl")
+    for seconds, error in ((61, ""), (200, ""), (101, "invalid_client")):  # learned for 60 seconds, and 300 of grace
+        world.clock.advance(seconds=seconds)
+        world.app.host.get(CertificateStatus)._lists.clear()
+        assert await world.error(pair) == error, seconds
+    gone.append(new.certificate)
+    world.pages["/grace.crl"] = served
+    world.clock.advance(seconds=11)
+    assert (await world.error(pair), await world.error(new)) == ("", "invalid_client")
+    del world.pages["/grace.crl"]
+    world.clock.advance(seconds=61)
+    world.app.host.get(CertificateStatus)._lists.clear()
+    assert await world.error(new) == "invalid_client"
 
 
 async def test_soft_failure_lets_in_what_cannot_be_asked_about_but_never_what_is_revoked(world: World) -> None:

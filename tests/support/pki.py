@@ -117,18 +117,18 @@ class Maker:
     def crl(
         self, *revoked: x509.Certificate, extra: Extensions = (), entry: Extensions = (), made: float = -1,
         ends: float = 1, key: Any = None, issuer: x509.Name | None = None, count: int = 0, serials: Iterable[int] = (),
-        algorithm: hashes.HashAlgorithm | None = None,
+        algorithm: hashes.HashAlgorithm | None = None, number: int = 7,
     ) -> bytes:  # fmt: skip
         """A revocation list, DER; `made` and `ends` in hours from now."""
         builder = x509.CertificateRevocationListBuilder(
             issuer or self.name, self.now + datetime.timedelta(hours=made), self.now + datetime.timedelta(hours=ends)
         )
-        for number in (*(one.serial_number for one in revoked), *serials, *range(1000, 1000 + count)):
-            line = x509.RevokedCertificateBuilder(number, self.now - DAY)
+        for serial in (*(one.serial_number for one in revoked), *serials, *range(1000, 1000 + count)):
+            line = x509.RevokedCertificateBuilder(serial, self.now - DAY)
             for extension, critical in entry:
                 line = line.add_extension(extension, critical)
             builder = builder.add_revoked_certificate(line.build())
-        for extension, critical in ((x509.CRLNumber(7), False), *extra):
+        for extension, critical in ((x509.CRLNumber(number), False), *extra):
             builder = builder.add_extension(extension, critical)
         signed = builder.sign(key or self.key, algorithm or hashes.SHA256())
         return signed.public_bytes(serialization.Encoding.DER)
