@@ -76,10 +76,11 @@ def installed() -> Path:
     """The peers' folder, with what its lock file names; one test worker installs, the others wait."""
     with (PEERS / "package-lock.json").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not all((PEERS / "node_modules" / name).is_dir() for name in ("openid-client", "oidc-provider")):
+        wanted = ("openid-client", "oidc-provider", "@openid-federation/core")
+        if not all((PEERS / "node_modules" / name).is_dir() for name in wanted):
             command = ["npm", "ci", "--no-audit", "--no-fund", "--silent"]
             if subprocess.run(command, cwd=PEERS, timeout=180).returncode:
-                leave_out("needs npm openid-client and oidc-provider, and npm could not install them")
+                leave_out(f"needs npm {', '.join(wanted)}, and npm could not install them")
     return PEERS
 
 

@@ -4,8 +4,6 @@ Three parties: this city is the anchor, served on loopback; another city is the 
 the relying party, independent of our code.
 """
 
-import asyncio
-import contextlib
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,7 +11,6 @@ from typing import Any
 
 import httpx2
 import pytest
-import uvicorn
 
 from identity.clients import Clients
 from identity.errors import InvalidSubordinate, UnknownSubordinate, UnknownTrustMark
@@ -25,41 +22,16 @@ from identity.federation.refusals import Refused
 from identity.federation.service import Federation
 from keys.jose import peek, verify_with_jwks
 from kit.clock import DAY, FrozenClock
-from kit.fetch import OutgoingSettings
 from kit.host import SYSTEM
-from portal.app import Building, create_app
-from portal.settings import Settings
+from portal.app import Building
 from tests.identity.abroad import key_file
+from tests.support.cities import served
 from tests.support.federation import Party, World, new_key
 from tests.support.relying_party import join, location, pkce
 from tests.support.server import free_port
 from tests.support.site import serving
 
 AUDITED, OTHER = "https://pref.example/marks/audited", "https://pref.example/marks/other"
-
-
-@contextlib.asynccontextmanager
-async def served(
-    data: Path, clock: FrozenClock, port: int, *, upstreams: Any = (), **federation: Any
-) -> AsyncIterator[Building]:
-    """A city on loopback."""
-    identity = Settings(data=data).identity.model_validate(
-        {"federation": {"on": True, **federation}, "source_tries": 1000, "upstreams": upstreams}
-    )
-    settings = Settings(
-        data=data, issuer=f"http://127.0.0.1:{port}", jobs=False, identity=identity,
-        outgoing=OutgoingSettings(allow=("127.0.0.1",)),
-    )  # fmt: skip
-    async with create_app(settings, clock=clock).running(jobs=False) as app:
-        server = uvicorn.Server(
-            uvicorn.Config(app, host="127.0.0.1", port=port, lifespan="off", log_level="error", ws="none")
-        )
-        task = asyncio.create_task(server.serve())
-        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
-            await asyncio.sleep(0.01)
-        yield app
-        server.should_exit = True
-        await task
 
 
 class Pair:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qs
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -92,7 +92,8 @@ def chain_of(leaf: Party, middle: Party, anchor: Party, /, **changed: Any) -> li
 class World:
     """Parties of one federation on one loopback web server, each at a path of its own: anchor, prefecture, service.
 
-    `said` changes what a party says: claims of its configuration, or of its statement about another (`a/b`).
+    `said` changes what a party says: claims of its configuration, or of its statement about another (`a/b`). `answers`
+    has whole answers, by path or by the same `a/b`.
     """
 
     def __init__(self, site: Site, now: Callable[[], int]) -> None:
@@ -167,8 +168,10 @@ class World:
         name, _, rest = path.removeprefix("/").partition("/")
         if name in self.parties and rest == ".well-known/openid-federation":
             return statement(self._configuration(name))
-        if name in self.parties and rest.startswith("fetch?sub="):
-            sub = unquote(rest.partition("=")[2]).rpartition("/")[2]
+        if name in self.parties and rest.startswith("fetch?"):
+            sub = parse_qs(rest.partition("?")[2])["sub"][0].rpartition("/")[2]
+            if (changed := self.answers.get(f"{name}/{sub}")) is not None:
+                return changed
             if sub in self.parties and self.parties[sub].superior == self.url(name):
                 return statement(self._about(name, sub))
         return reply(b'{"error":"not_found"}', "404 Not Found", "content-type: application/json")
