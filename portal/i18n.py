@@ -258,10 +258,16 @@ def language(code: str) -> Language:
 
 
 def negotiate(
-    *, asked: str | None = None, cookie: str | None = None, resident: str | None = None, accept: str = ""
+    *,
+    asked: str | None = None,
+    cookie: str | None = None,
+    resident: str | None = None,
+    wished: str | None = None,
+    accept: str = "",
 ) -> Language:
-    """Choose the language: asked for on this page, remembered, the resident's own, the browser's, Japanese."""
-    for code in (asked, cookie, resident):
+    """Choose the language: asked for on this page, remembered, the resident's own, the wish of the service that sent
+    the person here, the browser's, Japanese."""
+    for code in (asked, cookie, resident, wished):
         if code is not None and code in LANGUAGES:
             return language(code)
     return language(_from_header(accept[:500]) or DEFAULT)

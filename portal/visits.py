@@ -17,6 +17,7 @@ from starlette.responses import RedirectResponse, Response
 from identity import mandates
 from identity.errors_account import OutsideMandate
 from identity.mandates import MandateView
+from identity.oidc import locales
 from identity.sessions import BrowserSession, Sessions, session_cookie
 from keys.envelope import Sealer
 from kit.clock import Millis
@@ -74,10 +75,15 @@ class SignInNeeded(Exception):
         self.staff = staff
 
 
+#: Pages that services lead people to: there a service's `ui_locales` counts, where the person chose no language.
+_SERVED = ("/interaction/", "/sign-in", "/sign-up", "/sign-out")
+
+
 def _negotiated(request: Request) -> i18n.Language:
     return i18n.negotiate(
         asked=request.query_params.get("lang"),
         cookie=request.cookies.get(i18n.COOKIE),
+        wished=request.cookies.get(locales.COOKIE) if request.url.path.startswith(_SERVED) else None,
         accept=request.headers.get("accept-language", ""),
     )
 

@@ -37,6 +37,7 @@ from identity.oauth.par import PREFIX, PushedRequests
 from identity.oauth.parameters import Parameters, read_form, read_query, read_some, require
 from identity.oauth.request import MODES, AuthorizationRequest
 from identity.oauth.request_objects import RequestObjects
+from identity.oidc import locales
 from identity.oidc.hints import IdTokenHints
 from identity.sessions import BrowserSession, Sessions, session_cookie
 from identity.tokens import Tokens
@@ -130,9 +131,12 @@ class Authorize:
         assert found.request is not None
         try:
             await self._objects.spend(self._database, found.asked.token, found.asked.client)
-            return _redirect(await self._decide(call, found.asked, found.request))
+            place = await self._decide(call, found.asked, found.request)
         except OAuthError as error:
             return _redirect(self._answers.url(found.asked.answerable, **error.body()))
+        if not place.startswith(f"{self._issuer}/interaction/"):
+            return _redirect(place)
+        return _redirect(place, locales.cookie(found.request.ui_locales, secure=self._issuer.startswith("https:")))
 
     async def examine(self, query: str, source: str) -> Examined:
         """Everything up to the person: nothing is written, so an operator may ask the same (`oauth.trial`)."""
@@ -325,6 +329,6 @@ def _parts(name: str, value: str) -> list[str]:
     return value.split(" ") if name == "resource" else [value]
 
 
-def _redirect(location: str) -> Reply:
+def _redirect(location: str, *headers: tuple[bytes, bytes]) -> Reply:
     # 303 and not 302 or 307: the form of a page is never sent on (RFC 9700 section 2.1, 4.12).
-    return Reply(303, b"", [(b"location", location.encode("ascii")), NO_STORE])
+    return Reply(303, b"", [(b"location", location.encode("ascii")), NO_STORE, *headers])

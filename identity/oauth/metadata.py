@@ -21,6 +21,7 @@ from identity.oauth.grant_actions import ACTIONS, QUERY, REVOKE
 from identity.oauth.grant_management import PATH as GRANTS_PATH
 from identity.oauth.mtls import METHODS as TLS_METHODS
 from identity.oauth.request import MODES
+from identity.oidc.locales import LOCALES
 from identity.registration import ASSERTION_ALGS, ENCRYPTED, STANDARD_SCOPES, GrantType
 from keys.jwe import ALGS as JWE_ALGS
 from keys.jwe import ENCS as JWE_ENCS
@@ -112,7 +113,7 @@ def build(
         },
         "protected_resources": [issuer],
         **(_aliases(mtls_url) if mtls_url else {}),
-        "ui_locales_supported": ["ja", "en"],
+        "ui_locales_supported": list(LOCALES),
         "service_documentation": f"{issuer}/docs",
     }  # fmt: skip
 

@@ -16,6 +16,7 @@ from identity.oauth.pages import ErrorPage
 from identity.oauth.parameters import Parameters, read_form, read_query
 from identity.oauth.request import with_query
 from identity.oauth.tickets import Tickets
+from identity.oidc import locales
 from identity.oidc.check_session import BrowserState
 from identity.oidc.hints import IdTokenHints
 from identity.oidc.pages import SignedOut, SignedOutPage
@@ -40,6 +41,7 @@ class Wish:
     client: Client | None
     subject: str | None
     to: str
+    ui_locales: tuple[str, ...] = ()
 
 
 class EndSession:
@@ -85,7 +87,8 @@ class EndSession:
         mine = wish.client is not None and wish.subject == self._tokens.subject(session.account_id, wish.client.sector)
         if not mine:
             # Section 2: without proof that it is about this person, the person decides.
-            return _see(f"{self._issuer}{_ASK}?{urlencode({'then': self._then.seal({'to': wish.to})})}")
+            asked = f"{self._issuer}{_ASK}?{urlencode({'then': self._then.seal({'to': wish.to})})}"
+            return _see(asked, locales.cookie(wish.ui_locales, secure=self._secure))
         target = await self.end(session, session.actor(), wish.to)
         return _see(target or f"{self._issuer}{_ASK}", *self._forget())
 
@@ -129,6 +132,7 @@ class EndSession:
 
     async def _read(self, parameters: Parameters) -> Wish:
         client_id, subject = parameters.get("client_id"), None
+        languages = tuple(parameters.get("ui_locales", "")[:200].split())
         hint = parameters.get("id_token_hint")
         if hint is not None:
             claims = self._hints.claims(hint)
@@ -139,11 +143,12 @@ class EndSession:
         client = await self._clients.get(client_id) if client_id else None
         uri = parameters.get("post_logout_redirect_uri")
         if uri is None:
-            return Wish(client, subject, "")
+            return Wish(client, subject, "", languages)
         if client is None or uri not in client.post_logout_redirect_uris:
             raise InvalidRequest("post_logout_redirect_uri is not registered for this client")
         state = parameters.get("state")
-        return Wish(client, subject, with_query(uri, {"state": state[:2048]}) if state else uri)
+        to = with_query(uri, {"state": state[:2048]}) if state else uri
+        return Wish(client, subject, to, languages)
 
     def _forget(self) -> list[tuple[bytes, bytes]]:
         secure = b"; Secure" if self._secure else b""
