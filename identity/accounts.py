@@ -44,7 +44,7 @@ from kit.problems import Invalid, NotFound
 
 Kind = Literal["resident", "staff"]
 #: What a clerk at the counter compares, and shows with it.
-_COMPARED = frozenset({"name", "name_kana", "birthdate", "address", "gender"})
+_COMPARED = frozenset({"name", "name_kana", "family_name", "given_name", "birthdate", "address", "gender", "phone"})
 #: Letters about an account in the outbox (identity.mail), one lane for each account.
 MAIL_TOPIC = "identity.mail"
 
@@ -53,7 +53,10 @@ _LOGIN = re.compile(r"[a-z0-9][a-z0-9._@+-]{2,63}")
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What the city knows about a person. `login` is their own login name, for passkey and password managers."""
+    """What the city knows about a person. `login` is their own login name, for passkey and password managers.
+
+    Where a name parts only its owner says (identity.person): both parts are empty until then.
+    """
 
     name: str
     name_kana: str = ""
@@ -64,6 +67,14 @@ class Profile:
     address: str | None = None
     gender: str | None = None
     locale: str = "ja"
+    family_name: str = ""
+    given_name: str = ""
+    family_name_kana: str = ""
+    given_name_kana: str = ""
+    nickname: str = ""  # how services may call them
+    phone: str | None = None  # E.164
+    phone_verified: bool = False  # a clerk rang it, and it rang in the hand of the person before them
+    updated_at: Millis = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +133,7 @@ def create_account(
         raise LoginTaken("Choose another login name.", pointer="/login")
     identifier = account_id or new_id("acc")
     key = sealer.create_owner(session, identifier)
-    sealed = key.seal(f"identity_account|profile|{identifier}", _pack(replace(profile, login=normal)))
+    sealed = key.seal(f"identity_account|profile|{identifier}", _pack(replace(profile, login=normal, updated_at=now)))
     password = None
     if password_hash is not None:
         password = key.seal(f"identity_account|password|{identifier}", password_hash.encode())
@@ -173,20 +184,30 @@ def profile(session: Session, sealer: Sealer, account_id: str) -> Profile:
 
 
 def change_profile(
-    session: Session, sealer: Sealer, account_id: str, changed: Profile, *, actor: Actor, proved: bool = False
+    session: Session,
+    sealer: Sealer,
+    account_id: str,
+    changed: Profile,
+    *,
+    now: Millis,
+    actor: Actor,
+    proved: bool = False,
 ) -> None:
     """Replace the profile; the login name stays what it is. Audited by field name, never by value.
 
-    Another e-mail address is not verified, unless it was `proved` (identity.emails).
+    Another e-mail address is not verified, unless it was `proved` (identity.emails); another telephone number never is.
     """
     row = _row(session, account_id)
     before = profile(session, sealer, account_id)
-    after = replace(changed, login=before.login)
+    after = replace(changed, login=before.login, updated_at=before.updated_at)
     if after.email != before.email and not proved:
         after = replace(after, email_verified=False)
+    if after.phone != before.phone:
+        after = replace(after, phone_verified=False)
     names = [field.name for field in fields(Profile) if getattr(before, field.name) != getattr(after, field.name)]
     if not names:
         return
+    after = replace(after, updated_at=now)
     key = sealer.owner(session, account_id)
     row.profile = key.seal(f"identity_account|profile|{account_id}", _pack(after))
     session.add(row)
@@ -199,6 +220,18 @@ def change_profile(
         object=("account", account_id),
         detail={"fields": names},
     )
+    if "phone" in names:  # its own entry, for the letter that warns: whoever is rung is believed to be the person
+        audit.record(session, "identity.phone.changed", actor=actor, object=("account", account_id))
+
+
+def phone_rang(session: Session, sealer: Sealer, account_id: str, *, now: Millis, actor: Actor) -> None:
+    """A clerk rang the number, and it rang in the hand of the person at the counter (Core section 5.1,
+    `phone_number_verified`: affirmative steps that it is theirs at that time). Nothing where there is no number."""
+    before = profile(session, sealer, account_id)
+    if before.phone and not before.phone_verified:
+        after = replace(before, phone_verified=True)
+        change_profile(session, sealer, account_id, after, now=now, actor=actor)
+        audit.record(session, "identity.phone.verified", actor=actor, object=("account", account_id))
 
 
 def _break_off(session: Session, account_id: str, actor: Actor) -> None:

@@ -188,7 +188,7 @@ class Emails:
             forget_address(session.connection(), self._hasher, before.email)  # whose it was is not known any more
         session.delete(row)
         session.flush()
-        change_profile(session, self._sealer, account_id, changed, actor=actor, proved=True)
+        change_profile(session, self._sealer, account_id, changed, now=self._clock.ms(), actor=actor, proved=True)
         action = "identity.email.verified" if address else "identity.email.removed"
         audit.record(session, action, actor=actor, object=("account", account_id))
 

@@ -45,6 +45,7 @@ TOLD: Final[Mapping[str, str]] = {
     "identity.recovery.begun": "recovery-begun",
     "identity.email.waiting": "email-waiting",
     "identity.email.verified": "email-verified",
+    "identity.phone.changed": "phone",
     "identity.account.suspended": "locked",
     "identity.account.resumed": "unlocked",
     "identity.reset.opened": "reset-opened",

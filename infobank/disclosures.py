@@ -30,19 +30,31 @@ USES = "uses"  # told to a service that looks up, for the resident, who used the
 LOOK_UP = "look-up"  # what that was for; DPV has no term
 _CLAIMS = {
     "name": Label("お名前", "name"),
+    "family_name": Label("姓", "family name"),
+    "given_name": Label("名", "given name"),
     "name#ja-Kana-JP": Label("お名前の読み", "reading of the name"),
+    "nickname": Label("呼び名", "what to call you"),
     "gender": Label("性別", "gender"),
     "birthdate": Label("生年月日", "date of birth"),
     "locale": Label("使う言葉", "language"),
     "email": Label("メールアドレス", "e-mail address"),
     "address": Label("住所", "address"),
+    "phone_number": Label("電話番号", "telephone number"),
     "verified:name": Label("窓口で確認したお名前", "name, verified by a clerk"),
+    "verified:family_name": Label("窓口で確認した姓", "family name, verified by a clerk"),
+    "verified:given_name": Label("窓口で確認した名", "given name, verified by a clerk"),
     "verified:birthdate": Label("窓口で確認した生年月日", "date of birth, verified by a clerk"),
     "verified:address": Label("窓口で確認した住所", "address, verified by a clerk"),
     "verified:gender": Label("窓口で確認した性別", "gender, verified by a clerk"),
     "verified:evidence": Label("確認に使った書類", "documents a clerk saw"),
     USES: Label("データを受け取った相手の記録", "record of who received your data"),
 }
+#: They say something of another claim beside them, and nothing by themselves.
+_QUALIFIES = frozenset(
+    {
+        "email_verified", "phone_number_verified", "updated_at", "family_name#ja-Kana-JP", "given_name#ja-Kana-JP",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +199,7 @@ def usage(disclosure: Disclosure, names: Mapping[str, Recipient], *, lang: str =
 def claims_in_words(claims: tuple[str, ...], lang: str) -> list[str]:
     """The claims of a profile, as a resident calls them. What only qualifies another claim is left out."""
     known = [label.of(lang) for claim, label in _CLAIMS.items() if claim in claims]
-    return known + [claim for claim in claims if claim not in _CLAIMS and claim != "email_verified"]
+    return known + [claim for claim in claims if claim not in _CLAIMS and claim not in _QUALIFIES]
 
 
 def affected(

@@ -63,6 +63,11 @@ KINDS: Mapping[str, Kind] = {
         N_("On %(when)s somebody signed in with a newer certificate of the kind you linked, as after a renewal."),
         sign_in=True,
     ),
+    "phone": Kind(
+        N_("Your telephone number was changed"),
+        N_("On %(when)s the telephone number of your account was changed."),
+        sign_in=True,
+    ),
     "unlinked": Kind(
         N_("A linked way to sign in was removed"),
         N_("On %(when)s a linked identity was removed from your account. It can't sign in any more."),

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, func
 from sqlalchemy import select as core_select
 from sqlmodel import SQLModel, col, delete, select, update
 
-from identity.accounts import Profile, get_account, profile
+from identity.accounts import Profile, get_account, phone_rang, profile
 from identity.assurance import documents as papers
 from identity.assurance.documents import Document
 from identity.assurance.models import Verification, VisitCode
@@ -41,6 +41,8 @@ VISIT: Millis = 20 * MINUTE
 WAIT: Millis = 2 * HOUR
 #: What a document shows and a clerk can compare. The first two make a person; without them nothing is verified.
 COMPARED = ("name", "birthdate", "address", "gender")
+#: The name's own parts, character for character (identity.person.fits): who compared the name compared them.
+PARTS = frozenset({"family_name", "given_name"})
 NEEDED = frozenset({"name", "birthdate"})
 END_REASONS = ("mistake", "fraud", "changed")
 UNFINISHED_KEPT: Millis = 7 * DAY
@@ -295,8 +297,12 @@ class Verifications:
         compared: Iterable[str],
         today: date,
         actor: Actor,
+        rang: bool = False,
     ) -> VerificationView:
-        """What the clerk saw; the level follows. Raises Invalid, NotFound, VisitClosed."""
+        """What the clerk saw; the level follows. `rang`: the profile's telephone rang in the person's hand.
+
+        Raises Invalid, NotFound, VisitClosed.
+        """
         now = self._clock.ms()
         visit = self._live(session, visit_id)
         if visit.opened_by != actor.id:
@@ -308,7 +314,7 @@ class Verifications:
         if not names >= NEEDED or not names <= set(COMPARED):
             raise Invalid("Compare name and date of birth at least.", pointer="/compared")
         person = profile(session, self._sealer, visit.account_id)
-        said = claims_of.told(person, names)
+        said = claims_of.told(person, names | PARTS)
         if not said.keys() >= NEEDED:
             raise Invalid("The resident must first fill in name and date of birth.", pointer="/compared")
         ial = papers.level_of(shown, face=face)
@@ -332,6 +338,8 @@ class Verifications:
             raise VisitClosed("This visit is written down already.")
         session.expire(visit)
         self._record(session, "recorded", visit, actor, kinds=[one.kind for one in shown], second=second)
+        if rang:
+            phone_rang(session, self._sealer, visit.account_id, now=now, actor=actor)
         if not second:
             self._stand(session, visit, actor)
         return self._view_for(session, visit.account_id)(visit)

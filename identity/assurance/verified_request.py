@@ -18,7 +18,7 @@ from identity.oauth.errors import InvalidRequest
 from kit.clock import Millis
 
 #: What a clerk compares, and so what can be told as verified (`claims_in_verified_claims_supported`).
-CLAIMS: Final = ("name", "birthdate", "address", "gender")
+CLAIMS: Final = ("name", "family_name", "given_name", "birthdate", "address", "gender")
 EVIDENCE: Final = ("document",)
 DOCUMENTS: Final = tuple(WIRE.values())
 

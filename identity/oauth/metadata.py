@@ -21,6 +21,7 @@ from identity.oauth.grant_actions import ACTIONS, QUERY, REVOKE
 from identity.oauth.grant_management import PATH as GRANTS_PATH
 from identity.oauth.mtls import METHODS as TLS_METHODS
 from identity.oauth.request import MODES
+from identity.oidc.claims import ALL as CLAIMS
 from identity.oidc.locales import LOCALES
 from identity.registration import ASSERTION_ALGS, ENCRYPTED, STANDARD_SCOPES, GrantType
 from keys.jwe import ALGS as JWE_ALGS
@@ -90,8 +91,8 @@ def build(
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "claim_types_supported": ["normal"],
         "claims_supported": [
-            "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid", "name",
-            "name#ja-Kana-JP", "gender", "birthdate", "locale", "email", "email_verified", "address",
+            "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid",
+            *CLAIMS,
             *(["verified_claims"] if trust_framework else []),
         ],
         "claims_parameter_supported": True,

@@ -13,17 +13,24 @@ from identity.accounts import Profile
 from identity.assurance import verified_request
 from identity.assurance.verified_request import Asked
 from identity.oauth.errors import InvalidRequest
+from kit.clock import SECOND
 
 MAX_BYTES = 8192
 OF_SCOPE: dict[str, tuple[str, ...]] = {
-    "profile": ("name", "name#ja-Kana-JP", "gender", "birthdate", "locale"),
+    "profile": (
+        "name", "family_name", "given_name", "name#ja-Kana-JP", "family_name#ja-Kana-JP", "given_name#ja-Kana-JP",
+        "nickname", "gender", "birthdate", "locale", "updated_at",
+    ),
     "email": ("email", "email_verified"),
     "address": ("address",),
-}
+    "phone": ("phone_number", "phone_number_verified"),
+}  # fmt: skip
 #: How a grant remembers one claim.
 MARK = "claim:"
 VERIFIED = "verified_claims"
-KNOWN = frozenset(name for names in OF_SCOPE.values() for name in names)
+#: In the order of the table: also what the metadata says can come (`claims_supported`).
+ALL = tuple(name for names in OF_SCOPE.values() for name in names)
+KNOWN = frozenset(ALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +86,21 @@ def told(profile: Profile, names: frozenset[str]) -> dict[str, Any]:
     """The values of claims; only what the resident has told us is said (section 5.3.2: absent ones are left out)."""
     said: dict[str, Any] = {
         "name": profile.name,
+        "family_name": profile.family_name,
+        "given_name": profile.given_name,
         "name#ja-Kana-JP": profile.name_kana,
+        "family_name#ja-Kana-JP": profile.family_name_kana,
+        "given_name#ja-Kana-JP": profile.given_name_kana,
+        "nickname": profile.nickname,
         "gender": profile.gender,
         "birthdate": profile.birthdate,
         "locale": profile.locale,
+        "updated_at": profile.updated_at // SECOND or None,
         "email": profile.email,
         "email_verified": profile.email_verified if profile.email else None,
         "address": {"formatted": profile.address} if profile.address else None,
+        "phone_number": profile.phone,
+        "phone_number_verified": profile.phone_verified if profile.phone else None,
     }
     return {name: value for name, value in said.items() if name in names and value is not None and value != ""}
 

@@ -41,7 +41,13 @@ from kit.outbox import DROPPED, Item, Outbox, Sender
 
 _ROUND: Final = 100
 #: Of a profile's fields (`identity.accounts`), the claims they are told as.
-_CLAIM_OF: Final = {"name_kana": "name#ja-Kana-JP"}
+_CLAIM_OF: Final = {
+    "name_kana": "name#ja-Kana-JP",
+    "family_name_kana": "family_name#ja-Kana-JP",
+    "given_name_kana": "given_name#ja-Kana-JP",
+    "phone": "phone_number",
+    "phone_verified": "phone_number_verified",
+}
 _LIVE = Quick(
     "SELECT DISTINCT client_id FROM identity_grant WHERE account_id = :account_id"
     " AND (status = 'active' OR (:last = 1 AND changed_at >= :at))"

@@ -36,6 +36,21 @@ class Resident:
         return f"{self.login}@people.minatohama.example"
 
     @property
+    def family_name(self) -> str:
+        """Where the name parts: in this city after its first word."""
+        return self.name.split(" ", 1)[0]
+
+    @property
+    def given_name(self) -> str:
+        """The rest of the name."""
+        return self.name.split(" ", 1)[1]
+
+    @property
+    def phone(self) -> str:
+        """A number that cannot exist: no area code of Japan begins with a second 0."""
+        return f"+8100000000{self.postal_code[-2:]}"
+
+    @property
     def address(self) -> str:
         """The address in one line."""
         return f"汐路県湊浜市{self.district}{self.block}" + (f" {self.building}" if self.building else "")

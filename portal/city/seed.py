@@ -21,6 +21,7 @@ from identity.assurance.documents import Document
 from identity.assurance.verifications import Verifications
 from identity.clients import Clients
 from identity.mandates import ACTIONS, LONGEST, Mandates, day_end
+from identity.person import kana_parts
 from identity.registration import Registration
 from infobank import access, items, vault
 from infobank.access import Ask
@@ -142,6 +143,9 @@ def _people(session: Session, host: Host, prepared: _Prepared, now: Millis) -> N
     sealer, hasher = host.get(Sealer), host.get(TokenHasher)
     for resident in RESIDENTS:
         person = prepared.credentials.residents[resident.login]
+        family_kana, given_kana = kana_parts(
+            resident.name, resident.kana, family=resident.family_name, given=resident.given_name
+        )
         accounts.create_account(
             session,
             sealer,
@@ -155,6 +159,11 @@ def _people(session: Session, host: Host, prepared: _Prepared, now: Millis) -> N
                 address=resident.address,
                 gender=resident.gender,
                 locale=resident.locale,
+                phone=resident.phone,
+                family_name=resident.family_name,
+                given_name=resident.given_name,
+                family_name_kana=family_kana,
+                given_name_kana=given_kana,
             ),
             now=now,
             password_hash=prepared.password_hashes.get(resident.login),

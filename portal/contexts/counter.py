@@ -61,6 +61,10 @@ class Visit:
     opened_by: str = ""
     recorded_at: Millis | None = None
     may_confirm: bool = False
+    # beside what documents show
+    parts: str = ""  # family / given name
+    phone: str = ""
+    phone_verified: bool = False
 
 
 _NOW = 1_795_312_800_000  # 22 November 2026 in Japan
@@ -74,7 +78,7 @@ def samples() -> list[Sample]:
         until=_NOW + 20 * MINUTE,
         kinds=("individual-number-card", "driving-licence", "passport", "residence-card", "disability-certificate",
                "health-insurance", "care-insurance", "pension-number"),
-        pictured=5, values={}, compared=(),
+        pictured=5, values={}, compared=(), parts="湊 / 花子", phone="00000000012",
     )  # fmt: skip
     waiting = replace(
         visit, status="waiting", ial=3, face=True, opened_by="浦 さやか", recorded_at=_NOW, may_confirm=True,
@@ -98,7 +102,7 @@ def samples() -> list[Sample]:
         of(
             "visit",
             "bare",
-            replace(visit, kana="", birthdate="", address="", gender="", name="特別永住者の" * 6),
+            replace(visit, kana="", birthdate="", address="", gender="", name="特別永住者の" * 6, parts="", phone=""),
         ),
         of(
             "visit",

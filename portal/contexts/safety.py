@@ -1,6 +1,6 @@
 """The safety pages: how one signs in, and where one is signed in."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from portal.contexts import Sample
 
@@ -80,13 +80,11 @@ class Email:
 
 @dataclass(frozen=True)
 class ProfilePage:
-    """safety/profile.html: the name as the register writes it, its reading, the language of letters."""
+    """safety/profile.html: what residents say of themselves; `values` by field."""
 
-    name: str
-    name_kana: str
-    locale: str
-    errors: dict[str, str]
-    labels: dict[str, str]
+    values: dict[str, str]
+    phone_verified: bool = False
+    errors: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -185,6 +183,12 @@ def samples() -> list[Sample]:
         "hana", (phone, tablet, stopped), True, True, True, 8, (here, there), events, NOW,
         email="hana@mail.example", email_verified=True, linked=1, linkable=True,
     )  # fmt: skip
+    person = {
+        "name": "葛\U000e0100城 花子", "family_name": "葛\U000e0100城", "given_name": "花子",
+        "name_kana": "カツラギ ハナコ", "nickname": "はなちゃん", "gender": "female",
+        "address": "汐路県湊浜市汐見町一丁目2番3号 コーポしおかぜ 201",
+        "phone": "00000000012", "locale": "ja",
+    }  # fmt: skip
     plain = Email("hana@mail.example", True, None, None, "", "", "", 0, 0)
     app = App(_qr(), "JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP", "otpauth://totp/x", False, False, "/safety", "")
     codes: tuple[str, ...] = ("7K2QM-9XW4T", "0H3ZR-51BNC", "QY8VD-2GJTE", "M4SPA-7F6KX", "9ZC1W-RB30H")
@@ -250,12 +254,18 @@ def samples() -> list[Sample]:
         Sample("safety/email.html", "leaves", replace(plain, waiting="", ready_at=NOW + 3 * DAY), viewer="resident"),
         Sample("safety/email.html", "throttled", replace(plain, problem="throttled", seconds=600), viewer="resident"),
         Sample(
-            "safety/profile.html", "plain", ProfilePage("葛\U000e0100城 花子", "カツラギ ハナコ", "ja", {}, {}),
+            "safety/profile.html", "plain", ProfilePage(person, phone_verified=True),
             viewer="resident", path="/safety/profile",
         ),
         Sample(
             "safety/profile.html", "wrong",
-            ProfilePage("", "Hanako", "en", {"name": "Write your name.", "name_kana": "Write it in kana."}, {}),
+            ProfilePage(
+                {**person, "name": "", "name_kana": "Hanako", "phone": "12", "locale": "en"},
+                errors={
+                    "name": "Write your name.", "family_name": "This is not the name above.",
+                    "name_kana": "Write it in kana.", "phone": "This is no telephone number.",
+                },
+            ),
             viewer="resident", path="/safety/profile",
         ),
         Sample("safety/not_me.html", "letter", NotMe("t"), path="/not-me"),

@@ -17,6 +17,7 @@ from identity.assurance import documents
 from identity.assurance.documents import Document
 from identity.assurance.verifications import COMPARED, Missed, Own, TooOften, Verifications, VerificationView
 from identity.errors_account import VisitClosed
+from identity.person import shown_phone
 from identity.sessions import BrowserSession
 from keys.envelope import Sealer
 from kit import context
@@ -128,6 +129,7 @@ def router(host: Host) -> APIRouter:
                 visit_id,
                 documents=_documents(form),
                 face=form.has("face"),
+                rang=form.has("rang"),
                 compared=form.all("compared"),
                 today=today,
                 actor=actor,
@@ -199,6 +201,9 @@ def _page(
         birthdate=_birthday(person.birthdate),
         address=person.address or "",
         gender=person.gender or "",
+        parts=f"{person.family_name} / {person.given_name}" if person.family_name and person.given_name else "",
+        phone=shown_phone(person.phone or ""),
+        phone_verified=person.phone_verified,
         until=found.expires_at,
         kinds=documents.KINDS,
         pictured=len(documents.WITH_PHOTO),

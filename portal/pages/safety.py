@@ -72,6 +72,8 @@ _HAPPENED = {
     ("identity.email.waiting", ""): N_("A change of the e-mail address began"),
     ("identity.email.stopped", ""): N_("A change of the e-mail address was stopped"),
     ("identity.email.removed", ""): N_("The e-mail address was taken away"),
+    ("identity.phone.changed", ""): N_("The telephone number was changed"),
+    ("identity.phone.verified", ""): N_("A clerk rang your telephone, and it was yours"),
     ("identity.mandate.offered", ""): N_("A code for a mandate was made"),
     ("identity.mandate.accepted", ""): N_("Somebody accepted a mandate to act for you"),
     ("identity.mandate.checked", ""): N_("The city office wrote down a guardian, and a colleague looks at it"),
@@ -91,6 +93,7 @@ _SENSITIVE = {
     "identity.recovery.used": N_("On %(when)s a recovery code was used."),
     "identity.email.waiting": N_("On %(when)s somebody asked for another e-mail address."),
     "identity.email.verified": N_("On %(when)s your e-mail address was confirmed."),
+    "identity.phone.changed": N_("On %(when)s your telephone number was changed."),
 }
 _LATELY = 3 * DAY
 _WARNS = ("identity.account.suspended", "identity.reset")

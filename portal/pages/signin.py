@@ -69,7 +69,9 @@ _JSON_LIMIT = 32_768
 #: What a service learns by scope, in words.
 LEARNS: dict[str, str] = {
     "openid": N_("A number that stands for you at this service only"),
-    "profile": N_("Your name, its reading, gender, date of birth and language"),
+    "profile": N_(
+        "Your name, its reading, what to call you, gender, date of birth, language, and when this last changed"
+    ),
     "email": N_("Your e-mail address"),
     "address": N_("Your postal address"),
     "phone": N_("Your telephone number"),

@@ -19,9 +19,11 @@ from identity.clients import Client
 from identity.credentials import Credentials
 from identity.interaction import Interaction
 from identity.oidc.userinfo import claims_for
+from identity.person import shown_phone
 from identity.sessions import BrowserSession
 from infobank.tracker import SCOPE_USAGE
 from keys.envelope import Sealer
+from kit.clock import SECOND
 from kit.db import Session
 from kit.host import Host
 from portal import i18n
@@ -30,12 +32,27 @@ from portal.i18n import N_, _
 
 _CLAIM_NAMES = {
     "name": N_("Your name"),
+    "family_name": N_("Family name"),
+    "given_name": N_("Given name"),
     "name#ja-Kana-JP": N_("Reading of your name"),
+    "family_name#ja-Kana-JP": N_("Reading of your family name"),
+    "given_name#ja-Kana-JP": N_("Reading of your given name"),
+    "nickname": N_("What services may call you"),
     "gender": N_("Gender"),
     "birthdate": N_("Date of birth"),
     "locale": N_("Your language"),
     "email": N_("E-mail address"),
     "address": N_("Address"),
+    "phone_number": N_("Telephone number"),
+    "updated_at": N_("When your profile last changed"),
+}
+
+#: What is read in another line already: the name's parts stand in the name.
+_READ_IN = {
+    "family_name": "name",
+    "given_name": "name",
+    "family_name#ja-Kana-JP": "name#ja-Kana-JP",
+    "given_name#ja-Kana-JP": "name#ja-Kana-JP",
 }
 
 _GENDERS = {"female": N_("female"), "male": N_("male")}
@@ -53,7 +70,7 @@ def rows_of(claims: Mapping[str, Any]) -> tuple[ScopeRow, ...]:
     """Claims with their values, as a resident reads them."""
     rows = []
     for claim, value in claims.items():
-        if claim not in _CLAIM_NAMES or not value:
+        if claim not in _CLAIM_NAMES or not value or _READ_IN.get(claim) in claims:
             continue
         words = value.get("formatted", "") if isinstance(value, dict) else str(value)
         if claim == "locale":
@@ -61,6 +78,10 @@ def rows_of(claims: Mapping[str, Any]) -> tuple[ScopeRow, ...]:
         elif claim == "birthdate":
             with suppress(ValueError):  # the standard also allows a year alone
                 words = i18n.current().plain_day(date.fromisoformat(words))
+        elif claim == "phone_number":
+            words = shown_phone(words)
+        elif claim == "updated_at":
+            words = i18n.current().day(value * SECOND)
         elif claim == "gender" and words in _GENDERS:
             words = i18n.current().gettext(_GENDERS[words])
         rows.append(ScopeRow(i18n.current().gettext(_CLAIM_NAMES[claim]), words))

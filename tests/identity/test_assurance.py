@@ -114,7 +114,12 @@ async def test_a_profile_changed_after_the_visit_is_not_verified(party: Party) -
     """The claims are those that a clerk compared, not those of today."""
     host = party.building.host
     await host.db.write(
-        accounts.change_profile, host.get(Sealer), party.account_id, replace(PROFILE, name="湊 華"), actor=SYSTEM
+        accounts.change_profile,
+        host.get(Sealer),
+        party.account_id,
+        replace(PROFILE, name="湊 華"),
+        now=host.clock.ms(),
+        actor=SYSTEM,
     )
     tokens = await tokens_for(party, scope="openid", claims=asking(userinfo=SMALL))
     assert (await userinfo(party, tokens))["verified_claims"]["claims"]["name"] == "湊 花子"
@@ -188,7 +193,9 @@ async def test_the_metadata_say_what_can_be_asked(app: Any, client: Any) -> None
     assert said["evidence_supported"] == ["document"]
     assert "jp_individual_number_card" in said["documents_supported"]
     assert said["documents_check_methods_supported"] == ["vpip", "vcrypt", "pvp"]
-    assert said["claims_in_verified_claims_supported"] == ["name", "birthdate", "address", "gender"]
+    assert said["claims_in_verified_claims_supported"] == [
+        "name", "family_name", "given_name", "birthdate", "address", "gender",
+    ]  # fmt: skip
     assert said["acr_values_supported"] == [AAL1, AAL2]
 
 

@@ -1,12 +1,16 @@
 """Claims asked for one by one, levels a client can't do without, signed userinfo (OpenID Connect Core section 5)."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from identity.accounts import change_profile, profile
+from keys.envelope import Sealer
 from keys.jose import verify_with_jwks
 from kit import audit
+from kit.host import Actor
 from tests.support.relying_party import Party, advance, join, location, sign_in
 
 AAL1, AAL2 = "urn:sekisho:aal:1", "urn:sekisho:aal:2"
@@ -186,3 +190,56 @@ async def test_a_token_in_the_header_and_one_in_the_body_are_one_too_many(party:
     assert (both.status_code, both.json()["type"]) == (400, "/problems/identity/ambiguous-token")
     for one in ({"data": {"access_token": token}}, {"headers": headers}, {"data": {"x": "y"}, "headers": headers}):
         assert (await party.http.post("/oauth/userinfo", **one)).status_code == 200
+
+
+async def test_every_claim_of_the_standard_scopes_that_is_published_comes(app: Any, client: Any) -> None:
+    """Sections 5.1, 5.2 and 5.4; Discovery section 3, claims_supported and scopes_supported: what is published is what
+    can come, and no claim comes that is not."""
+    party = await join(app, client, scope="openid profile email address phone")
+    await change(
+        party, family_name="湊", given_name="花子", family_name_kana="ミナト", given_name_kana="ハナコ",
+        nickname="はな", gender="female", phone="+819012345678",
+    )  # fmt: skip
+    tokens = (await party.exchange(await party.code(scope="openid profile email address phone"))).json()
+    told = (await userinfo(party, tokens)).json()
+    said = (await client.get("/.well-known/openid-configuration")).json()
+    of_tokens = {"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid"}
+    assert set(said["claims_supported"]) - of_tokens - {"verified_claims"} == told.keys() - {"sub"}
+    assert {"openid", "profile", "email", "address", "phone"} <= set(said["scopes_supported"])
+    assert (told["family_name"], told["given_name"], told["name"]) == ("湊", "花子", "湊 花子")
+    assert (told["family_name#ja-Kana-JP"], told["given_name#ja-Kana-JP"]) == ("ミナト", "ハナコ")
+    assert told["updated_at"] == party.building.host.clock.ms() // 1000
+    assert isinstance(told["updated_at"], int)
+
+
+async def test_a_number_nobody_rang_is_told_as_such_and_never_without_its_scope(app: Any, client: Any) -> None:
+    """Section 5.1, phone_number_verified; a changed number is not the one that was verified."""
+    party = await join(app, client, scope="openid profile phone")
+    tokens = (await party.exchange(await party.code(scope="openid phone"))).json()
+    assert (await userinfo(party, tokens)).json().keys() == {
+        "sub"
+    }  # section 5.3.2: nothing is told of what is not there
+    await change(party, phone="+819012345678")
+    told = (await userinfo(party, tokens)).json()
+    assert (told["phone_number"], told["phone_number_verified"]) == ("+819012345678", False)
+    await change(party, phone_verified=True)
+    assert (await userinfo(party, tokens)).json()["phone_number_verified"] is True
+    await change(party, phone="+819012345679")
+    assert (await userinfo(party, tokens)).json()["phone_number_verified"] is False
+    narrow = (await party.exchange(await party.code(scope="openid profile"))).json()
+    assert not {"phone_number", "phone_number_verified"} & (await userinfo(party, narrow)).json().keys()
+    single = asking(id_token={"phone_number": {"essential": True}, "family_name#ja-Kana-JP": None})
+    tokens = (await party.exchange(await party.code(scope="openid", claims=single))).json()
+    assert (await id_token(party, tokens))["phone_number"] == "+819012345679"
+
+
+async def change(party: Party, **said: Any) -> None:
+    """The resident's profile, as their own page changes it."""
+    host, actor = party.building.host, Actor(kind="resident", id=party.account_id)
+
+    def write(session: Any) -> None:
+        before = profile(session, host.get(Sealer), party.account_id)
+        now = host.clock.ms()
+        change_profile(session, host.get(Sealer), party.account_id, replace(before, **said), now=now, actor=actor)
+
+    await host.db.write(write)

@@ -407,7 +407,8 @@ async def test_a_changed_profile_is_told_without_its_values_to_who_may_read_it(p
     """CAEP section 3.2, and only that it changed: the value is asked of userinfo, where the resident sees it told."""
     receiver, host = await follow(party), party.building.host
     for changed in (replace(PROFILE, address="elsewhere"), replace(PROFILE, address="elsewhere", name="湊 華子")):
-        await write(party, accounts.change_profile, host.get(Sealer), party.account_id, changed, actor=SYSTEM)
+        now = host.clock.ms()
+        await write(party, accounts.change_profile, host.get(Sealer), party.account_id, changed, now=now, actor=SYSTEM)
     await deliver(party)
     (told,) = await receiver.poll()  # the address is none of its business
     (about,) = told["events"].values()

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from identity.accounts import profile
 from identity.assurance.verifications import Verifications
 from identity.levels import AAL1
+from keys.envelope import Sealer
 from kit import audit
 from kit.clock import DAY, SECOND, FrozenClock
 from kit.db import Session
@@ -129,6 +131,33 @@ async def test_a_name_that_changes_while_the_clerk_looks_is_not_verified(
     done = await (second.post(f"{visit}/confirm", {"confirmed": "1"}) if papers is CHIP else clerk.post(visit, papers))
     assert done.status_code == 404
     assert await app.host.db.read(app.host.get(Verifications).level, who.id) == 0
+
+
+async def test_a_clerk_rings_the_telephone_and_the_number_rung_is_the_one_that_counts(
+    app: "Building", clerk: Colleague, who: Colleague
+) -> None:
+    """OpenID Connect Core section 5.1, phone_number_verified: affirmative steps that the number is the person's."""
+    said = {"name": "湊 花子", "family_name": "湊", "given_name": "花子", "name_kana": "みなと はなこ", "locale": "ja"}
+    visit = await begin(clerk, who)
+    assert 'id="rang"' not in (await clerk.get(visit)).text  # no number, nothing to ring
+    assert (await clerk.post(visit, {**ONE, "rang": "1"})).status_code == 303
+    assert await rung(app, who) == (None, False)
+    assert (await who.post("/safety/profile", {**said, "phone": "090-1234-5678"})).status_code == 303
+    visit = await begin(clerk, who)
+    assert "09012345678" in (await clerk.get(visit)).text
+    assert (await who.post("/safety/profile", {**said, "phone": "090-1234-5679"})).status_code == 303
+    assert (await clerk.post(visit, {**ONE, "rang": "1"})).status_code == 404  # another number than the clerk rang
+    assert await rung(app, who) == ("+819012345679", False)
+    visit = await begin(clerk, who)
+    assert (await clerk.post(visit, {**ONE, "rang": "1"})).status_code == 303
+    assert await rung(app, who) == ("+819012345679", True)
+    claims = (await app.host.db.read(app.host.get(Verifications).history, who.id))[0].claims
+    assert (claims["family_name"], claims["given_name"]) == ("湊", "花子")  # the compared name's own characters
+
+
+async def rung(app: "Building", who: Colleague) -> tuple[str | None, bool]:
+    known = await app.host.db.read(profile, app.host.get(Sealer), who.id)
+    return known.phone, known.phone_verified
 
 
 async def test_a_code_works_once_for_a_few_minutes_and_the_newest_only(

@@ -50,7 +50,7 @@ async def hana(app: Building, *, address: str | None = OLD) -> tuple[str, tuple[
         sealer = host.get(Sealer)
         recovery.replace(session, host.get(TokenHasher), account_id, codes, now=host.clock.ms(), actor=SYSTEM)
         person = replace(profile(session, sealer, account_id), email=address, email_verified=address is not None)
-        change_profile(session, sealer, account_id, person, actor=SYSTEM, proved=True)
+        change_profile(session, sealer, account_id, person, now=app.host.clock.ms(), actor=SYSTEM, proved=True)
 
     await host.db.write(give)
     return account_id, codes

@@ -12,6 +12,7 @@ from identity.accounts import profile
 from identity.breached import Breached
 from identity.sessions import RECENT
 from keys.envelope import Sealer
+from kit import audit
 from portal.app import Building
 from tests.identity.test_breached import LEAKED, as_file
 from tests.portal.test_signin import PASSWORD, SESSION, add, code_of, json_post, post, session_of
@@ -239,4 +240,46 @@ async def test_a_name_that_is_none_is_said_beside_the_field(app: Building, clien
     await sign_in(app, client)
     for form, field in (({"name": " "}, "name"), ({"name": "花\u202e"}, "name"), ({"name_kana": "Hana"}, "name_kana")):
         wrong = await post(client, "/safety/profile", **({"name": "湊 花", "name_kana": "", "locale": "ja"} | form))
+        assert (wrong.status_code, f'id="{field}-error"' in wrong.text) == (422, True), field
+
+
+async def test_a_resident_says_where_the_name_parts_and_how_to_reach_them(app: Building, client: Any) -> None:
+    """OpenID Connect Core section 5.1: the claims of the standard scopes have a place where they are said."""
+    await sign_in(app, client)
+    offered = await client.get("/safety/profile")
+    assert re.search(r'id="family_name"[^>]* value="湊"', offered.text)  # a name of two words is offered as two
+    said = {
+        "name": "葛\U000e0100城 花子", "family_name": "葛\U000e0100城", "given_name": "花子",
+        "name_kana": "かつらぎ はなこ", "nickname": "はな", "gender": "female", "address": "湊浜市潮見1-2-3",
+        "phone": "（０９０）１２３４ー５６７８", "locale": "ja",
+    }  # fmt: skip
+    assert (await post(client, "/safety/profile", **said)).status_code == 303
+    session = await session_of(app, client)
+    assert session is not None
+    known = await app.host.db.read(profile, app.host.get(Sealer), session.account_id)
+    assert (known.family_name, known.given_name) == ("葛\U000e0100城", "花子")
+    assert (known.family_name_kana, known.given_name_kana) == ("カツラギ", "ハナコ")
+    assert (known.phone, known.phone_verified) == ("+819012345678", False)
+    assert (known.gender, known.address, known.nickname) == ("female", "湊浜市潮見1-2-3", "はな")
+    page = (await client.get("/safety/profile")).text
+    assert 'value="09012345678"' in page
+    assert "A clerk at the counter can" in page or "窓口で職員がかけて" in page
+    entries = await app.host.db.read(audit.entries, action="identity.phone.changed")
+    assert [(one.object_id, one.detail) for one in entries] == [(session.account_id, {})]  # the letter follows it
+    former = {"name": known.name, "name_kana": "かつらぎ はなこ", "locale": "en"}  # a page from before an update
+    assert (await post(client, "/safety/profile", **former)).status_code == 303
+    again = await app.host.db.read(profile, app.host.get(Sealer), session.account_id)
+    assert (again.phone, again.address, again.family_name) == (known.phone, known.address, known.family_name)
+
+
+async def test_another_name_is_not_let_in_by_its_parts(app: Building, client: Any) -> None:
+    """What a clerk compared is the whole name: its parts are the same characters, or the form says what is wrong."""
+    await sign_in(app, client)
+    whole = {"name": "湊 花子", "family_name": "湊", "given_name": "花子", "name_kana": "", "locale": "en"}
+    for form, field in (
+        ({"family_name": "別府"}, "family_name"), ({"name": "別府 太郎"}, "family_name"),
+        ({"given_name": "花子\u202e"}, "given_name"), ({"phone": "12"}, "phone"), ({"nickname": "n" * 41}, "nickname"),
+        ({"address": "a" * 201}, "address"),
+    ):  # fmt: skip
+        wrong = await post(client, "/safety/profile", **(whole | form))
         assert (wrong.status_code, f'id="{field}-error"' in wrong.text) == (422, True), field
