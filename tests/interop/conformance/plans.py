@@ -5,6 +5,7 @@ Of the suite's own words: `match` is where its browser is, `commands` what it do
 """
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 if TYPE_CHECKING:
     from tests.interop.conformance.city import Clients
@@ -83,6 +84,7 @@ def configurations(issuer: str, mtls_port: int, suite: str, clients: "Clients") 
     # One browser for all of it, a person's: the suite's own can't ask the frame.
     found["session"] = found["oidcc"] | {"alias": f"{ALIAS}-session", "browser": [], "override": {}}
     found |= _fapi(base, issuer, mtls_port, clients)
+    found |= _machines(base, issuer, mtls_port, clients)
     found |= _ciba(base, issuer, mtls_port, clients)
     found |= _signals(base, issuer, clients)
     # Nothing of `browser`: verified claims need two factors, so a person goes there (`run` plays one).
@@ -154,13 +156,17 @@ def _ciba(base: dict[str, Any], issuer: str, mtls_port: int, clients: "Clients")
 
 
 def _signals(base: dict[str, Any], issuer: str, clients: "Clients") -> dict[str, dict[str, Any]]:
-    """Shared Signals: a receiver with a token of its own."""
+    """Shared Signals: a receiver with a token of its own; to be told of residents it is a service they agreed to."""
     made = clients.make(
         "receiver",
-        grant_types=["client_credentials"],
+        grant_types=["client_credentials", "authorization_code"],
+        redirect_uris=clients.redirects(f"{ALIAS}-resident")[
+            :1
+        ],  # no test's: a test fails by a visit it didn't ask for
         token_endpoint_auth_method="client_secret_basic",
-        scope="ssf.manage",
-    )
+        scope="openid ssf.manage",
+        require_pkce=False,
+    ) | {"scope": "ssf.manage"}
     transmitter = {"issuer": issuer, "metadata_suffix": "", "push_endpoint_authorization_header": "Bearer pushed"}
     subjects = {
         "valid": {"format": "email", "email": "tester@example.com"},
@@ -170,6 +176,13 @@ def _signals(base: dict[str, Any], issuer: str, clients: "Clients") -> dict[str,
         "ssf": base
         | {"alias": f"{ALIAS}-ssf", "client": made, "ssf": {"transmitter": transmitter, "subjects": subjects}}
     }
+
+
+def service(issuer: str, configuration: dict[str, Any]) -> str:
+    """Where somebody begins to use the service of a configuration."""
+    made = configuration["client"]
+    query = {"client_id": made["client_id"], "response_type": "code", "scope": "openid", "state": "s"}
+    return f"{issuer}/oauth/authorize?{urlencode(query)}"
 
 
 def _oidcc_overrides(issuer: str) -> dict[str, Any]:
@@ -205,15 +218,9 @@ def _fapi(base: dict[str, Any], issuer: str, mtls_port: int, clients: "Clients")
             made: dict[str, Any] = {"alias": f"{ALIAS}-{profile}-{name}"}
             for number, redirect in enumerate(clients.redirects(made["alias"]), 1):
                 who = f"{profile}-{name}-{number}".replace("_", "-")
-                metadata: dict[str, Any] = {
+                metadata = _proof(who, auth, bound) | {
                     "profile": profile, "redirect_uris": [redirect], "scope": _STANDARD,
-                    "token_endpoint_auth_method": "tls_client_auth" if auth == "mtls" else auth,
-                    "dpop_bound_access_tokens": bound == "dpop",
-                    "tls_client_certificate_bound_access_tokens": bound == "mtls",
-                    "use_mtls_endpoint_aliases": "mtls" in (auth, bound),
                 }  # fmt: skip
-                if auth == "mtls":
-                    metadata["tls_client_auth_san_dns"] = f"{who}.example"
                 suffix = "" if number == 1 else "2"
                 made[f"client{suffix}"] = clients.keyed(who, **metadata) | {"scope": "openid profile offline_access"}
                 if "mtls" in (auth, bound):
@@ -228,6 +235,39 @@ def _fapi(base: dict[str, Any], issuer: str, mtls_port: int, clients: "Clients")
                 base | made | override | {"resource": {"resourceUrl": f"{host}/oauth/userinfo"}}
             )
     return found
+
+
+def _machines(base: dict[str, Any], issuer: str, mtls_port: int, clients: "Clients") -> dict[str, dict[str, Any]]:
+    """FAPI 2.0's client credentials: services for themselves. What they read is their stream of signals."""
+    found = {}
+    for name, (auth, bound) in FAPI_WAYS.items():
+        made: dict[str, Any] = {"alias": f"{ALIAS}-fapi2-client-credentials-{name}"}
+        for number in (1, 2):
+            who = f"fapi2-client-credentials-{name}-{number}".replace("_", "-")
+            suffix = "" if number == 1 else "2"
+            metadata = _proof(who, auth, bound) | {
+                "profile": "fapi2-security", "grant_types": ["client_credentials"], "scope": "ssf.read",
+            }  # fmt: skip
+            made[f"client{suffix}"] = clients.keyed(who, **metadata)
+            if "mtls" in (auth, bound):
+                made[f"mtls{suffix}"] = clients.certificate(who)
+        host = issuer if bound == "dpop" else f"https://localhost:{mtls_port}"
+        where = {"discoveryUrl": f"{issuer}/.well-known/oauth-authorization-server"}
+        found[f"fapi2-client-credentials-{name}"] = (
+            base | made | {"server": where, "resource": {"resourceUrl": f"{host}/ssf/stream"}}
+        )
+    return found
+
+
+def _proof(who: str, auth: str, bound: str) -> dict[str, Any]:
+    """How a client proves itself and binds its tokens."""
+    return {
+        "token_endpoint_auth_method": "tls_client_auth" if auth == "mtls" else auth,
+        "dpop_bound_access_tokens": bound == "dpop",
+        "tls_client_certificate_bound_access_tokens": bound == "mtls",
+        "use_mtls_endpoint_aliases": "mtls" in (auth, bound),
+        **({"tls_client_auth_san_dns": f"{who}.example"} if auth == "mtls" else {}),
+    }
 
 
 _DISCOVERED = {"server_metadata": "discovery", "client_registration": "dynamic_client"}
@@ -263,9 +303,21 @@ def _of_ciba(mode: str, auth: str) -> dict[str, Any]:
     return {"plan": "fapi-ciba-id1-test-plan", "variant": variant, "configuration": f"ciba-{mode}-{auth}"}
 
 
-def _of_ssf(mode: str) -> dict[str, Any]:
+def _of_machines(way: str) -> dict[str, Any]:
+    auth, bound = FAPI_WAYS[way]
+    variant = {"client_auth_type": auth, "sender_constrain": bound, "authorization_request_type": "simple",
+               "fapi_profile": "fapi_client_credentials_grant"}  # fmt: skip
+    return {"plan": f"{_FAPI_PLANS[0]}-test-plan", "variant": variant,
+            "configuration": f"fapi2-client-credentials-{way}"}  # fmt: skip
+
+
+def _of_ssf(mode: str, profile: str = "default") -> dict[str, Any]:
+    """The plan of CAEP's interoperability profile has the profile in its name, and wants it from nobody."""
     variant = {**_SSF, "ssf_delivery_mode": mode}
-    return {"plan": "openid-ssf-transmitter-test-plan", "variant": variant, "configuration": "ssf"}
+    if profile != "default":
+        del variant["ssf_profile"]
+    name = "openid-ssf-transmitter" if profile == "default" else f"openid-ssf-transmitter-{profile}"
+    return {"plan": f"{name}-test-plan", "variant": variant, "configuration": "ssf"}
 
 
 #: Our name for a plan: the suite's name, its variant, the configuration, and who signs in where nobody is named.
@@ -284,7 +336,9 @@ PLANS: dict[str, dict[str, Any]] = {
         for plan, profile, more in zip(_FAPI_PLANS, _FAPI_PROFILES, ({}, _SIGNED), strict=True)
         for way in FAPI_WAYS
     },
+    **{f"fapi2-client-credentials-{way}": _of_machines(way) for way in FAPI_WAYS},
     **{f"ciba-{way}": _of_ciba(*way.split("-")) for way in CIBA_WAYS},
     **{f"ssf-{mode}": _of_ssf(mode) for mode in ("push", "poll")},
+    **{f"ssf-caep-{mode}": _of_ssf(mode, "caep") for mode in ("push", "poll")},
     "ekyc": {"plan": "ekyc-test-plan-oidccore", "variant": _IDA, "configuration": "ekyc", "login": VERIFIED},
 }  # fmt: skip

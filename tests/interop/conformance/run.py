@@ -3,7 +3,8 @@
     python -m tests.interop.conformance.run --suite https://localhost:8443 --city /tmp/city [plan ...]
 
 The suite's browser knows neither `crypto.subtle` (session management) nor one-time codes (two factors for verified
-claims): there Chromium opens what the suite asks a person to open. A key is rotated in the console where a plan waits.
+claims): there Chromium opens what the suite asks a person to open. Where a plan waits for it, a key is rotated in the
+console, and a resident changes a password and signs out.
 """
 
 import argparse
@@ -18,11 +19,12 @@ import httpx2
 import pyotp
 from playwright.sync_api import Page
 
-from tests.interop.conformance.plans import LOGIN, PASSWORD, PLANS
+from tests.interop.conformance.plans import LOGIN, PASSWORD, PLANS, service
 from tests.support.browsing import launched
 
 _ENDED = ("FINISHED", "INTERRUPTED")
 _GOOD = ("PASSED", "WARNING", "REVIEW", "SKIPPED")
+_TRIGGER = "Please trigger these events"
 _TOLD = ("FAILURE", "WARNING")
 
 
@@ -30,7 +32,7 @@ class Hands:
     """What people do: sign in and agree in a browser of their own, press a button in the console."""
 
     def __init__(self, page: Page, known: dict[str, Any]) -> None:
-        self._page, self._known = page, known
+        self._page, self._known, self.issuer = page, known, str(known["issuer"])
 
     def open(self, url: str, login: str) -> None:
         """Go where the suite sends the person, and answer what is asked there."""
@@ -53,9 +55,20 @@ class Hands:
                 return
             page.wait_for_load_state()
 
+    def cause(self, service: str) -> None:
+        """A resident uses a service, saves a password and signs out: of CAEP's events, those we know."""
+        page, issuer = self._page, self.issuer
+        self.open(service, LOGIN)
+        page.goto(f"{issuer}/safety/password")
+        page.fill("#password", PASSWORD)
+        page.fill("#repeat", PASSWORD)
+        page.click("#password-submit")
+        page.goto(f"{issuer}/sign-out")
+        page.click("#sign-out-submit")
+
     def rotate(self) -> None:
         """A new signing key, from the console."""
-        issuer, staff = self._known["issuer"], self._known["office"]
+        issuer, staff = self.issuer, self._known["office"]
         with httpx2.Client(base_url=issuer, verify=False, headers={"origin": issuer}) as office:
             office.post("/sign-in", data={"login": staff["login"], "password": PASSWORD, "next": "/home"})
             office.post("/sign-in/code", data={"code": self._code(staff["totp_secret"])})
@@ -81,6 +94,7 @@ class Suite:
         made = self._http.post("/api/plan", params=query, json=configuration)
         assert made.status_code == 201, made.text
         results: Counter[str] = Counter()
+        plan = plan | {"service": service(hands.issuer, configuration)} if "ssf" in plan["plan"] else plan
         for module in made.json()["modules"]:
             if only in module["testModule"]:
                 results[self._module(made.json()["id"], module, plan, hands)] += 1
@@ -96,13 +110,18 @@ class Suite:
         print(f"{info.get('status', '?'):11} {info.get('result') or '-':8} {name}", flush=True)
         if info.get("status") not in _ENDED:
             self._http.delete(f"/api/runner/{test}")
-        for entry in self._http.get(f"/api/log/{test}").json():
+        for entry in self._log(test):
             if entry.get("result") in _TOLD:
                 print(f"    {entry['result']} {entry.get('src')}: {str(entry.get('msg'))[:200]}", flush=True)
         return str(info.get("result") or info.get("status"))
 
+    def _log(self, test: str) -> list[dict[str, Any]]:
+        said: list[dict[str, Any]] = self._http.get(f"/api/log/{test}").json()
+        return said
+
     def _follow(self, test: str, name: str, plan: dict[str, Any], hands: Hands) -> dict[str, Any]:
         ends, started, opened = time.monotonic() + 180, False, set()
+        caused = not name.endswith("caep-interop")
         while True:
             info: dict[str, Any] = self._http.get(f"/api/info/{test}").json()
             if info.get("status") in _ENDED or time.monotonic() > ends:
@@ -112,6 +131,9 @@ class Suite:
                     hands.rotate()
                 self._http.post(f"/api/runner/{test}")
                 started = True
+            if not caused and any(_TRIGGER in str(entry.get("msg")) for entry in self._log(test)):
+                caused = True
+                hands.cause(plan["service"])
             if info.get("status") == "WAITING":
                 asked = self._http.get(f"/api/runner/{test}").json().get("browser", {}).get("urls", [])
                 for url in [one for one in asked if one not in opened]:
