@@ -46,6 +46,7 @@ _CLAIMS = {
     "verified:birthdate": Label("窓口で確認した生年月日", "date of birth, verified by a clerk"),
     "verified:address": Label("窓口で確認した住所", "address, verified by a clerk"),
     "verified:gender": Label("窓口で確認した性別", "gender, verified by a clerk"),
+    "verified:verification": Label("窓口で本人確認を受けたこと", "that a clerk verified you"),
     "verified:evidence": Label("確認に使った書類", "documents a clerk saw"),
     USES: Label("データを受け取った相手の記録", "record of who received your data"),
 }

@@ -2,8 +2,9 @@
 
 OpenID Connect for Identity Assurance 1.0, sections 5.5 and 5.7; OpenID Identity Assurance Schema Definition 1.0,
 section 5. The request is template and filter at once. A restriction in `verification` that is not met silences the
-whole object, one on a claim silences the claim, and what is then no valid answer any more is silenced with it (section
-5.7.5); no error tells the service which it was. Claims are those of the day of the visit. Pure.
+whole object, and what is no valid answer any more is silenced with it (section 5.7.5). One on a claim silences that
+claim alone (section 5.7.4): `claims` may then be empty (Schema Definition section 5.3), and says that a clerk verified
+the resident. No error tells the service what it was. Claims are those of the day of the visit. Pure.
 """
 
 from collections.abc import Iterable, Mapping
@@ -49,9 +50,8 @@ def answer(
             for name, how in one["claims"].items()
             if name in proof.claims and _met(how, proof.claims[name], now)
         }
-        if verification is None or not claims:
-            continue
-        found.append({"verification": verification, "claims": claims})
+        if verification is not None:
+            found.append({"verification": verification, "claims": claims})
     if not found:
         return None
     return found[0] if len(found) == 1 else found
@@ -62,6 +62,7 @@ def names(told: Any) -> tuple[str, ...]:
     items = told if isinstance(told, list) else [told]
     found = {f"verified:{name}" for one in items for name in one["claims"]}
     found |= {"verified:evidence" for one in items if "evidence" in one["verification"]}
+    found |= {"verified:verification" for one in items if not one["claims"]}  # never told without a word in the trail
     return tuple(sorted(found))
 
 

@@ -110,6 +110,17 @@ async def test_verified_claims_go_where_they_were_asked_for_and_nothing_else_goe
     assert "verified_claims" not in await userinfo(party, later)
 
 
+async def test_a_claim_wanted_with_a_value_nobody_has_is_left_out_and_the_verification_is_told(party: Party) -> None:
+    """Section 5.7.4 and Schema Definition section 5.3, as `ekyc-server-one-claim-with-random-value-omitted` asks."""
+    wanted = {"verification": {"trust_framework": None}, "claims": {"name": {"value": "f3b1e6d0-8f4e-4f7c"}}}
+    tokens = await tokens_for(party, scope="openid", claims=asking(id_token=wanted, userinfo=wanted))
+    said = check_answer((await id_token(party, tokens))["verified_claims"])
+    assert said == {"verification": {"trust_framework": FRAMEWORK}, "claims": {}}
+    assert (await userinfo(party, tokens))["verified_claims"] == said
+    recorded = await party.building.host.db.read(audit.entries, action="identity.claims.told")
+    assert [entry.detail["claims"] for entry in recorded] == [["verified:verification"]] * 2
+
+
 async def test_a_profile_changed_after_the_visit_is_not_verified(party: Party) -> None:
     """The claims are those that a clerk compared, not those of today."""
     host = party.building.host

@@ -127,8 +127,16 @@ def test_a_claim_that_is_unknown_or_other_than_wanted_is_left_out_by_itself() ->
         "gender": None,
     }
     assert told(asked(claims=wanted))["claims"] == {"name": "湊 花子"}
-    assert told(asked(claims={"birthdate": {"value": "0d5c2f0e"}})) is None  # and what is then empty is omitted (5.7.5)
+    nobody = {"verification": {"trust_framework": FRAMEWORK}, "claims": {}}  # valid: Schema Definition section 5.3
+    assert told(asked(claims={"birthdate": {"value": "0d5c2f0e"}})) == nobody
+    assert told(asked(claims={"gender": None})) == nobody  # nobody looked
+    assert verified_claims.names(nobody) == ("verified:verification",)
+
+
+def test_who_asks_for_nothing_we_have_is_told_nothing() -> None:
+    """The resident reads which claims are asked for: of a question without any they would have agreed to nothing."""
     assert told(asked(claims={"nationalities": None})) is None
+    assert told(asked(claims={"nationalities": {"value": "jp"}})) is None
     assert told(asked(claims=None)) is None
 
 

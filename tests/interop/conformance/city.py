@@ -167,7 +167,7 @@ def _verified(visitor: httpx2.Client, clerks: list[httpx2.Client]) -> str:
     _send(visitor, "/safety/app", first="0", next="/safety", code=pyotp.TOTP(secret).now())
     code = _found(r'id="visit-code">([0-9A-Z-]+)<', _send(visitor, "/safety/verified/code", 200).text)
     visit = _send(clerks[0], "/counter", code=code).headers["location"]
-    _send(clerks[0], visit, **CHIP)
+    _send(clerks[0], visit, 303, **CHIP)
     if clerks[1].get(visit).status_code == 200:
         _send(clerks[1], f"{visit}/confirm", confirmed="1")
     return secret

@@ -157,16 +157,15 @@ def _ciba(base: dict[str, Any], issuer: str, mtls_port: int, clients: "Clients")
 
 def _signals(base: dict[str, Any], issuer: str, clients: "Clients") -> dict[str, dict[str, Any]]:
     """Shared Signals: a receiver with a token of its own; to be told of residents it is a service they agreed to."""
+    place = clients.redirects(f"{ALIAS}-resident")[0]  # no test's: a test fails by a visit it didn't ask for
     made = clients.make(
         "receiver",
         grant_types=["client_credentials", "authorization_code"],
-        redirect_uris=clients.redirects(f"{ALIAS}-resident")[
-            :1
-        ],  # no test's: a test fails by a visit it didn't ask for
+        redirect_uris=[place],
         token_endpoint_auth_method="client_secret_basic",
         scope="openid ssf.manage",
         require_pkce=False,
-    ) | {"scope": "ssf.manage"}
+    ) | {"scope": "ssf.manage", "redirect_uri": place}
     transmitter = {"issuer": issuer, "metadata_suffix": "", "push_endpoint_authorization_header": "Bearer pushed"}
     subjects = {
         "valid": {"format": "email", "email": "tester@example.com"},
@@ -181,7 +180,7 @@ def _signals(base: dict[str, Any], issuer: str, clients: "Clients") -> dict[str,
 def service(issuer: str, configuration: dict[str, Any]) -> str:
     """Where somebody begins to use the service of a configuration."""
     made = configuration["client"]
-    query = {"client_id": made["client_id"], "response_type": "code", "scope": "openid", "state": "s"}
+    query = {name: made[name] for name in ("client_id", "redirect_uri")} | {"response_type": "code", "scope": "openid"}
     return f"{issuer}/oauth/authorize?{urlencode(query)}"
 
 
@@ -306,7 +305,7 @@ def _of_ciba(mode: str, auth: str) -> dict[str, Any]:
 def _of_machines(way: str) -> dict[str, Any]:
     auth, bound = FAPI_WAYS[way]
     variant = {"client_auth_type": auth, "sender_constrain": bound, "authorization_request_type": "simple",
-               "fapi_profile": "fapi_client_credentials_grant"}  # fmt: skip
+               "openid": "plain_oauth", "fapi_profile": "fapi_client_credentials_grant"}  # fmt: skip
     return {"plan": f"{_FAPI_PLANS[0]}-test-plan", "variant": variant,
             "configuration": f"fapi2-client-credentials-{way}"}  # fmt: skip
 
