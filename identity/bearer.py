@@ -277,7 +277,7 @@ class Bearer:
                 scheme,
                 "The access token is bound to a client certificate; call with that certificate, at its own port.",
             )
-        if await self._certificates.disowned(certificate.certificate):
+        if await self._certificates.disowned(certificate.certificate, certificate.sent):
             raise _refused(scheme, "The client certificate that the access token is bound to is not good any more.")
 
     async def _check_proof(

@@ -5,7 +5,7 @@ is good for is its reader's to judge (`identity.oauth.mtls`). Pure but for readi
 """
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property, lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -18,6 +18,9 @@ from cryptography.x509.verification import PolicyBuilder, Store, VerificationErr
 from keys.jose import thumbprint
 from keys.signing import members_of
 from kit.encoding import b64url
+
+#: How many a caller may send along: as many as a path has between its ends, and an anchor nobody needs.
+MOST_SENT = 6
 
 
 class Certificate:
@@ -71,10 +74,12 @@ class Certificate:
         }  # fmt: skip
         return names.get_values_for_type(kinds[kind])
 
-    def comes_from(self, authorities: "Authorities") -> bool:
-        """Whether its chain leads to one of them now: an expired one is not trusted any more."""
+    def comes_from(self, authorities: "Authorities", sent: Iterable["Certificate"] = ()) -> bool:
+        """Whether its chain leads to one of them now, by way of what was sent along: an expired one is not trusted any
+        more."""
         try:
-            PolicyBuilder().store(authorities.store).build_client_verifier().verify(self._x509, [])
+            verifier = PolicyBuilder().store(authorities.store).build_client_verifier()
+            verifier.verify(self._x509, [one.x509 for one in sent])
         except (VerificationError, x509.UnsupportedGeneralNameType, ValueError):
             return False
         return True

@@ -6,7 +6,7 @@ a reference inside (kit.web), the log gets the places it came through, and the s
 print the error's text, which may repeat somebody's data. Pure ASGI; nothing here reads a body.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -96,11 +96,12 @@ class Unfinished(Exception):
 
 
 def seen_through(
-    proxies: Collection[str], certificates: Callable[[bytes], dict[str, Any] | None] | None = None
+    proxies: Collection[str], certificates: Callable[[bytes, Sequence[bytes]], dict[str, Any] | None] | None = None
 ) -> Callable[[Scope], Scope]:
     """Believe X-Forwarded-For and -Proto from these addresses only; from others they are ignored.
 
-    `certificates` reads a `Client-Cert` header (RFC 9440), where the proxies are trusted with that, too.
+    `certificates` reads a `Client-Cert` header, with `Client-Cert-Chain` beside it (RFC 9440), where the proxies are
+    trusted with that, too.
 
     Closes: a stranger choosing the address that throttling and the audit trail see.
     """
@@ -121,7 +122,8 @@ def seen_through(
             scope = {**scope, "scheme": "https"}
         if certificates is not None:
             sent = [value for name, value in scope["headers"] if name == b"client-cert"]
-            tls = certificates(sent[0]) if len(sent) == 1 else None  # two: the proxy let a stranger's pass
+            along = [value for name, value in scope["headers"] if name == b"client-cert-chain"]
+            tls = certificates(sent[0], along) if len(sent) == 1 else None  # two: the proxy let a stranger's pass
             scope = {**scope, "extensions": {**scope.get("extensions", {}), "tls": tls}}
         return scope
 

@@ -58,6 +58,16 @@ KINDS: Mapping[str, Kind] = {
         N_("On %(when)s an identity of another provider was linked to your account. It can sign in."),
         sign_in=True,
     ),
+    "certificate-linked": Kind(
+        N_("A certificate was linked"),
+        N_("On %(when)s a certificate was linked to your account. Whoever holds it can sign in."),
+        sign_in=True,
+    ),
+    "certificate-unlinked": Kind(
+        N_("A linked certificate was removed"),
+        N_("On %(when)s a linked certificate was removed from your account. It can't sign in any more."),
+        sign_in=True,
+    ),
     "renewed": Kind(
         N_("A renewed certificate signed in"),
         N_("On %(when)s somebody signed in with a newer certificate of the kind you linked, as after a renewal."),

@@ -20,6 +20,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from keys.certificates import MOST_SENT
 from kit.front import FORM_LIMIT, Call, FrontTable, Methods, Reply
 from kit.logs import log
 
@@ -269,6 +270,23 @@ def _resumed(coroutine: Coroutine[Any, Any, Reply], waits_for: Any) -> Generator
             return reply
 
 
+_DER = 2  # _ssl.ENCODING_DER
+
+
+def _sent(found: Any) -> list[bytes]:
+    """The certificates that came along with the client's own, as DER; `found` is an `ssl.SSLObject`.
+
+    Python publishes the chain since 3.13 (`get_unverified_chain`, the client's own first); 3.11 and 3.12 have the same
+    below their public names. Where neither is there, authorities between belong in the operator's files.
+    """
+    ask = getattr(found, "get_unverified_chain", None) or getattr(
+        getattr(found, "_sslobj", None), "get_unverified_chain", None
+    )
+    chain = (ask() if ask is not None else None) or ()  # none where a TLS 1.2 session was resumed
+    ders = [one if isinstance(one, bytes) else one.public_bytes(_DER) for one in chain][1:]
+    return ders if len(ders) <= MOST_SENT else []
+
+
 class TLSProtocol(GuardedProtocol):
     """Adds `scope["extensions"]["tls"]` with the verified client certificate chain."""
 
@@ -282,7 +300,7 @@ class TLSProtocol(GuardedProtocol):
         tls = {
             "tls_version": found.version(),
             "cipher_suite": found.cipher()[0],
-            "client_cert_chain": [ssl.DER_cert_to_PEM_cert(der)] if der else [],
+            "client_cert_chain": [ssl.DER_cert_to_PEM_cert(one) for one in (der, *_sent(found))] if der else [],
             "trusted": True,  # others do not pass the handshake
             "resumed": bool(found.session_reused),  # the key was proved in an earlier connection
         }

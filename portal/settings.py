@@ -51,8 +51,8 @@ class Settings(BaseSettings):
     )
     client_certificate_header: bool = Field(
         False,
-        description="Whether those proxies end TLS for client certificates and send `Client-Cert` (RFC 9440); they "
-        "must remove that header from what strangers send",
+        description="Whether those proxies end TLS for client certificates and send `Client-Cert` (and "
+        "`Client-Cert-Chain`; RFC 9440); they must remove both from what strangers send",
     )
     client_certificate_cas: Path | None = Field(
         None,

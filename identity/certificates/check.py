@@ -53,6 +53,13 @@ class _Kept:
     since: Millis
     until: Millis
     learned_until: Millis = 0  # how long the authority's own word was good; the grace begins there
+    sent: tuple[Certificate, ...] = ()  # what its path was looked for with
+
+    def is_for(self, sent: tuple[Certificate, ...]) -> bool:
+        """Whether it holds for whoever sends these along: they count for one that had no path."""
+        pathless = isinstance(self.verdict, Bad) and self.verdict.reason == "untrusted"
+        return not pathless or not sent or [one.x5t for one in sent] == [one.x5t for one in self.sent]
+
     asking: bool = False
 
 
@@ -89,14 +96,19 @@ class Certificates:
             elif one.settings.soft_fail:
                 log.warning("certificates whose status can't be learned are let in", authority=one.id)
 
-    async def check(self, shown: Certificate, use: str) -> Good | Bad:
-        """The verdict: kept, or made now. `use` is `clients`, or the id of one authority for people."""
+    async def check(self, shown: Certificate, use: str, sent: tuple[Certificate, ...] = ()) -> Good | Bad:
+        """The verdict: kept, or made now. `use` is `clients`, or the id of one authority for people.
+
+        `sent`: authorities that came along with it. Whoever had no path without them is judged anew with them; once
+        a path was found they change nothing, so that a revoked one makes us ask nobody again by sending others.
+        """
         key = (shown.x5t, use)
         kept, now = self._kept.get(key), self._clock.ms()
-        if kept is not None and now < kept.until:
+        if kept is not None and now < kept.until and kept.is_for(sent):
+            sent = sent or kept.sent
             if now - kept.since > (kept.until - kept.since) * 4 // 5 and not kept.asking:
                 kept.asking = True
-                task = asyncio.ensure_future(self._renew(key, shown))
+                task = asyncio.ensure_future(self._renew(key, shown, sent))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
             return kept.verdict
@@ -104,18 +116,19 @@ class Certificates:
         try:
             async with lock:
                 kept = self._kept.get(key)
-                if kept is None or self._clock.ms() >= kept.until:
-                    kept = self._keep(key, self._graced(kept, await self._judge(shown, use)))
+                if kept is None or self._clock.ms() >= kept.until or not kept.is_for(sent):
+                    sent = sent or (kept.sent if kept is not None else ())
+                    kept = self._keep(key, self._graced(kept, await self._judge(shown, use, sent)))
                 return kept.verdict
         finally:
             if not lock.locked():
                 self._locks.pop(key, None)
 
-    async def disowned(self, shown: Certificate) -> bool:
+    async def disowned(self, shown: Certificate, sent: tuple[Certificate, ...] = ()) -> bool:
         """Whether an authority for services gave it out and does not stand by it: took it back, or can't be asked by
         now. One of nobody's is nobody's to revoke. What a token is bound to is judged as what it was given for: else
         who keeps the lists from us could use tokens of a revoked certificate that gets no new ones."""
-        return self.judges and _is_disowned(await self.check(shown, "clients"))
+        return self.judges and _is_disowned(await self.check(shown, "clients", sent))
 
     def known_disowned(self, x5t: str) -> bool:
         """The same of one that was seen in this process; asks nobody."""
@@ -124,8 +137,8 @@ class Certificates:
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
-    async def _renew(self, key: tuple[str, str], shown: Certificate) -> None:
-        made = await self._judge(shown, key[1])
+    async def _renew(self, key: tuple[str, str], shown: Certificate, sent: tuple[Certificate, ...]) -> None:
+        made = await self._judge(shown, key[1], sent)
         kept = self._kept.get(key)
         if _is_untold(made.verdict) and kept is not None:
             kept.asking = False  # what was learned before is good until its own end
@@ -143,21 +156,21 @@ class Certificates:
             return made
         return replace(before, since=now, until=min(end, now + _FAILED_FOR), asking=False)
 
-    async def _judge(self, shown: Certificate, use: str) -> _Kept:
+    async def _judge(self, shown: Certificate, use: str, sent: tuple[Certificate, ...]) -> _Kept:
         now, refused = self._clock.ms(), Bad("untrusted")
         for authority in self._authorities:
             if use not in authority.settings.uses and use != authority.id:
                 continue
             try:
-                path = authority.anchors.path(shown, now=now)
+                path = authority.anchors.path(shown, now=now, sent=sent)
             except Untrusted as error:
                 if refused.reason == "untrusted":
                     refused = Bad(error.reason, authority.id, str(error))
                 continue
             verdict, until = await self._ask(authority, path, shown)
             until = max(min(until, path.until, now + authority.fresh), now + 1)
-            return _Kept(verdict, now, until, until)
-        return _Kept(refused, now, now + _FAILED_FOR)
+            return _Kept(verdict, now, until, until, sent=sent)
+        return _Kept(refused, now, now + _FAILED_FOR, sent=sent)
 
     async def _ask(self, authority: Authority, path: Path, shown: Certificate) -> tuple[Good | Bad, Millis]:
         now = self._clock.ms()

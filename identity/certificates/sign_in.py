@@ -150,7 +150,7 @@ class CertificateSignIn:
         wait = await self._database.write(self._charge, browser.source)
         if wait:
             return {"problem": "throttled", "authority": authority_id}
-        verdict = await self._certificates.check(shown.certificate, authority_id)
+        verdict = await self._certificates.check(shown.certificate, authority_id, shown.sent)
         if not isinstance(verdict, Good):
             note = self._entrance.note_failure
             await self._database.write(note, authority_id, "certificate", verdict.reason, browser)

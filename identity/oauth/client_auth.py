@@ -98,7 +98,7 @@ class ClientAuth:
         if client.auth_method == "tls_client_auth":
             if self._certificates.judges:
                 # A name counts as far as its authority stands by the certificate today (RFC 8705 section 7.1 and 7.3).
-                verdict = await self._certificates.check(certificate.certificate, "clients")
+                verdict = await self._certificates.check(certificate.certificate, "clients", certificate.sent)
                 if not isinstance(verdict, Good):
                     raise InvalidClient(
                         "client authentication failed: the client certificate is not good", private=verdict.reason

@@ -6,7 +6,8 @@ bound to a certificate by the SHA-256 of its DER (`x5t#S256`).
 
 The certificate comes from the TLS listener that asks for one (`portal.protocol.TLSProtocol`), where only certificates
 of configured CAs pass; or, behind a proxy that ends TLS, from its `Client-Cert` header (RFC 9440), believed from listed
-addresses only (`portal.door`). Pure: a scope in, a judgement out.
+addresses only (`portal.door`). What a client sends along with it (in the handshake, or as `Client-Cert-Chain`) comes
+the same two ways and helps to find its path. Pure: a scope in, a judgement out.
 """
 
 import ipaddress
@@ -27,11 +28,12 @@ METHODS = ("tls_client_auth", "self_signed_tls_client_auth")
 @dataclass(frozen=True, slots=True)
 class Shown:
     """The certificate a caller showed. `trusted`: its chain was verified against the city's CAs; `resumed`: the key was
-    proved in an earlier connection."""
+    proved in an earlier connection; `sent`: authorities that came along, believed only as links to an anchor."""
 
     certificate: certificates.Certificate
     trusted: bool
     resumed: bool = False
+    sent: tuple[certificates.Certificate, ...] = ()
 
     @property
     def x5t(self) -> str:
@@ -49,8 +51,11 @@ def certificate_of(scope: Mapping[str, Any]) -> Shown | None:
     tls = scope.get("extensions", {}).get("tls")
     if not tls or not tls["client_cert_chain"]:
         return None
-    found = certificates.from_pem(tls["client_cert_chain"][0])
-    return None if found is None else Shown(found, tls.get("trusted", False), tls.get("resumed", False))
+    found, *along = map(certificates.from_pem, tls["client_cert_chain"])
+    if found is None:
+        return None
+    sent = tuple(one for one in along if one is not None)
+    return Shown(found, tls.get("trusted", False), tls.get("resumed", False), sent)
 
 
 def check_name(name: str, value: str) -> str | None:

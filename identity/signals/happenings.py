@@ -68,6 +68,11 @@ def _of_link(change: str) -> Rule:
     return _of_account("credential-change", {"credential_type": _LINK, "change_type": change})
 
 
+def _of_certificate(change: str) -> Rule:
+    """CAEP section 3.3.1; its issuer and serial number, which are optional, would name the person to every receiver."""
+    return _of_account("credential-change", {"credential_type": "x509", "change_type": change})
+
+
 _PASSWORD: Final = {"credential_type": "password", "change_type": "update"}
 _APP: Final = {"credential_type": "app", "change_type": "create"}
 
@@ -81,6 +86,9 @@ RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
     "identity.passkey.suspended": (_of_passkey("revoke"), _of_account("device-compromised")),
     "identity.upstream.linked": (_of_link("create"),),
     "identity.upstream.unlinked": (_of_link("delete"),),
+    "identity.certificate.linked": (_of_certificate("create"),),
+    "identity.certificate.renewed": (_of_certificate("update"),),
+    "identity.certificate.unlinked": (_of_certificate("delete"),),
     "identity.recovery.issued": (_of_account("recovery-information-changed"),),
     "identity.reset.entered": (_of_account("recovery-activated"),),
     "identity.account.suspended": (_of_account("account-disabled"),),

@@ -90,13 +90,7 @@ class Links:
             },
         )
         if made.rowcount == 1:
-            audit.record(
-                session,
-                "identity.upstream.linked",
-                actor=actor,
-                object=("account", account_id),
-                detail={"upstream": upstream, "link": identifier},
-            )
+            _record(session, "linked", told, account_id=account_id, upstream=upstream, link=identifier, actor=actor)
             return "linked"
         other = session.exec(select(UpstreamLink).where(UpstreamLink.subject_hash == subject_hash)).first()
         if other is None:
@@ -105,36 +99,20 @@ class Links:
 
     def renew(self, session: Session, row: UpstreamLink, told: Mapping[str, str], *, actor: Actor) -> None:
         """A link was used with another certificate of the same person: keep what it says now, and tell of it."""
-        key, place = self._sealer.owner(session, row.account_id), f"identity_upstream_link|told|{row.id}"
-        before = orjson.loads(key.open(place, row.told)) if row.told is not None else {}
-        if before == told:
+        if self._told(session, row) == told:
             return
-        row.told = key.seal(place, orjson.dumps(dict(told)))
+        key = self._sealer.owner(session, row.account_id)
+        row.told = key.seal(f"identity_upstream_link|told|{row.id}", orjson.dumps(dict(told)))
         session.add(row)
-        audit.record(
-            session,
-            "identity.upstream.renewed",
-            actor=actor,
-            object=("account", row.account_id),
-            detail={"upstream": row.upstream, "link": row.id},
-        )
+        _record(session, "renewed", told, account_id=row.account_id, upstream=row.upstream, link=row.id, actor=actor)
 
     def list_for(self, session: Session, account_id: str) -> tuple[LinkView, ...]:
         """The linked identities of an account, oldest first."""
         query = select(UpstreamLink).where(UpstreamLink.account_id == account_id).order_by(col(UpstreamLink.id))
         rows = session.exec(query).all()
-        if not rows:
-            return ()
-        key = self._sealer.owner(session, account_id)
-
-        def opened(row: UpstreamLink) -> dict[str, str]:
-            if row.told is None:
-                return {}
-            found: dict[str, str] = orjson.loads(key.open(f"identity_upstream_link|told|{row.id}", row.told))
-            return found
-
         return tuple(
-            LinkView(row.id, row.upstream, row.linked_at, row.used_at or row.linked_at, opened(row)) for row in rows
+            LinkView(row.id, row.upstream, row.linked_at, row.used_at or row.linked_at, self._told(session, row))
+            for row in rows
         )
 
     def unlink(self, session: Session, account_id: str, link_id: str, *, actor: Actor) -> None:
@@ -148,13 +126,24 @@ class Links:
         ).first()
         if (account is None or account.password is None) and passkey is None:
             raise LastWayIn("Add a passkey or a password before removing this one.")
-        upstream = row.upstream
+        told, upstream = self._told(session, row), row.upstream
         session.delete(row)
         session.flush()
-        audit.record(
-            session,
-            "identity.upstream.unlinked",
-            actor=actor,
-            object=("account", account_id),
-            detail={"upstream": upstream, "link": link_id},
-        )
+        _record(session, "unlinked", told, account_id=account_id, upstream=upstream, link=link_id, actor=actor)
+
+    def _told(self, session: Session, row: UpstreamLink) -> dict[str, str]:
+        if row.told is None:
+            return {}
+        key = self._sealer.owner(session, row.account_id)
+        found: dict[str, str] = orjson.loads(key.open(f"identity_upstream_link|told|{row.id}", row.told))
+        return found
+
+
+def _record(
+    session: Session, what: str, told: Mapping[str, str], *, account_id: str, upstream: str, link: str, actor: Actor
+) -> None:
+    """For the trail; letters and signals follow it. A link that keeps which certificate it was is a certificate's, also
+    after the operator took its authority away."""
+    kind = "certificate" if "certificate" in told else "upstream"
+    detail = {"authority" if kind == "certificate" else "upstream": upstream, "link": link}
+    audit.record(session, f"identity.{kind}.{what}", actor=actor, object=("account", account_id), detail=detail)

@@ -134,8 +134,12 @@ class Anchors:
             .may_be_present(x509.CertificatePolicies, either, None)
         )
 
-    def path(self, shown: Certificate, *, now: Millis) -> Path:
-        """The path of a certificate; raises Untrusted."""
+    def path(self, shown: Certificate, *, now: Millis, sent: Iterable[Certificate] = ()) -> Path:
+        """The path of a certificate; raises Untrusted.
+
+        `sent`: what its holder sent along to build it by (RFC 5280 section 6.1: a path is judged, however it was
+        found). Nobody believes them for being sent: each is verified up to an anchor like those the operator keeps.
+        """
         leaf = shown.x509
         try:
             if is_authority(leaf):
@@ -148,7 +152,7 @@ class Anchors:
                 .max_chain_depth(_LONGEST)
                 .build_client_verifier()
             )
-            chain = verifier.verify(leaf, self._between).chain
+            chain = verifier.verify(leaf, [*self._between, *(one.x509 for one in sent)]).chain
             links = tuple(map(Link, chain, chain[1:]))
             if not links:
                 raise Untrusted("untrusted", "an anchor itself")

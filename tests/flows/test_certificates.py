@@ -186,6 +186,27 @@ async def test_a_browser_goes_to_the_listener_and_comes_back_linked_then_signed_
         assert parse_qs(urlsplit(out).query)["problem"] == ["no-certificate"]
 
 
+async def test_an_authority_between_that_the_client_sends_in_the_handshake_makes_its_path(w: World) -> None:
+    """RFC 8446 section 4.4.2: a client sends the authorities that lead to the anchor. Python hands them on."""
+    between = Maker("Between", w.card)
+    w.site.answer = lambda path: reply(between.crl() if path == "/between.crl" else w.card.crl())
+    pair = between.give("meter", crl=w.site.url("/between.crl"))
+    assert "refused" in await w.token(pair)  # the handshake ends: OpenSSL finds no path either
+    whole = Along(pair.certificate, pair.key, between.pem)
+    assert "access_token" in await w.token(whole)
+
+
+@dataclass
+class Along(Pair):
+    """A certificate that is sent with the authority above it."""
+
+    above: bytes
+
+    @property
+    def pem(self) -> bytes:
+        return super().pem + self.above
+
+
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 async def test_a_resumed_connection_signs_nobody_in(w: World, version: ssl.TLSVersion) -> None:
     """Else a certificate would be believed that was shown hours ago, by a session kept in a file."""

@@ -206,7 +206,7 @@ async def test_a_linked_certificate_signs_in_with_what_is_known_of_it(w: World) 
     assert (session.account_id, session.acr, session.amr) == (account_id, AAL2, ("sc", "pin", "mfa"))
     (entry,) = [one for one in await w.trail("identity.signin.succeeded") if one.detail["method"] == "certificate"]
     assert entry.detail["upstream"] == "card"
-    assert len(await w.trail("identity.upstream.linked")) == 1  # and its letter follows the trail
+    assert len(await w.trail("identity.certificate.linked")) == 1  # and its letter follows the trail
 
 
 async def test_an_unlinked_one_opens_nothing_and_is_linked_after_a_sign_in_here(w: World) -> None:
@@ -230,12 +230,26 @@ async def test_a_renewed_certificate_is_the_same_person_and_is_told(w: World) ->
     first = w.give()
     account_id = await w.linked(first)
     await w.go(first)
-    assert await w.trail("identity.upstream.renewed") == []
+    assert await w.trail("identity.certificate.renewed") == []
     await w.go(w.give())
     session = await w.session()
     assert session is not None
     assert session.account_id == account_id
-    assert len(await w.trail("identity.upstream.renewed")) == 1
+    assert len(await w.trail("identity.certificate.renewed")) == 1
+
+
+async def test_a_removed_certificate_lets_nobody_in_and_is_told_as_one(w: World) -> None:
+    """RFC 5280 has no word for it: the city keeps the link, the authority the certificate."""
+    pair = w.give()
+    await w.linked(pair)
+    await w.go(pair)
+    (row,) = await w.rows()
+    assert (await post(w.http, f"/safety/linked/{row.id}/remove")).status_code == 303
+    (entry,) = await w.trail("identity.certificate.unlinked")
+    assert entry.detail == {"authority": "card", "link": row.id}
+    assert await w.trail("identity.upstream.unlinked") == []
+    await post(w.http, "/sign-out")
+    assert (await w.go(pair)).headers["location"] == "/sign-in/link"
 
 
 async def test_another_name_or_another_issuer_is_somebody_else(w: World) -> None:

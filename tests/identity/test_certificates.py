@@ -14,6 +14,7 @@ from typing import Any
 import httpx2
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from pydantic import ValidationError
 from sqlmodel import Session, select
 
@@ -140,6 +141,61 @@ def listed(w: World, path: str, made: Callable[[], bytes], maker: str = "crl", *
     """A meter's certificate whose list is at a path of its own."""
     address = w.publish(path, lambda: reply(made(), "200 OK", "content-type: application/pkix-crl"))
     return w.makers[maker].give("meter", crl=address, **more)
+
+
+# -- what is sent along
+
+
+def along(*sent: Maker) -> str:
+    return ", ".join(f":{base64.b64encode(one.certificate.public_bytes(Encoding.DER)).decode()}:" for one in sent)
+
+
+async def test_an_authority_between_that_came_along_makes_the_path(world: World) -> None:
+    """RFC 9440 section 2.3 (a list, in one line or several), RFC 5280 section 6.1: for who had no path without it."""
+    upper = Maker("Upper", world.makers["none"])
+    lower = Maker("Lower", upper)
+    pair = lower.give("meter")
+    assert await world.error(pair) == "invalid_client"
+    assert world.why(pair) == "untrusted"
+    data = {"grant_type": "client_credentials", "client_id": world.party.client.id}
+
+    async def told(*lines: str, shown: Pair = pair) -> str:
+        headers = [*seen(shown).items(), *(("client-cert-chain", line) for line in lines)]
+        answer = await world.http.post("/oauth/token", data=data, headers=headers)
+        return "" if answer.status_code == 200 else str(answer.json()["error"])
+
+    whole = along(lower, upper)
+    stranger = Maker("Stranger")
+    for lines in (
+        (along(lower),),  # half a path
+        (along(stranger),),
+        (whole + ", :!!:",),  # RFC 8941 section 4.2: what does not parse is ignored as a whole
+        (f"{whole};a=1, x",),
+        (along(*[lower, upper] * 4),),  # longer than any path
+        ("",),
+    ):
+        assert await told(*lines) == "invalid_client", lines
+    smuggled = Maker("Upper", stranger).give("meter")  # its name alone is like one of ours
+    assert await told(whole, along(stranger), shown=smuggled) == "invalid_client"
+    assert await told(whole) == ""
+    assert await told() == ""  # the verdict is the certificate's
+    other = lower.give("meter")
+    assert await told(along(lower), along(upper), shown=other) == ""
+
+
+async def test_a_revoked_one_asks_nobody_again_by_sending_others_along(world: World) -> None:
+    """What came along counts for who had no path: else each new list of authorities would be a new question."""
+    gone: list[Pair] = []
+    pair = listed(world, "/along.crl", lambda: world.makers["crl"].crl(*(one.certificate for one in gone)))
+    gone.append(pair)
+    assert await world.error(pair) == "invalid_client"
+    asked = world.fetched("/along.crl")
+    for _ in range(3):
+        headers = {**seen(pair), "client-cert-chain": along(Maker("Any"))}
+        data = {"grant_type": "client_credentials", "client_id": world.party.client.id}
+        assert (await world.http.post("/oauth/token", data=data, headers=headers)).status_code == 401
+    assert world.why(pair) == "revoked"
+    assert world.fetched("/along.crl") == asked
 
 
 # -- lists

@@ -6,11 +6,16 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from joserfc.jwk import ECKey
 
+from portal.door import seen_through
+from portal.proxied import ProxiedCertificates
 from portal.settings import Settings
 from tests.identity.test_oauth_client_auth import MACHINE
 from tests.support.certificates import Authority, Pair, self_signed
+from tests.support.pki import Maker
 from tests.support.relying_party import Party, join
 
 CA = Authority()
@@ -162,6 +167,23 @@ async def test_two_headers_or_half_a_certificate_are_no_certificate(meter: Party
         data = {"grant_type": "client_credentials", "client_id": meter.client.id}
         answer = await meter.http.post("/oauth/token", data=data, headers=headers)
         assert answer.status_code == 401, values
+
+
+async def test_what_came_along_helps_a_certificate_to_its_ca_and_is_none_by_itself(app: Any, meter: Party) -> None:
+    """RFC 9440 section 2.3: `Client-Cert-Chain` counts beside `Client-Cert` and from where that counts."""
+    root = Maker("Root")
+    app.settings.client_certificate_cas.write_bytes(root.pem)
+    proxied = ProxiedCertificates(app.settings.client_certificate_cas)
+    between = Maker("Between", root)
+    san = x509.SubjectAlternativeName([x509.DNSName("meter.example")])
+    alone = seen(between.give("meter", extra=[(san, False)]))
+    chain = {"client-cert-chain": f":{base64.b64encode(between.certificate.public_bytes(Encoding.DER)).decode()}:"}
+    app.front.seen = seen_through(["127.0.0.1"], proxied)
+    assert (await ask(meter, alone)).status_code == 401
+    assert (await ask(meter, chain)).status_code == 401
+    assert (await ask(meter, {**alone, **chain})).status_code == 200
+    app.front.seen = seen_through(["192.0.2.1"], proxied)  # the same from anybody but the proxy
+    assert (await ask(meter, {**alone, **chain})).status_code == 401
 
 
 async def test_the_header_of_anybody_else_is_ignored(app: Any, client: Any, meter: Party) -> None:

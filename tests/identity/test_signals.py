@@ -313,6 +313,14 @@ CHANGES = [
         )
         for done, change in (("linked", "create"), ("unlinked", "delete"))
     ),
+    *(
+        (
+            f"identity.certificate.{done}",
+            {"authority": "app", "link": "lnk_2"},
+            {"credential_type": "x509", "change_type": change},
+        )
+        for done, change in (("linked", "create"), ("renewed", "update"), ("unlinked", "delete"))
+    ),
 ]
 
 
