@@ -27,7 +27,7 @@ from identity.assurance.verifications import standing_at
 from identity.assurance.verified_request import MARK as VERIFIED
 from identity.clients import Client
 from identity.errors import UnknownInteraction
-from identity.oauth.answers import Answers
+from identity.oauth.answers import Answers, is_its_address
 from identity.oauth.errors import (
     AccessDenied,
     InvalidGrantId,
@@ -304,8 +304,9 @@ class Interactions:
         actor = Actor(kind="resident", id=account_id, session_id=session_id, client_id=interaction.client_id)
         request = interaction.request
         client = clients.find(place, interaction.client_id)
-        if client is not None and request.decoupled is None and request.redirect_uri not in client.redirect_uris:
-            # Changed since it was asked: a code does not go to an address that is not the client's any more.
+        if request.decoupled is None and not is_its_address(client, request.redirect_uri):
+            # Changed since it was asked: a code does not go to an address that is not the client's any more, and what
+            # was agreed to in this write is not agreed to.
             raise UnknownInteraction("Go back to the service and start again.")
         try:
             if client is None or not client.usable:
@@ -497,6 +498,10 @@ class Interactions:
             detail={"client": interaction.client_id, "error": error.code},
             outcome=error.code,
         )
+        if interaction.request.decoupled is None:
+            client = clients.find(place, interaction.client_id)
+            if not is_its_address(client, interaction.request.redirect_uri):
+                return self._answers.nowhere(interaction.request)
         return self._answers.url(interaction.request, **error.body())
 
     def _close(self, connection: Connection, interaction: Interaction, to: Status, account_id: str | None) -> None:

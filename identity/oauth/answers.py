@@ -4,6 +4,10 @@ OAuth 2.0 Multiple Response Types section 2.1, OAuth 2.0 Form Post Response Mode
 Response Mode) sections 2 and 3. An answer in the query is a redirect at once. Any other goes by way of a GET of ours,
 /oauth/answer: signing and a page don't belong inside the write that decides, and the pages that end at a client need
 know nothing of modes. What is on its way there is sealed and good for a minute.
+
+A person may take their time, and a client may give up an address meanwhile, which somebody else has then: so whether an
+address is the client's is asked again when the answer leaves, of codes, refusals and errors alike (RFC 6749 section
+4.1.2.1, RFC 9700 section 2.1).
 """
 
 from identity.clients import Client, Clients
@@ -65,6 +69,11 @@ class Answers:
         }
         return f"{self._issuer}{PATH}?t={self._tickets.seal(ticket)}"
 
+    def nowhere(self, request: AuthorizationRequest) -> str:
+        """Where the browser goes when the address is the client's no more: to a page of ours that says so."""
+        ticket = {"client": request.client_id, "to": request.redirect_uri, "mode": "query", "answer": {}}
+        return f"{self._issuer}{PATH}?t={self._tickets.seal(ticket)}"
+
     def granted(self, request: AuthorizationRequest, client: Client, *, code: str, session_id: str) -> str:
         """Where the browser goes with a code, and with what Session Management adds."""
         return self.url(request, code=code, **self._state.answer(request, client, session_id))
@@ -76,6 +85,8 @@ class Answers:
             client = await self._clients.get(ticket["client"])
             if client is None or not client.usable:
                 raise InvalidRequest("the client is not registered any more")
+            if not is_its_address(client, ticket["to"]):
+                raise InvalidRequest("redirect_uri is not registered for this client any more")
             fields: dict[str, str] = ticket["answer"]
             if ticket["mode"].endswith("jwt"):
                 fields = {"response": await self._signed(client, fields)}
@@ -95,3 +106,8 @@ class Answers:
         claims = {**answer, "iss": self._issuer, "aud": client.id, "exp": expires_at}
         token = self._ring.sign_jwt(claims, typ="JWT", alg=client.authorization_alg)
         return token if envelope is None else envelope.close(token)
+
+
+def is_its_address(client: Client | None, address: str) -> bool:
+    """Whether a browser may be sent there in this client's name, as of now."""
+    return client is not None and client.status != "removed" and address in client.redirect_uris

@@ -2,10 +2,12 @@
 
 OpenID Connect RP-Initiated Logout 1.0 sections 2 and 3, Front-Channel Logout 1.0 sections 2 and 3. With an ID token of
 ours for the very person who is signed in, the wish is granted at once; otherwise the person is asked, so that no link
-signs anybody out. Nobody is sent anywhere but to an address that the client registered for this (section 3.1).
+signs anybody out. Nobody is sent anywhere but to an address that the client registered for this (section 3.1), and has
+registered still when the person, who may take half an hour, goes there.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from urllib.parse import urlencode
 
 from identity import logout
@@ -35,12 +37,21 @@ _LIFE = 30 * MINUTE
 
 
 @dataclass(frozen=True, slots=True)
+class Onward:
+    """Where the browser goes afterwards, and whose address that is: `uri` as it is registered, `to` with the state."""
+
+    to: str = ""
+    client_id: str = ""
+    uri: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Wish:
     """A checked request: who asks, for whom, and where to go afterwards."""
 
     client: Client | None
     subject: str | None
-    to: str
+    onward: Onward
     ui_locales: tuple[str, ...] = ()
 
 
@@ -83,13 +94,13 @@ class EndSession:
             return self._errors.render(call, error)
         session = await self._sessions.find(read_cookie(call, self._cookie))
         if session is None:
-            return _see(wish.to or f"{self._issuer}{_ASK}")
+            return _see(wish.onward.to or f"{self._issuer}{_ASK}")
         mine = wish.client is not None and wish.subject == self._tokens.subject(session.account_id, wish.client.sector)
         if not mine:
             # Section 2: without proof that it is about this person, the person decides.
-            asked = f"{self._issuer}{_ASK}?{urlencode({'then': self._then.seal({'to': wish.to})})}"
+            asked = f"{self._issuer}{_ASK}?{urlencode({'then': self._then.seal(asdict(wish.onward))})}"
             return _see(asked, locales.cookie(wish.ui_locales, secure=self._secure))
-        target = await self.end(session, session.actor(), wish.to)
+        target = await self.end(session, session.actor(), wish.onward)
         return _see(target or f"{self._issuer}{_ASK}", *self._forget())
 
     async def post(self, call: Call) -> Reply:
@@ -106,10 +117,10 @@ class EndSession:
             ticket = self._frames.open(call.query.removeprefix("t="))
         except OAuthError as error:
             return self._errors.render(call, error)
-        return self._page.render(call, SignedOut(tuple(ticket["frames"]), ticket["to"]))
+        return self._page.render(call, SignedOut(tuple(ticket["frames"]), (await self._still(ticket["onward"])).to))
 
-    async def end(self, session: BrowserSession, actor: Actor, to: str) -> str:
-        """End the session; returns where the browser goes: the page with the frames, or `to` as it is."""
+    async def end(self, session: BrowserSession, actor: Actor, onward: Onward) -> str:
+        """End the session; returns where the browser goes: the page with the frames, or onward at once."""
         known = await self._database.write(self._end, session, actor)
         frames = []
         for client_id, named in known:
@@ -118,12 +129,18 @@ class EndSession:
                 about = {"iss": self._issuer, "sid": self._tokens.session_name(named, client)}
                 frames.append(with_query(client.frontchannel_logout_uri, about))
         if not frames:
-            return to
-        return f"{self._issuer}{DONE}?t={self._frames.seal({'to': to, 'frames': frames})}"
+            return onward.to
+        return f"{self._issuer}{DONE}?t={self._frames.seal({'onward': asdict(onward), 'frames': frames})}"
 
-    def then(self, ticket: str) -> str:
+    async def then(self, ticket: str) -> Onward:
         """Where a sign-out that the person was asked about goes afterwards; raises InvalidRequest."""
-        return str(self._then.open(ticket)["to"]) if ticket else ""
+        return await self._still(self._then.open(ticket)) if ticket else Onward()
+
+    async def _still(self, sealed: Mapping[str, str]) -> Onward:
+        """What was sealed, or nowhere: the address was taken from the client meanwhile, and may be another's."""
+        onward = Onward(**sealed)
+        client = await self._clients.get(onward.client_id)
+        return onward if client is not None and onward.uri in client.post_logout_redirect_uris else Onward()
 
     def _end(self, session: Session, current: BrowserSession, actor: Actor) -> tuple[tuple[str, str], ...]:
         known = logout.clients_of(session, current.id)
@@ -143,12 +160,12 @@ class EndSession:
         client = await self._clients.get(client_id) if client_id else None
         uri = parameters.get("post_logout_redirect_uri")
         if uri is None:
-            return Wish(client, subject, "", languages)
+            return Wish(client, subject, Onward(), languages)
         if client is None or uri not in client.post_logout_redirect_uris:
             raise InvalidRequest("post_logout_redirect_uri is not registered for this client")
         state = parameters.get("state")
         to = with_query(uri, {"state": state[:2048]}) if state else uri
-        return Wish(client, subject, to, languages)
+        return Wish(client, subject, Onward(to, client.id, uri), languages)
 
     def _forget(self) -> list[tuple[bytes, bytes]]:
         secure = b"; Secure" if self._secure else b""

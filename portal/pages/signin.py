@@ -29,7 +29,7 @@ from identity.errors_account import LoginTaken, WeakPassword
 from identity.interaction import Interactions
 from identity.oauth.errors import OAuthError
 from identity.oidc.check_session import BrowserState
-from identity.oidc.end_session import EndSession
+from identity.oidc.end_session import EndSession, Onward
 from identity.oidc.pages import SignedOut, SignedOutPage
 from identity.passkeys import Passkeys
 from identity.password_policy import require_good
@@ -248,12 +248,12 @@ class Doors:
 
         return await self.leads_to(await self.host.db.read(read))
 
-    def afterwards(self, ticket: str) -> str:
+    async def afterwards(self, ticket: str) -> Onward:
         """Where a sign-out that a service asked for leads (checked before it was sealed), or nowhere."""
         try:
-            return self.host.get(EndSession).then(ticket)
+            return await self.host.get(EndSession).then(ticket)
         except OAuthError:
-            return ""
+            return Onward()
 
     async def started(self, request: Request) -> tuple[Waiting, Started] | None:
         """The sign-up this browser is in the middle of."""
@@ -568,7 +568,7 @@ def router(host: Host) -> Any:
     @routes.get("/sign-out")
     async def sign_out(request: Request) -> Response:
         then = request.query_params.get("then", "")[:16_384]
-        to = doors.afterwards(then)
+        to = (await doors.afterwards(then)).to
         page = pages_of.SignOut(signed_in=visit_of(request).browser is not None, then=then, to=to)
         return render(request, "signin/sign_out.html", page, form_action=(origin_of(to),) if to else ())
 
@@ -577,10 +577,11 @@ def router(host: Host) -> Any:
         current = visit_of(request).browser
         # A program may post nothing at all: whoever wants to sign out is signed out.
         then = (await read_form(request)).one("then") if "content-type" in request.headers else ""
-        to = doors.afterwards(then)
+        onward = await doors.afterwards(then)
+        to = onward.to
         if current is not None:
             actor = getattr(request.state, "actor", ANONYMOUS)
-            to = await host.get(EndSession).end(current, actor, to)
+            to = await host.get(EndSession).end(current, actor, onward)
         if to:  # to the service that asked, by way of the page that tells the other services
             return doors.drop_session(doors.drop_attempt(RedirectResponse(to, status_code=303, headers=_NO_STORE)))
         return doors.drop_session(doors.drop_attempt(redirect(request, "/", notice=SIGNED_OUT)))

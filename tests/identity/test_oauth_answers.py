@@ -6,8 +6,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from identity.errors import UnknownInteraction
+from identity.interaction import Interactions
+from identity.oauth.request import MODES
 from keys.jose import verify_with_jwks
-from tests.support.relying_party import REDIRECT, Party, advance, join, location
+from tests.support.relying_party import REDIRECT, Party, advance, change, join, location
 
 
 @pytest.fixture
@@ -118,6 +121,51 @@ async def test_an_answer_is_sealed_and_good_for_a_minute(party: Party) -> None:
         assert "skc_" not in refused.text
     advance(party.building, 61)
     assert (await party.http.get(address)).status_code == 400
+
+
+ELSEWHERE = ["https://clinic.example/other"]
+
+
+async def test_no_answer_leaves_for_an_address_that_was_taken_from_the_client_meanwhile(party: Party) -> None:
+    """RFC 6749 section 4.1.2.1, RFC 9700 section 2.1: a page waits half an hour, and a domain that was given up is
+    somebody else's then. Neither a code nor an error nor a state goes there; what was refused stays refused."""
+    host = party.building.host
+    interactions = host.get(Interactions)
+    asked = [
+        (await party.authorize(party.request(response_mode=mode, prompt="consent"))) for mode in MODES for _ in "ab"
+    ]
+    ids = [location(one)[0].rsplit("/", 1)[1] for one in asked]
+    await change(party, redirect_uris=ELSEWHERE)
+    headers = {"cookie": f"sekisho-local={party.cookie}", "origin": party.issuer}
+    for interaction_id in ids[::2]:
+        form = {"answer": "refuse", "shown_in": "en"}
+        answered = await party.http.post(f"/interaction/{interaction_id}", data=form, headers=headers)
+        told = answered.headers["location"]
+        page = await party.http.get(told.removeprefix(party.issuer), headers={"accept-language": "en"})
+        assert told.startswith(f"{party.issuer}/oauth/answer?t=")
+        assert (page.status_code, "location" in page.headers) == (400, False)
+        assert REDIRECT not in page.text + page.headers["content-security-policy"]
+        assert "redirect_uri is not registered for this client any more" in page.text
+        with pytest.raises(UnknownInteraction):
+            await host.db.read(interactions.get, interaction_id)
+    for one, interaction_id in zip(asked[1::2], ids[1::2], strict=True):
+        form = {"answer": "agree", "shown_in": "en"}
+        answered = await party.http.post(f"/interaction/{interaction_id}", data=form, headers=headers)
+        assert (answered.status_code, "location" in answered.headers) == (404, False)
+        with pytest.raises(UnknownInteraction):
+            await party.agree(one)
+    await change(party, redirect_uris=[REDIRECT])
+    assert "code" in await party.agree(asked[1])  # nothing was spent
+
+
+@pytest.mark.parametrize("mode", ["form_post", "query.jwt"])
+async def test_an_answer_that_is_on_its_way_stops_when_its_address_is_taken_away(party: Party, mode: str) -> None:
+    await party.code()
+    response = await party.authorize(party.request(response_mode=mode))
+    await change(party, redirect_uris=ELSEWHERE)
+    page = await party.http.get(response.headers["location"])
+    assert (page.status_code, "location" in page.headers) == (400, False)
+    assert REDIRECT not in page.text
 
 
 async def test_discovery_lists_the_modes_and_the_algorithms(party: Party) -> None:

@@ -12,7 +12,7 @@ from keys.jose import verify_with_jwks
 from kit import audit
 from kit.fetch import OutgoingSettings
 from kit.host import SYSTEM
-from tests.support.relying_party import Party, advance, join, location, sign_in
+from tests.support.relying_party import Party, advance, change, join, location, sign_in
 from tests.support.site import Site, reply
 
 BYE = "https://clinic.example/bye"
@@ -112,6 +112,19 @@ async def test_nobody_is_sent_to_an_address_that_is_not_registered(party: Party)
         assert refused.status_code == 400, parameters
         assert "location" not in refused.headers
     assert await alive(party)
+
+
+async def test_nobody_is_sent_to_an_address_that_the_client_gave_up_while_the_page_was_open(party: Party) -> None:
+    """Section 3.1: registered when the person goes there, not when the service asked; it may be another's by then."""
+    response = await leave(party, client_id=party.client.id, post_logout_redirect_uri=BYE)
+    then = parse_qs(urlsplit(response.headers["location"]).query)["then"][0]
+    await change(party, post_logout_redirect_uris=["https://clinic.example/goodbye"])
+    headers = {"cookie": f"sekisho-local={party.cookie}", "origin": party.issuer}
+    page = await party.http.get("/sign-out", params={"then": then}, headers=headers)
+    assert BYE not in page.headers["content-security-policy"] + page.text
+    done = await party.http.post("/sign-out", data={"then": then}, headers=headers)
+    assert done.headers["location"] == "/"
+    assert not await alive(party)
 
 
 async def test_nobody_signed_in_goes_straight_back(party: Party) -> None:
@@ -246,6 +259,8 @@ async def test_exactly_the_sessions_services_are_framed(app: Any, client: Any) -
     assert "/other" not in page.text
     assert f'href="{BYE}"' in page.text
     assert not await alive(party)
+    await change(party, post_logout_redirect_uris=["https://clinic.example/goodbye"])
+    assert BYE not in (await client.get(response.headers["location"])).text
     assert (await client.get("/oauth/signed-out?t=AAAA")).status_code == 400
 
 

@@ -15,7 +15,7 @@ from joserfc.jwk import ECKey, OKPKey
 
 from identity import members
 from identity.accounts import Profile, create_account
-from identity.clients import Client, Clients
+from identity.clients import Client, Clients, registration_of
 from identity.interaction import Interactions
 from identity.registration import Registration
 from identity.sessions import BrowserSession, Sessions
@@ -196,6 +196,19 @@ async def join(building: Building, http: httpx2.AsyncClient, **registration: Any
     party.account_id = await host.db.write(resident)
     await sign_in(party)
     return party
+
+
+async def change(party: Party, **registration: Any) -> None:
+    """The client's registration becomes another, as an operator or its own management would have it."""
+    host = party.building.host
+
+    def replace(db: Session) -> None:
+        now = registration_of(db, party.client.id)
+        host.get(Clients).replace(
+            db, party.client.id, Registration.model_validate({**now.model_dump(), **registration}), actor=SYSTEM
+        )
+
+    await host.db.write(replace)
 
 
 async def sign_in(party: Party, *, acr: str = "urn:sekisho:aal:2") -> None:
