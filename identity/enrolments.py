@@ -15,6 +15,7 @@ from sqlmodel import select as select_row
 from identity import members
 from identity.errors import UnknownRegistrationToken
 from identity.forgotten import forget, met_a_resident
+from identity.judged_again import RULE
 from identity.models import ClientEnrolment, InitialToken
 from identity.registration import STANDARD_SCOPES
 from keys.hashing import TokenHasher, same
@@ -151,6 +152,7 @@ class Enrolments:
                 digest=self._digest(token),
                 created_at=now,
                 seen_at=now,
+                sector_rule=RULE,
             )
         )
         session.flush()

@@ -119,6 +119,9 @@ class ClientEnrolment(SQLModel, table=True):
     )
     created_at: int = Field(sa_type=BigInteger)
     seen_at: int = Field(sa_type=BigInteger, index=True, description="When it last managed itself")
+    sector_rule: int = Field(
+        default=0, sa_column_kwargs={"server_default": "0"}, description="By which rule its sector was judged"
+    )
 
 
 class SessionClient(SQLModel, table=True):

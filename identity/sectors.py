@@ -57,6 +57,21 @@ def check_told(registration: Registration) -> None:
         raise bad("/backchannel_logout_uri", "This address is at the host of a redirect URI.")
 
 
+def is_proved(registration: Registration) -> bool:
+    """Whether the rules above would give a client that registered itself the sector it stands in."""
+    if registration.subject_type == "public":
+        return False  # an operator's to give
+    if registration.sector_identifier is not None:
+        return True  # its own, or an operator's word
+    if DEVICE in registration.grant_types or CIBA in registration.grant_types:
+        return False
+    hosts = {sector_of(uri) for uri in registration.redirect_uris}
+    if len(hosts) > 1 and registration.sector_identifier_uri is None:
+        return False
+    told = registration.backchannel_logout_uri
+    return told is None or sector_of(told) in hosts
+
+
 def end_if_moved(session: Session, before: Client, after: Client, *, actor: Actor, now: Millis) -> None:
     """A client that stands in another sector now is another service: nobody agreed to that one.
 

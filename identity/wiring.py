@@ -29,6 +29,7 @@ from identity.federation.keyset import FederationKeys
 from identity.federation.service import Federation
 from identity.federation.settings import FederationSettings
 from identity.interaction import Interactions
+from identity.judged_again import judge_again
 from identity.key_changes import KeyChanges
 from identity.logos import PATH as LOGO_PATH
 from identity.logos import Logos
@@ -516,5 +517,9 @@ def _sweep(host: Host) -> None:
         swept += await db.bulk(enrolments.sweep, idle)
         return swept + await db.bulk(admission.sweep, idle)
 
+    async def judge() -> None:
+        await judge_again(db, clock)
+
+    host.on_start(judge)  # behind the feed: receivers of signals hear of grants that end by it
     host.job("identity.oauth.sweep", SWEEP_SECONDS, tidy)
     host.job("kit.outbox.sweep", SWEEP_SECONDS, lambda: db.bulk(outbox.sweep, clock.ms()))

@@ -7,7 +7,10 @@ import pytest
 
 from identity.clients import Clients
 from identity.errors import UnknownInteraction
+from identity.judged_again import judge_again
+from identity.models import ClientEnrolment, ClientRow
 from kit import audit
+from kit.db import Session, tx_of
 from kit.host import SYSTEM
 from tests.identity.registrant import DAY, as_party, asking, enrolments, manage, register
 from tests.identity.registrant import settings as settings  # a fixture
@@ -189,6 +192,52 @@ async def test_nobody_is_told_of_sign_outs_at_a_host_where_nobody_is_sent(app: A
     made = (await register(client, redirect_uris=uris, backchannel_logout_uri="https://clinic.example/out")).json()
     changed = await manage(client, made, "PUT", redirect_uris=uris, backchannel_logout_uri=elsewhere)
     assert changed.status_code == 400
+
+
+WEAKER: dict[str, dict[str, Any]] = {
+    "unseen": {"grant_types": [*BOTH, "urn:ietf:params:oauth:grant-type:device_code"]},
+    "hosts": {"redirect_uris": ["https://clinic.example/cb", "https://mine.example/cb"]},
+    "told": {"backchannel_logout_uri": "https://mine.example/out"},
+    "public": {"subject_type": "public"},
+    "good": {},
+}
+
+
+async def test_who_registered_under_weaker_rules_is_judged_anew_at_the_start(app: Any, client: Any) -> None:
+    """OpenID Connect Core section 8.1. The attack: a client registered while another's address alone gave it that
+    one's sector; what it learns through tokens it kept must not outlive the release that closed the door."""
+    host, made = app.host, {name: (await register(client, grant_types=BOTH)).json() for name in WEAKER}
+    parties = {name: await as_party(app, client, made[name]) for name in ("unseen", "good")}
+    held = {}
+    for name, party in parties.items():
+        asked = await party.authorize(party.request(scope="openid offline_access", prompt="consent"))
+        held[name] = (await party.exchange((await party.agree(asked))["code"])).json()
+
+    def as_an_older_release_wrote_them(session: Session) -> None:
+        for name, before in WEAKER.items():
+            row = session.get_one(ClientRow, made[name]["client_id"])
+            row.settings = {**row.settings, "sector_identifier": None, **before}
+            enrolled = session.get_one(ClientEnrolment, row.id)
+            enrolled.sector_rule = 0
+            session.add_all([row, enrolled])
+        tx_of(session).touch("clients")
+
+    async def sectors() -> dict[str, str]:
+        found = {name: await host.get(Clients).get(one["client_id"]) for name, one in made.items()}
+        return {name: one.sector for name, one in found.items()}
+
+    await host.db.write(as_an_older_release_wrote_them)
+    was = await sectors()
+    await next(one for one in host.starters if one.__qualname__.endswith(".judge"))()
+    now = await sectors()
+    assert {name for name, sector in now.items() if sector.startswith("sec_")} == set(WEAKER) - {"good"}
+    assert len(set(now.values())) == len(WEAKER)
+    assert now["good"] == was["good"]
+    answers = {name: (await party.refresh(held[name]["refresh_token"])).status_code for name, party in parties.items()}
+    assert answers == {"unseen": 400, "good": 200}
+    headers = {"authorization": f"Bearer {held['unseen']['access_token']}"}
+    assert (await client.get("/oauth/userinfo", headers=headers)).status_code == 401
+    assert await judge_again(host.db, host.clock) == 0  # once is enough
 
 
 # -- the forgotten -----------------------------------------------------------------------------------------------------
