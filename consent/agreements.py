@@ -30,6 +30,7 @@ from consent.proposal import LANGS, Lang, Proposal
 from consent.purposes import LAWFUL_BASES, PURPOSES
 from consent.sensitivities import Sensitivities
 from identity import members
+from keys.envelope import Sealer
 from kit import audit
 from kit.clock import Millis, iso
 from kit.db import Session, tx_of
@@ -257,14 +258,14 @@ def _check_change(session: Session, agreement: Agreement, last: AgreementRevisio
             raise BadAgreement(f"This is material, whatever it is called: {', '.join(found)}.", pointer="/change")
 
 
-def approve(session: Session, revision_id: str, *, actor: Actor, now: Millis) -> Revision:
+def approve(session: Session, revision_id: str, *, actor: Actor, now: Millis, sealer: Sealer | None) -> Revision:
     """The ethics board approved: from now on residents may be asked with this revision.
 
-    Four eyes (`consent.four_eyes`), each revision by itself: raises SameEyes. Of a proposal that no person made, the
-    first approval is kept and the revision is still `offered`; the second, by somebody else, publishes it.
+    Four eyes (`consent.four_eyes`), each revision by itself: raises SecondPersonNeeded. Of a proposal that no person
+    made, the first approval is kept and the revision is still `offered`; the second, by somebody else, publishes it.
     """
     row = _revision(session, revision_id)
-    publishes = approves(_hands(row), actor)
+    publishes = approves(session, sealer, _hands(row), actor)
     agreement = _agreement(session, row.agreement_id)
     if row.status != "offered" or agreement.status == "withdrawn":
         raise AgreementState(f"A revision that is {row.status} cannot be approved.")

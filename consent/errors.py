@@ -1,6 +1,6 @@
 """Problems of agreements, records and receipts (RFC 9457), one line each."""
 
-from kit.problems import Conflict, Forbidden, Invalid, NotFound, Problem
+from kit.problems import Conflict, Invalid, NotFound, Problem
 
 
 class UnknownAgreement(NotFound):
@@ -99,12 +99,6 @@ class HistoryNotKept(Problem):
     slug, title, status = "history-not-kept", "Past lists are not kept", 501
 
 
-class SameEyes(Forbidden):
-    """Whoever proposed a revision may not approve it."""
-
-    slug, title = "same-eyes", "Somebody else has to approve this"
-
-
 class UnknownCampaign(NotFound):
     """Nobody is being asked again about this agreement."""
 
@@ -149,7 +143,6 @@ ALL: tuple[type[Problem], ...] = (
     UnknownStream,
     StreamIsPushed,
     HistoryNotKept,
-    SameEyes,
     UnknownCampaign,
     CampaignState,
     BadCampaign,

@@ -29,7 +29,6 @@ from consent.errors import (
     BadHolderProof,
     ConsentState,
     ReceiptNotReady,
-    SameEyes,
     UnknownAgreement,
     UnknownConsent,
 )
@@ -40,6 +39,7 @@ from consent.records import RecordView, StoredEvent
 from consent.sensitivities import Sensitivities
 from identity.clients import Clients
 from identity.errors import UnknownMember
+from identity.errors_account import SecondPersonNeeded
 from keys.envelope import Sealer
 from keys.errors import KeyDestroyed
 from kit.clock import SECOND, Clock
@@ -232,7 +232,9 @@ def recipient_router(database: Database, sealer: Sealer, clock: Clock, clients: 
     return router
 
 
-def operator_router(database: Database, clock: Clock, sensitivities: Sensitivities, *, longest: timedelta) -> APIRouter:
+def operator_router(
+    database: Database, sealer: Sealer, clock: Clock, sensitivities: Sensitivities, *, longest: timedelta
+) -> APIRouter:
     """The life of agreements, for staff and the ethics board."""
     router = APIRouter(prefix="/api/consent/admin", tags=["agreements (staff)"], route_class=LaterRoute)
 
@@ -314,13 +316,14 @@ def operator_router(database: Database, clock: Clock, sensitivities: Sensitiviti
         "/revisions/{revision_id}/approve",
         operation_id="consent_approve",
         summary="Record the ethics board's approval",
-        responses=problems(*GUARDED, AgreementState, SameEyes, UnknownAgreement),
+        responses=problems(*GUARDED, AgreementState, SecondPersonNeeded, UnknownAgreement),
     )
     async def approve(request: Request, revision_id: str) -> RevisionDocument:
         """From now on residents may be asked with this revision. Whoever proposed it may not approve it; what a service
         proposed, two people approve, and after the first it is still `offered`."""
         actor = require_role(request, *REVIEWER_ROLES)
-        return revision_document(await database.write(agreements.approve, revision_id, actor=actor, now=clock.ms()))
+        made = await database.write(agreements.approve, revision_id, actor=actor, now=clock.ms(), sealer=sealer)
+        return revision_document(made)
 
     @router.post(
         "/revisions/{revision_id}/return",

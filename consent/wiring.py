@@ -250,7 +250,7 @@ def _api(host: Host, receipts: Receipts) -> None:
     host.routes("service", recipient_router(database, sealer, clock, clients))
     sensitivities = Sensitivities()
     host.provide(Sensitivities, sensitivities)
-    host.routes("operator", operator_router(database, clock, sensitivities, longest=settings.longest_consent))
+    host.routes("operator", operator_router(database, sealer, clock, sensitivities, longest=settings.longest_consent))
 
 
 def _jobs(host: Host) -> None:

@@ -18,7 +18,9 @@ from identity.errors_account import SecondPersonNeeded
 from identity.models import ClientChange, ClientRow
 from identity.public_keys import thumbprints
 from identity.registration import check
+from identity.second_person import require_another
 from identity.settings import IdentitySettings
+from keys.envelope import Sealer
 from keys.jose import can_verify
 from kit import audit
 from kit.clock import DAY, SECOND, Clock, Millis
@@ -50,7 +52,8 @@ class Change:
 class KeyChanges:
     """Changes of what clients prove themselves with."""
 
-    def __init__(self, registry: Clients, clock: Clock, settings: IdentitySettings) -> None:
+    def __init__(self, registry: Clients, sealer: Sealer, clock: Clock, settings: IdentitySettings) -> None:
+        self._sealer = sealer
         self._registry = registry
         self._clock = clock
         self.by_two = settings.client_changes_by_two
@@ -84,8 +87,10 @@ class KeyChanges:
         Raises ChangeGone, SecondPersonNeeded, InvalidClientMetadata.
         """
         change = self._same(session, client_id, change_id)
-        if actor.kind != "operator" or actor.id == change.proposed_by:
-            raise SecondPersonNeeded("Whoever asked for this change can't approve it. Ask a colleague.")
+        sentence = "Whoever asked for this change can't approve it. Ask a colleague."
+        if actor.kind != "operator":
+            raise SecondPersonNeeded(sentence)
+        require_another(session, self._sealer, actor, began_by=change.proposed_by, otherwise=sentence)
         self._forget(session, change)
         if change.kind == "secret":
             return self._registry.rotate_secret(

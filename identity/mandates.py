@@ -205,9 +205,8 @@ class Mandates:
     def approve(self, session: Session, mandate_id: str, *, actor: Actor) -> None:
         """The second clerk. Raises SecondPersonNeeded, MandateClosed."""
         row = self._row(session, mandate_id)
-        require_another(
-            actor, began_by=row.opened_by, otherwise="Whoever checked the document can't approve it. Ask a colleague."
-        )
+        sentence = "Whoever checked the document can't approve it. Ask a colleague."
+        require_another(session, self._sealer, actor, began_by=row.opened_by, otherwise=sentence)
         if row.until_at <= self._clock.ms() or not self._move(session, row.id, "checked", "active"):
             raise MandateClosed("This mandate was approved or ended already.")
         self._require_no_own(session, [one for one in (row.subject_id, row.holder_id) if one], actor)

@@ -33,7 +33,7 @@ from identity.models_account import (
     Reset,
     Totp,
 )
-from identity.second_person import require_another
+from identity.second_person import is_oneself, require_another
 from identity.sessions import Sessions
 from identity.sign_ins import Browser, SignedIn
 from identity.throttle import Throttles
@@ -180,7 +180,8 @@ class Resets:
     # -- the office ---------------------------------------------------------------------------------------------
 
     def open(self, session: Session, account_id: str, *, reason: str, evidence: Iterable[str], actor: Actor) -> str:
-        """The first person: why, and how identity was checked. Raises Invalid, NotFound, ResetWaits."""
+        """The first person: why, and how identity was checked. Raises Invalid, NotFound, ResetWaits,
+        SecondPersonNeeded."""
         shown = sorted(set(evidence))
         if reason not in REASONS:
             raise Invalid("Choose a reason of the list.", pointer="/reason")
@@ -193,6 +194,7 @@ class Resets:
             raise NotFound("There is no such resident.")
         if row.status != "active":
             raise ResetClosed("The account is locked. Unlock it first.")
+        self._require_no_own(session, account_id, actor)
         if self.live_of(session, account_id) is not None:
             raise ResetWaits("A reset of this account waits already. Finish or withdraw it first.")
         identifier = new_id("rst")
@@ -216,9 +218,9 @@ class Resets:
         row, now = self._row(session, reset_id), self._clock.ms()
         warned = profile(session, self._sealer, row.account_id).email_verified
         ready_at = now + self._wait if warned and self._wait else None
-        require_another(
-            actor, began_by=row.opened_by, otherwise="Whoever opened a reset can't approve it. Ask a colleague."
-        )
+        sentence = "Whoever opened a reset can't approve it. Ask a colleague."
+        require_another(session, self._sealer, actor, began_by=row.opened_by, otherwise=sentence)
+        self._require_no_own(session, row.account_id, actor)
         approved = session.exec(
             update(Reset)
             .where(
@@ -248,6 +250,11 @@ class Resets:
         )
         session.expire(row)
         return self._view(row)
+
+    def _require_no_own(self, session: Session, account_id: str, actor: Actor) -> None:
+        """Closes: a clerk who lets a colleague print a code for the clerk's own account, at the counter of nobody."""
+        if is_oneself(session, self._sealer, account_id, actor):
+            raise SecondPersonNeeded("Nobody opens a reset of their own. Ask a colleague.")
 
     def withdraw(self, session: Session, reset_id: str, *, actor: Actor) -> None:
         """Take it back. While it is open any operator may (that is how a second person says no); an approved one

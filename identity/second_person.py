@@ -1,6 +1,7 @@
-"""At the counter nobody decides alone, and nobody about themselves: whoever began a step can't finish it.
+"""Nobody decides alone, and nobody about themselves: whoever began a step can't finish it, with no account of theirs.
 
-Asked inside the write that the step is. What a revision of an agreement needs is another rule (`consent.four_eyes`).
+Asked inside the write that the step is, wherever two persons are demanded: at the counter, for mandates, resets,
+clients' keys and secrets, and agreements (`consent.four_eyes`). Closes: one human with two staff accounts.
 """
 
 import unicodedata
@@ -8,27 +9,39 @@ import unicodedata
 from identity.accounts import profile
 from identity.errors_account import SecondPersonNeeded
 from keys.envelope import Sealer
+from keys.errors import KeyDestroyed
 from kit.db import Session
 from kit.host import Actor
+from kit.problems import NotFound
 
 
-def require_another(actor: Actor, *, began_by: str, otherwise: str) -> None:
-    """Raise SecondPersonNeeded, with the sentence `otherwise`, if it was this actor who began."""
-    if actor.id == began_by:
+def require_another(session: Session, sealer: Sealer, actor: Actor, *, began_by: str, otherwise: str) -> None:
+    """Raise SecondPersonNeeded, with the sentence `otherwise`, if it was this person who began, by whatever account."""
+    if actor.id == began_by or are_one(session, sealer, actor.id, began_by):
         raise SecondPersonNeeded(otherwise)
 
 
 def is_oneself(session: Session, sealer: Sealer, account_id: str, actor: Actor) -> bool:
     """Whether a clerk and a resident bear one name: nobody vouches for themselves with a second account.
 
-    A namesake is sent to a colleague too, which costs a minute. False for an actor who is no person of the staff.
+    False for an actor who is no person of the staff.
     """
     if account_id == actor.id:
         return True
-    if actor.kind != "operator":
+    return actor.kind == "operator" and are_one(session, sealer, account_id, actor.id)
+
+
+def are_one(session: Session, sealer: Sealer, one: str, other: str) -> bool:
+    """Whether two accounts may be one human's: they bear one name. A namesake is taken for the same person too, and
+    sent to a colleague, which costs a minute. Of who has left nobody knows the name: that is no second person.
+    """
+    try:
+        names = [_folded(profile(session, sealer, each).name) for each in (one, other)]
+    except NotFound:  # the system, or a client: no account, so nobody's second one
         return False
-    clerk, person = (profile(session, sealer, one) for one in (actor.id, account_id))
-    return _folded(clerk.name) == _folded(person.name)
+    except KeyDestroyed:
+        return True
+    return names[0] == names[1]
 
 
 def _folded(name: str) -> str:

@@ -170,7 +170,7 @@ def _clients(host: Host) -> None:
     host.provide(Clients, clients)
     host.provide(RemoteKeys, remote)
     host.provide(ClientKeys, keys)
-    host.provide(KeyChanges, KeyChanges(clients, clock, settings))
+    host.provide(KeyChanges, KeyChanges(clients, host.get(Sealer), clock, settings))
     host.provide(Envelopes, Envelopes(remote))
     host.provide(Enrolments, Enrolments(hasher, clock))
     logos = Logos(host.db, host.get(Fetcher), clock)

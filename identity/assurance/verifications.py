@@ -358,7 +358,7 @@ class Verifications:
         """The second clerk saw the same. Raises NotFound, SecondPersonNeeded, VisitClosed."""
         visit = self._live(session, visit_id)
         sentence = "Whoever began a visit can't confirm it. Ask a colleague."
-        require_another(actor, began_by=visit.opened_by, otherwise=sentence)
+        require_another(session, self._sealer, actor, began_by=visit.opened_by, otherwise=sentence)
         if is_oneself(session, self._sealer, visit.account_id, actor):
             raise SecondPersonNeeded(sentence)
         if visit.status != "waiting":

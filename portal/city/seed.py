@@ -316,7 +316,9 @@ def _agreements(
             agreement_id=AGREEMENT_ID[proposal.key],
         )
         if proposal.approved:
-            revision = agreements.approve(session, revision.id, actor=CITY, now=offered_at + 12 * 24 * HOUR)
+            revision = agreements.approve(
+                session, revision.id, actor=CITY, now=offered_at + 12 * 24 * HOUR, sealer=None
+            )
         found[proposal.key] = revision
     return found
 

@@ -5,6 +5,7 @@ A client's secret is answered to the POST that made it, never stored, never in a
 """
 
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any, cast, get_args
 
 import orjson
@@ -14,15 +15,17 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from consent import agreements
-from consent.errors import AgreementState, SameEyes
+from consent.errors import AgreementState
 from identity import members
 from identity.client_paths import ClientId, segment
 from identity.clients import Client, Clients
 from identity.errors import InvalidClientMetadata, MemberState
+from identity.errors_account import SecondPersonNeeded
 from identity.registration import DEVICE, Registration, VerifiedClaims
 from identity.sessions import BrowserSession
 from infobank.catalogue import Catalogue
 from keys.ceremonies import KeyStore
+from keys.envelope import Sealer
 from keys.errors import RotationTooSoon
 from keys.signing import EVERY
 from kit.audit import AuditEntry
@@ -63,6 +66,8 @@ def router(host: Host) -> APIRouter:
     """Everything below /console."""
     routes = pages(host)
     db, clock = host.db, host.clock
+    publish = partial(agreements.approve, sealer=host.get(Sealer))
+    decisions: dict[str, Callable[..., agreements.Revision]] = {"approve": publish, "return": agreements.send_back}
 
     def enter(request: Request, *roles: str) -> BrowserSession:
         return require_staff(request, *(roles or OPERATOR))
@@ -264,7 +269,7 @@ def router(host: Host) -> APIRouter:
     async def decide(request: Request, agreement_id: str) -> Response:
         actor = enter(request, *CONSOLE).actor()
         form = await read_form(request)
-        decision = {"approve": agreements.approve, "return": agreements.send_back}.get(form.one("decision"))
+        decision = decisions.get(form.one("decision"))
         if decision is None:
             raise NotFound("There is no such decision.")
         place = f"/console/agreements/{agreement_id}"
@@ -272,7 +277,7 @@ def router(host: Host) -> APIRouter:
             made = await db.write(decision, form.one("revision"), actor=actor, now=clock.ms())
         except AgreementState:
             return redirect(request, place, notice=NOT_NOW)
-        except SameEyes:
+        except SecondPersonNeeded:
             return redirect(request, f"{place}?revision={form.one('number')[:6]}", notice=SAME_EYES)
         done = RETURNED if made.status == "returned" else APPROVED if made.status == "approved" else ENDORSED
         return redirect(request, f"{place}?revision={made.number}", notice=done)

@@ -166,7 +166,7 @@ async def found(folder: Path) -> City:
             member = members.apply(session, name_ja="計測", name_en="Bench", actor=SYSTEM, now=now)
             members.approve(session, member.id, actor=SYSTEM, now=now)
             offered = agreements.propose(session, member_id=member.id, proposal=_proposal(), actor=SYSTEM, now=now)
-            agreements.approve(session, offered.id, actor=SYSTEM, now=now)
+            agreements.approve(session, offered.id, actor=SYSTEM, now=now, sealer=None)
             registration = Registration(
                 name_ja="計測", name_en="Bench", member_id=member.id, grant_types=["client_credentials"],
             )  # fmt: skip

@@ -175,7 +175,9 @@ class Bureau:
 
     async def approve(self, revision_id: str) -> Revision:
         """The ethics board says yes."""
-        return await self.db.write(agreements.approve, revision_id, actor=BOARD, now=self.clock.ms())
+        return await self.db.write(
+            agreements.approve, revision_id, actor=BOARD, now=self.clock.ms(), sealer=self.sealer
+        )
 
     async def give(self, account_id: str, *categories: str, lang: str = "ja", **more: Any) -> ConsentRef:
         """Agree to the bus operator's agreement."""

@@ -11,9 +11,10 @@ from pydantic import ValidationError
 
 from consent import agreements
 from consent.durations import parse_duration
-from consent.errors import AgreementState, BadAgreement, SameEyes, UnknownAgreement
+from consent.errors import AgreementState, BadAgreement, UnknownAgreement
 from consent.four_eyes import Hands
 from consent.ledger import digest, read_public
+from identity.errors_account import SecondPersonNeeded
 from kit.clock import DAY, HOUR
 from kit.encoding import canonical
 from tests.consent.bureau import BOARD, STAFF, Bureau, proposal
@@ -204,15 +205,15 @@ async def test_the_stored_body_is_what_was_proposed(bureau: Bureau) -> None:
 async def test_whoever_proposed_a_revision_does_not_approve_it(bureau: Bureau) -> None:
     """Four eyes: not the same person, whatever their roles; returning one's own offer takes nobody else."""
     first = await bureau.offer()
-    with pytest.raises(SameEyes):
-        await bureau.db.write(agreements.approve, first.id, actor=STAFF, now=bureau.clock.ms())
+    with pytest.raises(SecondPersonNeeded):
+        await bureau.db.write(agreements.approve, first.id, actor=STAFF, now=bureau.clock.ms(), sealer=bureau.sealer)
     assert (await bureau.db.read(agreements.get_revision, first.id)).status == "offered"
-    await bureau.db.write(agreements.approve, first.id, actor=BOARD, now=bureau.clock.ms())
+    await bureau.db.write(agreements.approve, first.id, actor=BOARD, now=bureau.clock.ms(), sealer=bureau.sealer)
     assert await bureau.db.read(agreements.hands, first.id) == Hands(STAFF.id, BOARD.id)
     second = await bureau.db.write(
         agreements.revise, first.agreement_id, proposal=proposal(retention="P1D"), actor=BOARD, now=bureau.clock.ms()
     )
-    with pytest.raises(SameEyes):  # each revision by itself: approving the first gives no right to the second
-        await bureau.db.write(agreements.approve, second.id, actor=BOARD, now=bureau.clock.ms())
+    with pytest.raises(SecondPersonNeeded):  # each revision by itself: approving the first gives no right to the second
+        await bureau.db.write(agreements.approve, second.id, actor=BOARD, now=bureau.clock.ms(), sealer=bureau.sealer)
     await bureau.db.write(agreements.send_back, second.id, actor=BOARD, now=bureau.clock.ms())
     assert (await bureau.db.read(agreements.get_revision, second.id)).status == "returned"

@@ -349,7 +349,7 @@ async def _seed(building: Building, member_id: str) -> None:
         made = agreements.propose(
             session, member_id=member_id, proposal=proposal(), actor=SYSTEM, now=now, agreement_id="1"
         )
-        agreements.approve(session, made.id, actor=SYSTEM, now=now)
+        agreements.approve(session, made.id, actor=SYSTEM, now=now, sealer=None)
 
     await building.host.db.write(seed)
 
@@ -420,7 +420,7 @@ async def test_what_a_client_proposed_through_this_interface_is_not_published_by
     approve = f"/api/consent/admin/revisions/{made['revision']['id']}/approve"
     both = await colleague(app, client, "operator", "ethics")
     assert (await both.api("POST", approve)).json()["status"] == "offered"
-    assert (await both.api("POST", approve)).json()["type"] == "/problems/consent/same-eyes"
+    assert (await both.api("POST", approve)).json()["type"] == "/problems/identity/second-person-needed"
     other = await colleague(app, client, "ethics")
     assert (await other.api("POST", approve)).json()["status"] == "approved"
 

@@ -51,7 +51,7 @@ async def second(home: Household) -> str:
         content = proposal(categories=[{"category": "mobility", "required": True, "sensitivity": 2}])
         member = str(home.party.client.member_id)
         offered = agreements.propose(session, member_id=member, proposal=content, actor=SYSTEM, now=now - 30 * DAY)
-        return agreements.approve(session, offered.id, actor=SYSTEM, now=now - 20 * DAY).agreement_id
+        return agreements.approve(session, offered.id, actor=SYSTEM, now=now - 20 * DAY, sealer=None).agreement_id
 
     return json.dumps([{"type": "data_use", "agreement": await home.building.host.db.write(offer)}])
 

@@ -35,7 +35,7 @@ async def changed(home: Household, **more: Any) -> str:
         made = agreements.revise(
             session, home.agreement_id, proposal=proposal(**{"retention": "P90D", **more}), actor=SYSTEM, now=now
         )
-        return agreements.approve(session, made.id, actor=SYSTEM, now=now).id
+        return agreements.approve(session, made.id, actor=SYSTEM, now=now, sealer=None).id
 
     made: str = await host.db.write(revise)
     return made

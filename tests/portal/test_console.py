@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from consent import agreements
-from consent.errors import SameEyes
 from consent.four_eyes import Hands
 from consent.proposal import Proposal
 from identity import members
 from identity.clients import Clients
+from identity.errors_account import SecondPersonNeeded
+from keys.envelope import Sealer
 from kit import audit
 from kit.db import Session
 from kit.host import SYSTEM, Actor
@@ -207,7 +208,9 @@ async def test_who_proposed_an_offer_cannot_approve_it_and_is_told_who_can(
     member_id = await a_member(operator)
     first = await an_offer(app, member_id)
     place = f"/console/agreements/{first.agreement_id}"
-    await app.host.db.write(agreements.approve, first.id, actor=SYSTEM, now=app.host.clock.ms())
+    await app.host.db.write(
+        agreements.approve, first.id, actor=SYSTEM, now=app.host.clock.ms(), sealer=app.host.get(Sealer)
+    )
     revised = PROPOSAL | {"retention": "P30D"}
     made = await operator.api("POST", f"/api/consent/admin/agreements/{first.agreement_id}/revisions", revised)
     revision = made.json()["id"]
@@ -221,7 +224,7 @@ async def test_who_proposed_an_offer_cannot_approve_it_and_is_told_who_can(
     refused = await follow_notice(await operator.post(f"{place}/decide", sent))
     assert refused == "console.same-eyes"
     answer = await operator.api("POST", f"/api/consent/admin/revisions/{revision}/approve")
-    assert (answer.status_code, answer.json()["type"]) == (403, "/problems/consent/same-eyes")
+    assert (answer.status_code, answer.json()["type"]) == (403, "/problems/identity/second-person-needed")
     assert (await app.host.db.read(agreements.get_revision, revision)).status == "offered"
     reviewer = await colleague(app, client, "ethics")
     assert 'id="approve"' in (await reviewer.get(f"{place}?revision=2")).text
@@ -249,12 +252,14 @@ async def test_what_a_members_client_proposed_is_published_by_two_people_never_b
     assert (first.status_code, first.json()["status"]) == (200, "offered")
     for _ in range(2):
         again = await both.api("POST", approve)
-        assert (again.status_code, again.json()["type"]) == (403, "/problems/consent/same-eyes")
+        assert (again.status_code, again.json()["type"]) == (403, "/problems/identity/second-person-needed")
     assert 'id="approve"' not in (await both.get(place)).text
     sent = {"revision": offer.id, "decision": "approve"}
     assert await follow_notice(await both.post(f"{place}/decide", sent)) == "console.same-eyes"
-    with pytest.raises(SameEyes):  # nor does the client approve
-        await app.host.db.write(agreements.approve, offer.id, actor=found.actor(), now=app.host.clock.ms())
+    with pytest.raises(SecondPersonNeeded):  # nor does the client approve
+        await app.host.db.write(
+            agreements.approve, offer.id, actor=found.actor(), now=app.host.clock.ms(), sealer=app.host.get(Sealer)
+        )
     second = await colleague(app, client, "ethics")
     page = await follow(await second.post(f"{place}/decide", sent), second)
     assert page.text.index("First approval by") < page.text.index("Decided by")

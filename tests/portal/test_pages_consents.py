@@ -40,7 +40,7 @@ async def agree(home: Household, *agreed: str, member: str = "", **changed: Any)
             members.approve(session, made.id, actor=SYSTEM, now=now)
             member_id = made.id
         offered = agreements.propose(session, member_id=member_id, proposal=proposal(**changed), actor=SYSTEM, now=now)
-        revision = agreements.approve(session, offered.id, actor=SYSTEM, now=now)
+        revision = agreements.approve(session, offered.id, actor=SYSTEM, now=now, sealer=None)
         given = records.give(
             session, host.get(Sealer), account_id=home.session.account_id, revision_id=revision.id, categories=agreed,
             notice_lang="ja", actor=home.session.actor(), now=now,
@@ -208,7 +208,7 @@ async def revise(home: Household, **changed: Any) -> int:
     def make(session: Session) -> int:
         now = host.clock.ms()
         made = agreements.revise(session, home.agreement_id, proposal=proposal(**changed), actor=SYSTEM, now=now)
-        return agreements.approve(session, made.id, actor=SYSTEM, now=now).number
+        return agreements.approve(session, made.id, actor=SYSTEM, now=now, sealer=None).number
 
     return await host.db.write(make)
 

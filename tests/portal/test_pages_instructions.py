@@ -62,7 +62,7 @@ async def buses(home: Household, **changed: Any) -> None:
         row.accreditation = {"ja": "ISMS", "en": "ISMS"}
         session.add(row)
         offered = agreements.propose(session, member_id=member, proposal=proposal(**terms), actor=SYSTEM, now=now)
-        return agreements.approve(session, offered.id, actor=SYSTEM, now=now).agreement_id
+        return agreements.approve(session, offered.id, actor=SYSTEM, now=now, sealer=None).agreement_id
 
     home.agreement_id = await host.db.write(make)
 
@@ -304,7 +304,7 @@ async def test_a_changed_offer_and_a_stopped_member_are_never_passed_by(home: Ho
     def revise(session: Any) -> None:
         now = host.clock.ms()
         made = agreements.revise(session, home.agreement_id, proposal=proposal(retention="P60D"), actor=SYSTEM, now=now)
-        agreements.approve(session, made.id, actor=SYSTEM, now=now)
+        agreements.approve(session, made.id, actor=SYSTEM, now=now, sealer=None)
 
     await host.db.write(revise)
     assert (await home.get(await home.ask())).status_code == 200

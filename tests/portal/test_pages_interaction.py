@@ -238,7 +238,7 @@ async def test_new_revision_is_asked_with_its_differences_marked(home: Household
 
     def revise(session: Session) -> None:
         offered = agreements.revise(session, home.agreement_id, proposal=wider, actor=SYSTEM, now=now)
-        agreements.approve(session, offered.id, actor=SYSTEM, now=now)
+        agreements.approve(session, offered.id, actor=SYSTEM, now=now, sealer=None)
 
     await home.building.host.db.write(revise)
     page = await home.get(await home.ask())
@@ -307,7 +307,7 @@ async def test_what_is_agreed_to_is_the_text_that_was_read(home: Household) -> N
 
     def revise(session: Session) -> None:
         offered = agreements.revise(session, home.agreement_id, proposal=proposal(), actor=SYSTEM, now=now)
-        agreements.approve(session, offered.id, actor=SYSTEM, now=now)
+        agreements.approve(session, offered.id, actor=SYSTEM, now=now, sealer=None)
 
     await home.building.host.db.write(revise)
     late = await home.post(page, hidden | {"answer": "agree"})

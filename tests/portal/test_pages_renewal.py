@@ -22,7 +22,7 @@ async def _offer(home: Household, **changed: Any) -> str:
     def revise(session: Any) -> str:
         now = host.clock.ms()
         made = agreements.revise(session, home.agreement_id, proposal=proposal(**changed), actor=SYSTEM, now=now)
-        return agreements.approve(session, made.id, actor=SYSTEM, now=now).id
+        return agreements.approve(session, made.id, actor=SYSTEM, now=now, sealer=None).id
 
     made: str = await host.db.write(revise)
     now, sealer = host.clock.ms(), host.get(Sealer)

@@ -114,7 +114,7 @@ class Bank:
             revision = agreements.propose(
                 session, member_id="mem_clinic", proposal=PROPOSAL, actor=SYSTEM, now=self.now, agreement_id="agr_one"
             )
-            agreements.approve(session, revision.id, actor=SYSTEM, now=self.now)
+            agreements.approve(session, revision.id, actor=SYSTEM, now=self.now, sealer=None)
             return people[0], people[1], made[0], made[1], revision.id
 
         self.hana, self.taro, self.clinic, self.bus, self.revision = await self.db.write(build)

@@ -179,7 +179,7 @@ async def settle(building: Building, http: httpx2.AsyncClient, **registration: A
         offered = agreements.propose(
             session, member_id=str(party.client.member_id), proposal=proposal(), actor=SYSTEM, now=now - 30 * DAY
         )
-        return agreements.approve(session, offered.id, actor=SYSTEM, now=now - 20 * DAY).agreement_id
+        return agreements.approve(session, offered.id, actor=SYSTEM, now=now - 20 * DAY, sealer=None).agreement_id
 
     home = Household(party, await building.host.db.write(agree))
     await home.deposit("health_checkup", *CHECKUPS, source=str(party.client.member_id))
