@@ -1,10 +1,10 @@
 """Requests made on one device and answered on another: the rows they wait in.
 
 RFC 8628 section 3 (device codes), CIBA Core 1.0 section 7 (backchannel authentication). pending -> approved | refused;
-approved -> used, once; whatever is not answered in time runs out by the clock. The secret that is polled with is kept
-as a keyed hash, and so is the short code a resident types. Who takes a request up first, or was asked by name, is the
-only one who may answer it: typing somebody else's code gives the typist's account to that device, so a second answer
-must never replace the first.
+approved -> used, once, or outdated by another answer about the same grant; what is not answered in time runs out by the
+clock. The secret that is polled with is kept as a keyed hash, and so is the short code a resident types. Who takes a
+request up first, or was asked by name, is the only one who may answer it: typing somebody else's code gives the
+typist's account to that device, so a second answer must never replace the first.
 """
 
 import re
@@ -21,7 +21,7 @@ from identity.oauth.request import AuthorizationRequest
 from kit.clock import SECOND, Millis
 from kit.db import Quick
 
-Status = Literal["pending", "approved", "refused", "used"]
+Status = Literal["pending", "approved", "refused", "outdated", "used"]
 
 #: RFC 8628 section 6.1: no vowels, so no words; 20^8 codes are 34.5 bits, and typing is throttled (section 5.1).
 ALPHABET = "BCDFGHJKLMNPQRSTVWXZ"

@@ -291,7 +291,7 @@ def _amend(
     connection.execute(
         update(_decoupled)
         .where(_decoupled.c.grant_id == grant.id, _decoupled.c.status == "approved")
-        .values(status="refused")
+        .values(status="outdated")  # not refused: nobody said no, and who did is left alone for a while
     )
     audit.record(
         place,

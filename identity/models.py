@@ -223,7 +223,7 @@ class DecoupledRow(SQLModel, table=True):
     chain: str = Field(description="Names everything issued from it")
     client_id: str = Field(index=True)
     request: str = Field(sa_type=Text, description="JSON of the checked request")
-    status: str = Field(default="pending", description="pending | approved | refused | used")
+    status: str = Field(default="pending", description="pending | approved | refused | outdated | used")
     account_id: str | None = Field(
         default=None, index=True, description="Who took it up, or was asked: nobody else answers it"
     )

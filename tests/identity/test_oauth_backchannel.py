@@ -166,6 +166,21 @@ async def test_who_refused_is_not_asked_again_at_once_and_the_counter_cannot_tel
     assert len(await questions(counter)) == 1
 
 
+async def test_a_later_answer_about_the_same_grant_is_no_refusal_and_mutes_nobody(counter: Party) -> None:
+    """Grant Management section 5.2 and CIBA Core section 11: an answer that was overtaken before it was fetched begins
+    no tokens, and the service, which nobody refused, may ask again at once."""
+    made = await counter.exchange(await counter.code(grant_management_action="create"))
+    merge = {"grant_management_action": "merge", "grant_id": made.json()["grant_id"]}
+    said = (await ask(counter, **merge)).json()
+    await press(counter, (await questions(counter))[0], "agree")
+    await counter.code(**merge, scope="openid")
+    answer = await poll(counter, said["auth_req_id"])
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+    again = (await ask(counter, **merge)).json()
+    await press(counter, (await questions(counter))[0], "agree")
+    assert (await poll(counter, again["auth_req_id"])).json()["grant_id"] == made.json()["grant_id"]
+
+
 async def test_one_client_fills_no_table_with_questions_whoever_they_are_for(
     counter: Party, monkeypatch: pytest.MonkeyPatch
 ) -> None:

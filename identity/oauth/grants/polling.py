@@ -88,6 +88,8 @@ class Polling:
             return self._replayed(connection, found, client, now)
         if found.status == "refused":
             raise AccessDenied("the resident did not agree", status=400)  # section 3.5, RFC 6749 section 5.2
+        if found.status == "outdated":
+            raise InvalidGrant("the grant was changed by a later answer; ask again")
         if found.expires_at <= now:
             raise ExpiredToken(f"{self._name} has expired; ask for a new one")
         if found.status == "pending":
