@@ -23,7 +23,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from identity.client_paths import segment
 from kit.problems import Malformed, TooLarge, UnsupportedType
-from portal import i18n
+from portal import i18n, mistakes
 from portal.static_files import static_url
 from portal.visits import Visit, visit_of
 
@@ -184,6 +184,7 @@ def environment() -> Environment:
     env.filters["days_left"] = lambda ms, now: i18n.current().days_left(ms, now)
     env.filters["iso"] = _iso
     env.filters["segment"] = segment
+    env.filters["mistake"] = mistakes.code_of
     env.filters["t"] = lambda message: i18n.current().gettext(str(message))
     return env
 

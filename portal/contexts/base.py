@@ -15,7 +15,8 @@ class Landing:
 
 @dataclass(frozen=True)
 class ErrorPage:
-    """error.html: what went wrong, and what to do next. `title`, `what` and `next_step` are message ids."""
+    """error.html: what went wrong, and what to do next. `title`, `what` and `next_step` are message ids; `code` is the
+    problem's, for programs."""
 
     status: int
     title: str
@@ -25,6 +26,7 @@ class ErrorPage:
     action_href: str
     action_label: str
     reference: str
+    code: str
 
 
 def samples() -> list[Sample]:
@@ -43,6 +45,7 @@ def samples() -> list[Sample]:
                 action_href="/home",
                 action_label=N_("To the start"),
                 reference="req_01hzx3kq8e4m",
+                code="not-found",
             ),
             path="/data/nothing",
         ),

@@ -111,6 +111,7 @@ def error_page(status: int, *, detail: str, reference: str, signed_in: bool, kin
         action_href=href,
         action_label=words.label,
         reference=reference,
+        code=kind.rpartition("/")[2],
     )
 
 

@@ -390,6 +390,7 @@ def _oauth_error_page(call: Call, error: OAuthError) -> Reply:
             action_href="/",
             action_label=N_("To the front page"),
             reference=context.request.get().request_id,
+            code=error.code,
         )
         response = render_page(request, "error.html", page, status=400)
     headers = [(name.encode(), value.encode("latin-1")) for name, value in page_headers().items()]

@@ -237,4 +237,4 @@ def _as_read(session: Session, made: Revision, catalogue: Catalogue, lang: str, 
         element = Element({"type": "data_use"}, made, None, None, f"category-{lang}")
         ask = ask_of(session, element, catalogue, {}, lang=lang, now=now)
         # Markup: it comes out of our own template, which escaped what the member wrote.
-        return Markup(environment().get_template("console/_preview.html").render(ask=ask))  # noqa: S704
+        return Markup(environment().get_template("console/_preview.html").render(ask=ask, lang=lang))  # noqa: S704

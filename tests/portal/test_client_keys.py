@@ -54,7 +54,7 @@ def keys_of(party: Party) -> str:
 
 
 def told(page: httpx2.Response, field: str) -> str:
-    found = re.search(rf'id="{field}-error">([^<]*)', page.text)
+    found = re.search(rf'id="{field}-error"[^>]*>([^<]*)', page.text)
     assert page.status_code == 422, page.text[:300]
     assert found is not None, page.text
     return unescape(found[1])

@@ -14,6 +14,7 @@ from kit.clock import from_iso
 from portal import i18n, web
 from portal.contexts import Sample
 from tests.support import gallery, messages
+from tests.support.controls import Controls
 
 SAMPLES = list(gallery.samples())
 PAGES = sorted(
@@ -148,6 +149,9 @@ def test_sample_renders_without_inline_code_and_in_its_language(sample: Sample, 
         assert re.search(r'src="/static/|type="application/(ld\+)?json"', script), script
     ids = re.findall(r'\sid="([^"]+)"', html)
     assert sorted(ids) == sorted(set(ids)), [i for i in ids if ids.count(i) > 1]
+    page = Controls(html)  # what a program fills in and clicks, and what it reads of a mistake, is no word
+    assert page.nameless == []
+    assert all(re.fullmatch(r"[a-z][a-z0-9_-]*", one) for one in page.errors.values()), page.errors
     assert html.count("<h1") == 1
     for target in re.findall(r'\b(?:for|aria-describedby)="([^"]+)"', html):
         for one in target.split():

@@ -117,7 +117,7 @@ async def test_every_wrong_field_is_told_beside_it_and_what_was_typed_stays(home
         "systolic": "40から300までの数字で書いてください。",
         "smoking": "この中から選んでください。",
     }.items():
-        assert re.search(f'id="{name}-error">[^<]*{words}', answer.text), name
+        assert re.search(f'id="{name}-error"[^>]*>[^<]*{words}', answer.text), name
     assert 'value="high"' in answer.text
     assert 'href="#systolic"' in answer.text
 
