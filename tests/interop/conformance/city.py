@@ -7,6 +7,7 @@ register themselves, and the suite's own test configurations, written to `--out`
 """
 
 import argparse
+import email
 import json
 import os
 import re
@@ -15,13 +16,14 @@ import ssl
 import subprocess
 import sys
 import time
+from email import policy
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pyotp
 from cryptography.hazmat.primitives.asymmetric import rsa
-from joserfc.jwk import ECKey
+from joserfc.jwk import ECKey, RSAKey
 
 from tests.flows.test_real_clients import conformance
 from tests.interop.conformance.plans import LOGIN, PASSWORD, REFUSER, VERIFIED, configurations
@@ -60,6 +62,7 @@ def run(arguments: argparse.Namespace) -> None:
         trust = ssl.create_default_context(cafile=str(cas))
         _wait(issuer, trust)
         people = {login: _sign_up(issuer, trust, login) for login in _PEOPLE}
+        _say_everything(people[LOGIN], data / "mail")
         office = _colleague(issuer, trust, staff)
         totp_secret = _verified(people[VERIFIED], [_colleague(issuer, trust, clerk) for clerk in clerks])
         made = Clients(office, ca, arguments.suite)
@@ -96,9 +99,14 @@ class Clients:
             f"{self.suite}/test/a/{alias}/callback?dummy1=lorem&dummy2=ipsum",
         ]
 
-    def keyed(self, name: str, **metadata: Any) -> dict[str, Any]:
-        """A client with a key of its own."""
-        key = ECKey.generate_key("P-256", {"alg": "ES256", "use": "sig"}, auto_kid=True)
+    def keyed(self, name: str, alg: str = "ES256", **metadata: Any) -> dict[str, Any]:
+        """A client with a key of its own. Some modules ask what becomes of RS256, and for that need a key of RSA."""
+        parameters: dict[str, Any] = {"alg": alg, "use": "sig"}
+        key: ECKey | RSAKey = (
+            ECKey.generate_key("P-256", parameters, auto_kid=True)
+            if alg == "ES256"
+            else RSAKey.generate_key(2048, parameters, auto_kid=True)
+        )
         made = self.make(name, jwks={"keys": [key.as_dict(private=False)]}, **metadata)
         return made | {"jwks": {"keys": [key.as_dict(private=True)]}}
 
@@ -159,6 +167,26 @@ def _sign_up(issuer: str, trust: ssl.SSLContext, login: str) -> httpx2.Client:
     _send(visitor, "/sign-up", name=name, name_kana=kana, birthdate="1951-04-02", login=login)
     _send(visitor, "/sign-up/password", password=PASSWORD, repeat=PASSWORD)
     return visitor
+
+
+def _say_everything(visitor: httpx2.Client, letters: Path) -> None:
+    """Whatever a scope may ask for, so that what is left out is left out by us."""
+    said = {
+        "family_name": "湊", "given_name": "花子", "nickname": "はな", "gender": "female",
+        "address": "湊浜市潮見1-2-3", "phone": "090-1234-5678",
+    }  # fmt: skip
+    _send(visitor, "/safety/profile", 303, name=_PEOPLE[LOGIN][0], name_kana=_PEOPLE[LOGIN][1], **said)
+    _send(visitor, "/safety/email", email="tester@city.example")
+    ends = time.monotonic() + 30
+    while not (found := sorted(letters.glob("*.eml"))) and time.monotonic() < ends:
+        time.sleep(0.2)
+    letter = email.message_from_bytes(found[0].read_bytes(), policy=policy.default)
+    body = letter.get_body(("plain",))
+    _send(
+        visitor,
+        "/safety/email/confirm",
+        code=_found(r"(?m)^ +([0-9A-Z]{5}(?:-[0-9A-Z]{5})+)\s*$", body.get_content() if body else ""),
+    )
 
 
 def _verified(visitor: httpx2.Client, clerks: list[httpx2.Client]) -> str:

@@ -100,7 +100,14 @@ _VERIFIED_REQUEST = {
     },
     "claims": {"name": None, "birthdate": None},
 }
+#: What stands of the person, by the visit that the city plays; and what no city of ours has.
+_STANDS = {
+    "verification": {"trust_framework": "urn:sekisho:trust-framework:counter", "assurance_level": "urn:sekisho:ial:3"},
+    "claims": {"name": "浦 千代", "birthdate": "1951-04-02"},
+}
+_NEVER = {"verification": {"trust_framework": "de_aml"}, "claims": {"nationalities": ["JP"]}}
 _EKYC = {
+    "userinfo": {"verified_claims": [_STANDS, _NEVER]},
     "verified_claims_names": ["name", "birthdate"],
     "unverified_claims_names": ["name", "birthdate"],
     "verified_claims_request_list": [{"userinfo": {"verified_claims": _VERIFIED_REQUEST}}],
@@ -123,13 +130,14 @@ def _ciba(base: dict[str, Any], issuer: str, mtls_port: int, clients: "Clients")
     for mode in ("poll", "ping"):
         for auth in ("private_key_jwt", "mtls"):
             made: dict[str, Any] = {"alias": f"{ALIAS}-ciba-{mode}-{auth}"}
+            alg = "PS256" if mode == "ping" else "ES256"
             for suffix in ("", "2"):
                 who = f"ciba-{mode}-{auth}{suffix}".replace("_", "-")
                 metadata: dict[str, Any] = {
                     "grant_types": ["urn:openid:params:grant-type:ciba", "refresh_token"], "scope": _STANDARD,
                     "token_endpoint_auth_method": "tls_client_auth" if auth == "mtls" else auth,
                     "tls_client_certificate_bound_access_tokens": True, "use_mtls_endpoint_aliases": True,
-                    "backchannel_token_delivery_mode": mode, "backchannel_authentication_request_signing_alg": "ES256",
+                    "backchannel_token_delivery_mode": mode, "backchannel_authentication_request_signing_alg": alg,
                     "id_token_signed_response_alg": "ES256",
                 }  # fmt: skip
                 if auth == "mtls":
@@ -140,10 +148,10 @@ def _ciba(base: dict[str, Any], issuer: str, mtls_port: int, clients: "Clients")
                 told = {
                     "hint_type": "login_hint",
                     "hint_value": LOGIN,
-                    "scope": "openid profile",
+                    "scope": "openid profile offline_access",
                     "acr_value": "urn:sekisho:aal:2",
                 }
-                made[f"client{suffix}"] = clients.keyed(who, **metadata) | told
+                made[f"client{suffix}"] = clients.keyed(who, alg, **metadata) | told
                 made[f"mtls{suffix}"] = clients.certificate(who)
             answers = (
                 f"{issuer}/oauth/backchannel-authentication/rehearsal?auth_req_id={{auth_req_id}}&action={{action}}"
@@ -221,7 +229,9 @@ def _fapi(base: dict[str, Any], issuer: str, mtls_port: int, clients: "Clients")
                     "profile": profile, "redirect_uris": [redirect], "scope": _STANDARD,
                 }  # fmt: skip
                 suffix = "" if number == 1 else "2"
-                made[f"client{suffix}"] = clients.keyed(who, **metadata) | {"scope": "openid profile offline_access"}
+                alg = "PS256" if bound == "mtls" else "ES256"
+                told = {"scope": "openid profile offline_access"}
+                made[f"client{suffix}"] = clients.keyed(who, alg, **metadata) | told
                 if "mtls" in (auth, bound):
                     made[f"mtls{suffix}"] = clients.certificate(who)
             host = issuer if bound == "dpop" else f"https://localhost:{mtls_port}"
@@ -247,7 +257,7 @@ def _machines(base: dict[str, Any], issuer: str, mtls_port: int, clients: "Clien
             metadata = _proof(who, auth, bound) | {
                 "profile": "fapi2-security", "grant_types": ["client_credentials"], "scope": "ssf.read",
             }  # fmt: skip
-            made[f"client{suffix}"] = clients.keyed(who, **metadata)
+            made[f"client{suffix}"] = clients.keyed(who, "PS256" if bound == "mtls" else "ES256", **metadata)
             if "mtls" in (auth, bound):
                 made[f"mtls{suffix}"] = clients.certificate(who)
         host = issuer if bound == "dpop" else f"https://localhost:{mtls_port}"
