@@ -3,7 +3,7 @@
 OpenID Connect for Identity Assurance 1.0, sections 5.5 and 5.7; OpenID Identity Assurance Schema Definition 1.0,
 section 5. The request is template and filter at once. A restriction in `verification` that is not met silences the
 whole object, and what is no valid answer any more is silenced with it (section 5.7.5). One on a claim silences that
-claim alone (section 5.7.4): `claims` may then be empty (Schema Definition section 5.3), and says that a clerk verified
+claim alone (section 5.7.4): `claims` may then be empty (Schema Definition section 5.3), and tells that a clerk verified
 the resident. No error tells the service what it was. Claims are those of the day of the visit. Pure.
 """
 
