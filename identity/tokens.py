@@ -166,6 +166,11 @@ class Tokens:
         """`sid`: one name of the session for each sector, so that clients can't compare notes by it."""
         return self._session_name(client.sector, session_id)
 
+    def message_name(self, client_id: str, item_id: str) -> str:
+        """`jti` of what is told to a client: one for each thing told, however often. A keyed hash, since ids of rows
+        made in one moment are neighbours, and two receivers must not find out that they were told of one thing."""
+        return b64url(self._hasher.digest("message-jti", f"{client_id}|{item_id}")[:18])
+
     def new_refresh(self, family_id: str, generation: int) -> tuple[str, bytes]:
         """A fresh refresh token of a family, and its keyed hash."""
         body = f"skr_{family_id.removeprefix('chn_')}.{generation}.{b64url(secrets.token_bytes(32))}"

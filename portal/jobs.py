@@ -1,7 +1,9 @@
 """Runs what the packages scheduled: inside `serve` by default, or alone as `sekisho jobs`.
 
-A job is idempotent and one transaction a run, so running it twice is harmless; a lease row keeps several processes from
-doing the same work at the same time on PostgreSQL.
+Running a job twice is harmless; a lease row keeps several processes from doing the same work at the same time on
+PostgreSQL. It is renewed while a run lasts, however long its deliveries take: else two processes would send the same
+letters and tokens. A process that stops renewing (it hangs, or its machine is gone) loses the job, and stops its own
+run when it comes to again; what was on its way then may arrive twice, under one id (`kit.outbox`).
 """
 
 import asyncio
@@ -11,7 +13,7 @@ import random
 from sqlalchemy import BigInteger, Column, Connection, String, Table, select
 
 from kit.audit import audit_table, seal_pending
-from kit.clock import Millis
+from kit.clock import SECOND, Millis
 from kit.db import metadata
 from kit.host import Host, Job
 from kit.ids import new_id
@@ -42,8 +44,9 @@ def take_lease(connection: Connection, job: str, holder: str, now: Millis, until
 class JobRunner:
     """One task for each job of the building."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, *, lease: Millis = 5 * SECOND) -> None:
         self._host = host
+        self._lease = lease
         self._holder = new_id("run")
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -66,7 +69,7 @@ class JobRunner:
         while True:
             try:
                 if await self._mine(job):
-                    await job.run()
+                    await self._run(job)
             except asyncio.CancelledError:
                 raise
             except Problem as problem:
@@ -75,11 +78,27 @@ class JobRunner:
                 log.exception("job", job=job.name)
             await asyncio.sleep(job.every * random.uniform(0.95, 1.05))  # noqa: S311 - spreads load, hides nothing
 
+    async def _run(self, job: Job) -> None:
+        if self._host.db.single_writer:
+            await job.run()
+            return
+        run = asyncio.ensure_future(job.run())
+        try:
+            while not (await asyncio.wait([run], timeout=self._lease / SECOND / 4))[0]:
+                if not await self._mine(job):
+                    log.warning("job-lost", job=job.name)  # another process began it: this one was away for too long
+                    return
+            run.result()
+        finally:
+            if not run.done():
+                run.cancel()
+                await asyncio.wait([run])
+
     async def _mine(self, job: Job) -> bool:
         if self._host.db.single_writer:
             return True
         now = self._host.clock.ms()
-        until = now + max(5_000, int(job.every * 3_000))
+        until = now + max(self._lease, int(job.every * 3 * SECOND))
         return await self._host.db.write_core(take_lease, job.name, self._holder, now, until)
 
     async def _seal(self) -> None:

@@ -15,7 +15,6 @@ from kit.clock import HOUR, SECOND, Clock
 from kit.db import Database, Session
 from kit.fetch import Fetcher, FetchRefused
 from kit.host import SYSTEM
-from kit.ids import new_id
 from kit.outbox import DROPPED, Item, Outbox, Sender
 
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
@@ -51,8 +50,8 @@ class BackChannelLogout:
         """One round; returns how many services were told."""
         return await self._outbox.deliver()
 
-    def token(self, client: Client, notice: Notice) -> str:
-        """A logout token (section 2.4)."""
+    def token(self, client: Client, notice: Notice, *, jti: str) -> str:
+        """A logout token (section 2.4). Told again it has the same `jti`, by which it is known (section 2.6)."""
         issued_at = self._clock.ms() // SECOND
         claims = {
             "iss": self._issuer,
@@ -60,7 +59,7 @@ class BackChannelLogout:
             "aud": client.id,
             "iat": issued_at,
             "exp": issued_at + LIFE_SECONDS,
-            "jti": new_id("lgt"),
+            "jti": jti,
             "events": {EVENT: {}},
             "sid": self._tokens.session_name(notice.named, client),
         }
@@ -72,7 +71,8 @@ class BackChannelLogout:
         if client is None or not client.usable or client.backchannel_logout_uri is None:
             return DROPPED
         await self._ring.refresh()
-        return await self._post(client.backchannel_logout_uri, self.token(client, notice))
+        token = self.token(client, notice, jti=self._tokens.message_name(client.id, item.id))
+        return await self._post(client.backchannel_logout_uri, token)
 
     async def _post(self, uri: str, token: str) -> str | None:
         """None if the service took it (section 2.8), else why not."""

@@ -205,6 +205,9 @@ async def test_what_fails_is_tried_again_and_in_the_end_given_up(party: Party, s
     advance(party.building, 10)
     site.answer = lambda _: reply(b"", "204 No Content")
     assert await deliver(party) == 1
+    sent = [parse_qs(one.partition(b"\r\n\r\n")[2].decode())["logout_token"][0] for one in site.asked]
+    names = {(await claims_of(party, one, "logout+jwt"))["jti"] for one in sent}
+    assert len(names) == 1  # sections 2.4 and 2.6, RFC 8417 section 2.2: told again, it is known by its name
     await sign_in(party)
     await id_token(party)
     site.answer = lambda _: reply(b"", "500 Broken")
