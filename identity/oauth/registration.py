@@ -19,7 +19,7 @@ from identity.clients import Client, Clients
 from identity.crowd import Crowd
 from identity.encryption import Envelopes
 from identity.enrolments import OPEN, Enrolments, Leave
-from identity.errors import InvalidClientMetadata
+from identity.errors import InvalidClientMetadata, UnknownClient
 from identity.oauth.errors import (
     AccessDenied,
     InvalidMetadata,
@@ -118,7 +118,8 @@ class ClientRegistration:
         """DELETE /oauth/register/{client_id}: nothing of it is honoured any more (RFC 7592 section 2.3)."""
         client_id, token = _target(call)
         await self._prove(client_id, token)
-        await self._database.write(self._remove, client_id)
+        with _told():
+            await self._database.write(self._remove, client_id)
         return Reply(204, b"", [NO_STORE])
 
     # -- who asks -----------------------------
@@ -249,6 +250,9 @@ def _told() -> Iterator[None]:
         pointer = (error.pointer or "").strip("/")
         kind = InvalidRedirectUri if pointer.startswith("redirect_uris") else InvalidMetadata
         raise kind(f"{pointer}: {error.detail}" if pointer else str(error.detail)) from error
+    except UnknownClient as error:
+        # Ended between the proof and the write: the answer is that of a client that never was (RFC 7592 section 2.1).
+        raise _refused("the registration access token is not this client's") from error
 
 
 def _both(session: Session, client_id: str) -> tuple[Client, Registration]:

@@ -317,6 +317,11 @@ async def test_a_request_object_counts_once(city: City) -> None:
     token = city.request_object("replayed")
     assert "/interaction/" in location(await city.come("replayed", token))[0]
     assert location(await city.come("replayed", token))[1]["error"] == "invalid_request_object"
+    token = city.request_object("replayed")
+    answers = await asyncio.gather(*(city.come("replayed", token) for _ in range(4)))
+    assert (
+        sorted(location(one)[1].get("error", "asked") for one in answers) == ["asked"] + ["invalid_request_object"] * 3
+    )
 
 
 async def test_who_only_says_who_it_is_gets_a_page_and_nobody_is_asked(city: City) -> None:
@@ -628,6 +633,11 @@ async def test_an_explicit_request_counts_once_and_is_of_its_content_type(city: 
     assert (await register(city, "again", token)).status_code == 200
     assert (await register(city, "again", token)).json()["error"] == "invalid_request"
     assert (await register(city, "again", twin(token))).json()["error"] == "invalid_request"
+    city.party.building.host.clock.advance(seconds=1)
+    party.now = city.world.now()
+    token = party.configuration(aud=ISSUER)
+    answers = await asyncio.gather(*(register(city, "again", token) for _ in range(4)))
+    assert sorted(one.status_code for one in answers) == [200, 400, 400, 400]
     plain = await city.http.post("/federation/register", content=token, headers={"content-type": "application/json"})
     assert plain.json()["error"] == "invalid_request"
     broken = await city.http.post(
