@@ -172,6 +172,9 @@ DIFFERENCES: dict[str, dict[str, tuple[str, str]]] = {
         "introspect: by GET": ("405 refused", "404 refused"),
         "revoke: by GET": ("405 refused", "404 refused"),
         "userinfo: by DELETE": ("405 refused", "404 refused"),
+        "register: by PUT": ("405 refused", "404 refused"),
+        "register: by GET": ("405 refused", "404 refused"),
+        "end_session: by PUT": ("405 refused", "404 refused"),
     },
     ("This grant type is known here, but not this client's."): {
         "token: grant_type 'urn:ietf:params:oauth:grant-type:jwt-bearer'": (
@@ -218,5 +221,49 @@ DIFFERENCES: dict[str, dict[str, tuple[str, str]]] = {
         "userinfo: a token with spaces": ("401 challenge invalid_token", "400 challenge invalid_request"),
         "userinfo: the token in the address": ("401 refused", "400 challenge invalid_request"),
         "userinfo: two tokens": ("400 refused", "400 challenge invalid_request"),
+    },
+    (
+        "What is wrong with a redirect address has an error of its own (RFC 7591 3.2.2, invalid_redirect_uri); they "
+        "use it for some shapes only."
+    ): {
+        "register: redirect_uris []": ("400 invalid_redirect_uri", "400 invalid_client_metadata"),
+        'register: redirect_uris ["/cb"]': ("400 invalid_redirect_uri", "400 invalid_client_metadata"),
+        'register: redirect_uris ["https://clinic.example/cb#f"]': (
+            "400 invalid_redirect_uri",
+            "400 invalid_client_metadata",
+        ),
+        'register: redirect_uris ["http://clinic.example/cb"]': (
+            "400 invalid_redirect_uri",
+            "400 invalid_client_metadata",
+        ),
+        'register: redirect_uris ["javascript:alert(1)"]': ("400 invalid_redirect_uri", "400 invalid_client_metadata"),
+        'register: redirect_uris ["https://clinic.example/cb", "https://clinic.example/cb#f"]': (
+            "400 invalid_redirect_uri",
+            "400 invalid_client_metadata",
+        ),
+        'register: redirect_uris ["https://["]': ("400 invalid_redirect_uri", "400 invalid_client_metadata"),
+    },
+    (
+        "A name that is empty says nothing, as if it were not there; an unknown scope is left out of the answer, which "
+        "holds what was registered (RFC 7591 3.2.1, 2). They refuse both."
+    ): {
+        'register: client_name ""': ("accepted", "400 invalid_client_metadata"),
+        'register: scope "openid bogus"': ("accepted", "400 invalid_client_metadata"),
+    },
+    (
+        "Who signs out is a person at a browser, so a refusal is a page, whatever was asked for; they answer JSON to "
+        "who does not ask for HTML. An address without a client is refused here (RP-Initiated Logout 3.1); they drop "
+        "it and ask about the sign-out, as they read past a broken escape."
+    ): {
+        "end_session: an address of nobody": ("400 page", "accepted"),
+        "end_session: an address that is not registered": ("400 page", "400 invalid_request"),
+        "end_session: a made-up hint": ("400 page", "400 invalid_request"),
+        "end_session: an unsigned hint": ("400 page", "400 invalid_client"),
+        "end_session: an unknown client": ("400 page", "400 invalid_client"),
+        "end_session: client_id twice": ("400 page", "400 invalid_request"),
+        "end_session: a broken escape": ("400 page", "accepted"),
+    },
+    ("Signing out takes POST too (RP-Initiated Logout 2); theirs wants the form of its own page there."): {
+        "end_session: by POST, JSON": ("400 page", "404 refused"),
     },
 }

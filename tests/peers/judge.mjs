@@ -32,6 +32,7 @@ const provider = new Provider(url, {
     introspection: { enabled: true },
     jwtResponseModes: { enabled: true },
     pushedAuthorizationRequests: { enabled: true },
+    registration: { enabled: true },
     requestObjects: { enabled: true },
     revocation: { enabled: true },
     resourceIndicators: { enabled: true, getResourceServerInfo: () => { throw new Error('none'); } },

@@ -1,5 +1,6 @@
 """Some two hundred requests that a strict OpenID Provider must judge, most of them malformed: named, as raw bytes."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import quote
@@ -187,10 +188,73 @@ def _others() -> Iterator[Case]:
     yield Case("userinfo: by DELETE", "userinfo", "DELETE")
 
 
+def _registration() -> Iterator[Case]:
+    """Clients that nobody should get (RFC 7591 section 2, OpenID Connect Registration section 2)."""
+    good: dict[str, object] = {"redirect_uris": [REDIRECT]}
+    private = {
+        "kty": "EC", "crv": "P-256", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+        "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0", "d": "jpsQnnGQmL-YBIffH1136cspYG6-0iY7X5fCE9-E9LI",
+    }  # fmt: skip
+
+    def case(name: str, body: str, *, method: str = "POST", kind: str = "application/json") -> Case:
+        return Case(f"register: {name}", "register", method, body=body, kind=kind)
+
+    yield case("no body", "")
+    yield case("no JSON", "{")
+    yield case("a list", "[]")
+    yield case("a text", '"x"')
+    yield case("a form", "redirect_uris=https%3A%2F%2Fclinic.example%2Fcb", kind=FORM)
+    yield case("by PUT", json.dumps(good), method="PUT")
+    yield Case("register: by GET", "register")
+    yield case("nothing", "{}")
+    wrong: dict[str, list[object]] = {
+        "redirect_uris": [
+            None, [], REDIRECT, [1], [""], ["/cb"], ["https://clinic.example/cb#f"], ["http://clinic.example/cb"],
+            ["javascript:alert(1)"], ["https://clinic.example/cb", "https://clinic.example/cb#f"], ["https://["],
+        ],
+        "response_types": [["token"], ["code id_token"], "code", ["bogus"]],
+        "grant_types": [["implicit"], "authorization_code", ["bogus"], []],
+        "token_endpoint_auth_method": ["bogus", "private_key_jwt", "tls_client_auth", 1],
+        "id_token_signed_response_alg": ["none", "bogus"],
+        "userinfo_signed_response_alg": ["bogus"],
+        "request_object_signing_alg": ["none", "bogus"],
+        "subject_type": ["bogus"],
+        "application_type": ["bogus"],
+        "jwks": [{}, {"keys": []}, {"keys": [1]}, {"keys": [private]}, "bogus"],
+        "jwks_uri": ["http://clinic.example/jwks", "bogus", 1],
+        "sector_identifier_uri": ["http://clinic.example/sector", "bogus"],
+        "default_max_age": [-1, "60", 1.5],
+        "require_auth_time": ["yes"],
+        "client_name": [1, ""],
+        "logo_uri": ["javascript:alert(1)", "bogus"],
+        "initiate_login_uri": ["http://clinic.example/start", "bogus"],
+        "post_logout_redirect_uris": ["https://clinic.example/bye", ["bogus"]],
+        "contacts": ["it@clinic.example"],
+        "scope": [["openid"], "openid bogus"],
+    }  # fmt: skip
+    for name, some in wrong.items():
+        for value in some:
+            yield case(f"{name} {json.dumps(value)[:60]}", json.dumps({**good, name: value}))
+
+
+def _signing_out() -> Iterator[Case]:
+    """RP-Initiated Logout section 2, from a browser in which nobody is signed in."""
+    to = "post_logout_redirect_uri=https%3A%2F%2Fevil.example%2F"
+    for name, query in {
+        "an address of nobody": to, "an address that is not registered": f"client_id=diff&{to}",
+        "a made-up hint": "id_token_hint=garbage", "an unsigned hint": f"id_token_hint={UNSIGNED}",
+        "an unknown client": f"client_id=nobody&{to}", "client_id twice": "client_id=diff&client_id=pub",
+        "a broken escape": "client_id=diff&state=%zz",
+    }.items():  # fmt: skip
+        yield Case(f"end_session: {name}", "end_session", query=query)
+    yield Case("end_session: by PUT", "end_session", "PUT")
+    yield Case("end_session: by POST, JSON", "end_session", "POST", body="{}", kind="application/json")
+
+
 def cases() -> list[Case]:
     """All of them."""
     found = [Case(f"authorize: {name}", "authorize", query=query) for name, query in _authorize()]
     found.append(Case("authorize: by POST", "authorize", "POST", body=changed()))
     found.append(Case("authorize: by POST, JSON", "authorize", "POST", body="{}", kind="application/json"))
     found.append(Case("authorize: by PUT", "authorize", "PUT", body=changed()))
-    return [*found, *_token(), *_others()]
+    return [*found, *_token(), *_others(), *_registration(), *_signing_out()]
