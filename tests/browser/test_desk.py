@@ -7,7 +7,7 @@ import httpx2
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.support.browsing import faults
+from tests.support.axe import faults
 from tests.support.peers import needs
 from tests.support.server import Served
 from tests.support.visitor import credentials, sign_in

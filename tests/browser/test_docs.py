@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.browsing import faults
+from tests.support.axe import faults
 from tests.support.server import Served
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page
 
-from tests.support.browsing import faults, too_wide
+from tests.support.axe import faults, ready
+from tests.support.browsing import too_wide
 from tests.support.peers import needs
 from tests.support.server import Served
 from tests.support.tour import WALKS, Tour, Walk, page_routes, route_of
@@ -51,6 +52,7 @@ def test_axe_finds_nothing_serious_and_nothing_runs_off_the_page(
 ) -> None:
     wrong: list[str] = []
     with tour.window(who, lang, viewport={"width": WIDE, "height": 900}) as page:
+        ready(page)
         page.on("pageerror", lambda error: wrong.append(f"{page.url}: script error: {error}"))
         page.on("console", lambda line: wrong.append(f"{page.url}: {line.text}") if _complaint(line) else None)
         for sight in walk(tour, page):
@@ -68,13 +70,11 @@ def _complaint(line: ConsoleMessage) -> bool:
 def _look(page: Page, lang: str) -> Iterator[str]:
     if page.get_attribute("html", "lang") != lang:
         yield "is in another language"
-    # What Swagger UI draws is its own; the page around it is ours.
-    within = {"exclude": [["#api"]]} if page.locator("#api").count() else None
     for width in (WIDE, NARROW):
         page.set_viewport_size({"width": width, "height": 900})
         if too_wide(page):
             yield f"wider than {width}"
-        yield from faults(page, context=within)
+        yield from faults(page, without="#api")  # what Swagger UI draws is its own; the page around it is ours
     page.set_viewport_size({"width": WIDE, "height": 900})
 
 
@@ -83,3 +83,42 @@ def test_no_page_was_left_out(opened: Opened, routes: frozenset[str]) -> None:
     if opened.walks < len(LANGUAGES) * len(WALKS):
         pytest.skip("not every walk was taken")
     assert sorted(routes - opened.routes) == []
+
+
+# -- what lets a page be looked at quickly hides nothing
+
+
+def _faults_of(page: Page, body: str) -> list[str]:
+    page.set_content(f"<!doctype html><html lang=en><title>t</title><main><h1>Title</h1>{body}</main></html>")
+    return [fault.split(": ")[1] for fault in faults(page)]
+
+
+def test_a_combination_that_passed_is_not_judged_again_but_any_other_is(page: Page) -> None:
+    assert _faults_of(page, "<p>Dark on white, seen here first.</p>") == []
+    assert _faults_of(page, "<p>Dark on white.</p><p style='color: #999'>Grey on white.</p>") == ["color-contrast"]
+    assert _faults_of(page, "<p>Dark on white.</p><p style='color: #999'>The same grey.</p>") == ["color-contrast"]
+    assert _faults_of(page, "<div style='background: #222'><p>Black on coal.</p></div>") == ["color-contrast"]
+    assert _faults_of(page, "<div style='opacity: 0.3'><p>Black that fades.</p></div>") == ["color-contrast"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<p>Under it</p><div style='position: absolute; inset: 0; background: #222; z-index: -1'></div>",
+        "<div style='background: #222; height: 9rem'></div><p style='margin-top: -5rem'>Drawn up</p>",
+        "<div style='background: #222; height: 9rem'></div><p style='position: relative; top: -5rem'>Moved up</p>",
+        "<div style='display: grid'><div style='background: #222; grid-area: 1/1'></div><p style='grid-area: 1/1'>"
+        "In one cell</p></div>",
+    ],
+)
+def test_a_text_over_something_that_is_not_around_it_is_always_judged(page: Page, body: str) -> None:
+    assert _faults_of(page, "<p>Dark on white</p>") == []
+    assert set(_faults_of(page, body)) == {"color-contrast"}
+
+
+def test_a_text_that_stands_out_of_its_box_is_always_judged(page: Page) -> None:
+    inside = (
+        "<div style='background: #222; height: 9rem'><p style='color: #ccc; padding-top: 2rem'>In its box</p></div>"
+    )
+    assert _faults_of(page, inside) == []
+    assert _faults_of(page, inside.replace("2rem", "12rem")) == ["color-contrast"]

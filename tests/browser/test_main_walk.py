@@ -9,7 +9,7 @@ import pytest
 from portal.walk.main import Credentials, Walk
 from portal.walk.report import Report
 from portal.walk.service import Service
-from tests.support.browsing import faults
+from tests.support.axe import faults
 from tests.support.server import Served
 from tests.support.visitor import credentials
 

@@ -1,4 +1,5 @@
-"""Every page as a picture, for eyes: the tour's walks in both languages, on a phone and on a desk.
+"""Every page as a picture, for eyes: the tour's walks in both languages, on a phone and on a desk, by day and by night,
+and as paper what people print.
 
 `GALLERY_SHOTS=/some/directory pytest tests/long/test_gallery.py` keeps the pictures there (and `remarks.txt`, what a
 ruler finds: clipped words, wrapped buttons, overlong lines, Latin words in Japanese). Without it they go to the test's
@@ -6,6 +7,7 @@ own directory. `-k` chooses walks: stranger, newcomer, holder, asked, at_home, l
 """
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from tests.support.tour import WALKS, Tour, Walk
 pytestmark = [needs("chromium"), pytest.mark.long]
 
 SIZES = ((1280, 900), (360, 740))
+PRINTED = re.compile(r"receipt|codes-shown|incident|agreement-|mandate|reset-|guardians")
 CLIPPED = """() => [...document.querySelectorAll('main *, header *, footer *')].filter(e => {
   const s = getComputedStyle(e);
   const cuts = !e.matches('input') && ['hidden', 'clip'].includes(s.overflowX);
@@ -82,11 +85,16 @@ def test_no_word_of_any_page_is_cut_off(tour: Tour, shots: Path, who: str, walk:
                 page.set_viewport_size({"width": width, "height": height})
                 name = f"{walk.__name__}-{number:02}-{sight}.{lang}.{width}"
                 page.screenshot(path=shots / f"{name}.png", full_page=True)
+                page.emulate_media(color_scheme="dark")
+                page.screenshot(path=shots / f"{name}.dark.png", full_page=True)
+                page.emulate_media(color_scheme="light")
                 if too_wide(page):
                     wrong.append(f"{name}: wider than the window")
                 wrong += [f"{name}: {what}" for what in page.evaluate(CLIPPED)]
                 remarks += [f"{name}: {what}" for what in page.evaluate(RULER, lang)]
             page.set_viewport_size({"width": SIZES[0][0], "height": SIZES[0][1]})
+            if PRINTED.search(sight):
+                page.pdf(path=shots / f"{name.rpartition('.')[0]}.pdf", format="A4")
     with (shots / "remarks.txt").open("a", encoding="utf-8") as file:
         file.writelines(f"{line}\n" for line in remarks)
     assert wrong == []
