@@ -77,5 +77,73 @@ _LAWFUL_BASES = (
     Term("LegitimateInterest", "正当な利益", "A legitimate interest"),
 )
 
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Purposes that belong together for a reader, so that nobody has to read thirty in one list."""
+
+    id: str
+    ja: str
+    en: str
+    codes: tuple[str, ...]
+
+    def label(self, lang: str) -> str:
+        """The words for a language."""
+        return self.ja if lang == "ja" else self.en
+
+
+# By where DPV has them below `dpv:Purpose` where that is also how people think, and by what people look for elsewhere.
+GROUPS: Final = (
+    Group(
+        "service",
+        "使うサービスのために",
+        "For services you use",
+        (
+            "RequestedServiceProvision", "ServiceProvision", "ServicePersonalisation", "PersonalisedBenefits",
+            "CustomerCare", "PaymentManagement",
+        ),
+    ),
+    Group(
+        "checks",
+        "確認や手続きのために",
+        "For checks and procedures",
+        (
+            "IdentityVerification", "AgeVerification", "ServiceAccessDetermination", "RightsFulfilment",
+            "LegalCompliance",
+        ),
+    ),
+    Group(
+        "public",
+        "まちとくらしのために",
+        "For the city and everybody in it",
+        (
+            "ImproveHealthcare", "ImprovePublicServices", "ImproveTransportMobility", "CombatClimateChange",
+            "PublicBenefit", "PublicPolicyMaking", "ProvideOfficialStatistics", "ProtectionOfPublicSecurity",
+            "DataAltruism",
+        ),
+    ),
+    Group(
+        "research",
+        "研究のために",
+        "For research",
+        ("ScientificResearch", "AcademicResearch", "NonCommercialResearch", "CommercialResearch"),
+    ),
+    Group(
+        "improve",
+        "サービスや製品を良くするために",
+        "To make services and products better",
+        ("ServiceOptimisation", "ServiceUsageAnalytics", "ImproveExistingProductsAndServices"),
+    ),
+    Group(
+        "adverts",
+        "おすすめや宣伝のために",
+        "For recommendations and advertising",
+        (
+            "ProvidePersonalisedRecommendations", "ProvideEventRecommendations", "DirectMarketing",
+            "PersonalisedAdvertising",
+        ),
+    ),
+)  # fmt: skip
+
 PURPOSES: Final = {term.code: term for term in _PURPOSES}
 LAWFUL_BASES: Final = {term.code: term for term in _LAWFUL_BASES}

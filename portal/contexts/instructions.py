@@ -30,6 +30,15 @@ class Option:
 
 
 @dataclass(frozen=True)
+class PurposeGroup:
+    """Purposes that belong together: codes with their words."""
+
+    id: str
+    name: str
+    purposes: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
 class InstructionsPage:
     """resident/instructions.html."""
 
@@ -38,7 +47,7 @@ class InstructionsPage:
     own: bool  # no: somebody acts for the person, and may only look and stop
     changes: str  # the id of the one that the form changes
     answer: str
-    purposes: tuple[Option, ...]
+    purposes: tuple[PurposeGroup, ...]
     categories: tuple[Option, ...]
     recipients: tuple[Option, ...]
     ticked: tuple[str, ...]  # of all three
@@ -50,9 +59,9 @@ class InstructionsPage:
 def samples() -> list[Sample]:
     """Nothing yet, some in force and over, the form with its mistakes, changing one, and who acts for somebody."""
     purposes = (
-        Option("ImproveHealthcare", "医療・健康サービスを良くするため"),
-        Option("DirectMarketing", "あなたに直接、宣伝を届けるため"),
-        Option("ScientificResearch", "科学研究のため"),
+        PurposeGroup("public", "まちとくらしのために", (("ImproveHealthcare", "医療・健康サービスを良くするため"),)),
+        PurposeGroup("research", "研究のために", (("ScientificResearch", "科学研究のため"),)),
+        PurposeGroup("adverts", "おすすめや宣伝のために", (("DirectMarketing", "あなたに直接、宣伝を届けるため"),)),
     )
     categories = (
         Option("mobility", "バスの乗り降り"),

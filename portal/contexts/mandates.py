@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from portal.contexts import Sample
+from portal.contexts.instructions import PurposeGroup
 
 _NOW = 1_795_312_800_000  # 22 November 2026 in Japan
 _DAY = 86_400_000
@@ -29,7 +30,7 @@ class MandatesPage:
 
     given: tuple[MandateLine, ...]
     held: tuple[MandateLine, ...]
-    purposes: tuple[tuple[str, str], ...]
+    purposes: tuple[PurposeGroup, ...]
     ticked: tuple[str, ...]
     until: str
     problem: str  # "" | actions | until | adult | many | code | throttled | own
@@ -73,7 +74,11 @@ def samples() -> list[Sample]:
     line = MandateLine(
         "mdt_1", "delegate", "active", "浜野 健一", ("see", "withdraw"), (), _NOW + 400 * _DAY, "", True
     )  # fmt: skip
-    purposes = (("ImproveHealthcare", "医療・健康サービスを良くするため"), ("PublicBenefit", "公共の利益のため"))
+    options = (
+        ("ImproveHealthcare", "医療・健康サービスを良くするため"),
+        ("PublicBenefit", "公共の利益のため"),
+    )
+    purposes = (PurposeGroup("public", "まちとくらしのために", options),)
     empty = MandatesPage((), (), purposes, (), "", "", 0)
     guardian = replace(line, id="mdt_4", kind="guardian", who="湊 空", actions=("answer", "see", "withdraw"))
     full = replace(

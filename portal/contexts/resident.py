@@ -256,6 +256,7 @@ class ConsentView:
     renewable: bool = False
     told: tuple[str, ...] = ()  # once it is over: whether the recipient knows, and what it said
     confirmed: bool = False
+    several: bool = False  # there are other versions to compare with
     in_advance: bool = False  # a standing instruction answered, and it can be undone
 
 

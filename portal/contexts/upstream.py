@@ -58,7 +58,10 @@ def samples() -> list[Sample]:
     app, longer = Way("my-number", "デジタル認証アプリ"), Way("univ", "湊浜市立総合高等教育機構 学生認証基盤")
     row = LinkedRow(
         "upl_1", app.label, _NOW - 40 * DAY, _NOW - HOUR,
-        (("Your name", "湊 花"), ("Address", "湊浜市汐見町2丁目3番地1"), ("Date of birth", "1951年4月2日")),
+        (
+            ("Your name", "湊 花"), ("Address", "湊浜市汐見町2丁目3番地1"), ("Date of birth", "1951年4月2日"),
+            ("Gender", "女性"),
+        ),
     )  # fmt: skip
     card = Way("card", "マイナンバーカード")
     shown = LinkedRow(

@@ -210,6 +210,7 @@ def consent_page(
         renewable=record.stands and revision.status == "approved" and record.until_at - now <= RENEWABLE,
         told=told,
         confirmed=whole.ending is not None and whole.ending.confirmed_at is not None,
+        several=revision.number > 1 or bool(whole.newer),
         in_advance=record.instruction_id is not None and (record.stands or record.state == "refused"),
     )
 

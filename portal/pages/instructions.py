@@ -15,7 +15,7 @@ from consent import instructions, questions, records
 from consent.errors import BadInstruction, ConsentState, InstructionState
 from consent.instruction_rules import SPECIAL, Rule
 from consent.instructions import ACTIVE, Instruction
-from consent.purposes import PURPOSES
+from consent.purposes import GROUPS, PURPOSES
 from identity import mandates, members
 from infobank.catalogue import Catalogue
 from keys.envelope import Sealer
@@ -23,7 +23,7 @@ from kit.clock import Millis
 from kit.db import Session
 from kit.host import Host
 from portal import i18n
-from portal.contexts.instructions import InstructionLine, InstructionsPage, Option
+from portal.contexts.instructions import InstructionLine, InstructionsPage, Option, PurposeGroup
 from portal.i18n import N_, _, ngettext
 from portal.pages.consents import OVER, WITHDRAWN, names
 from portal.visits import pages, require_session, visit_of
@@ -56,6 +56,14 @@ def line_of(each: Instruction, called: dict[str, str], catalogue: Catalogue, lan
         details.append(ngettext("At most %(num)d month each", "At most %(num)d months each", rule.months))
     sentence = _("Requests like these are agreed to.") if agrees else _("Requests like these are refused.")
     return InstructionLine(each.id, each.state, sentence, tuple(details), each.revision, each.until_at)
+
+
+def purpose_groups(lang: str) -> tuple[PurposeGroup, ...]:
+    """What data may be asked for, as people look for it. Pure."""
+    return tuple(
+        PurposeGroup(each.id, each.label(lang), tuple((code, PURPOSES[code].label(lang)) for code in each.codes))
+        for each in GROUPS
+    )
 
 
 def rule_of(form: Form, catalogue: Catalogue) -> Rule:
@@ -105,7 +113,7 @@ def router(host: Host) -> APIRouter:
                 own=visit_of(request).acting is None,
                 changes=one.id if one else "",
                 answer=form.one("answer") if form else rule.answer if rule else "",
-                purposes=tuple(Option(code, term.label(lang)) for code, term in PURPOSES.items()),
+                purposes=purpose_groups(lang),
                 categories=tuple(
                     Option(
                         each.id,

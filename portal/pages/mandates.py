@@ -24,6 +24,7 @@ from kit.problems import Conflict, Invalid
 from portal import i18n
 from portal.contexts import mandates as pages_of
 from portal.i18n import N_
+from portal.pages.instructions import purpose_groups
 from portal.pages.safety import recent, who
 from portal.visits import SignInNeeded, pages, require_session, visit_of
 from portal.web import Form, notice, read_form, redirect, render
@@ -55,7 +56,7 @@ def router(host: Host) -> Any:
                     for each in desk.held(session, me)
                     if each.status != "checked"  # the counter is still looking at it
                 ),
-                purposes=tuple((code, term.label(lang)) for code, term in PURPOSES.items()),
+                purposes=purpose_groups(lang),
                 ticked=tuple(form.all("actions")) if form else (),
                 until=form.one("until") if form else "",
                 problem=problem,

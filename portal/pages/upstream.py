@@ -47,6 +47,7 @@ _TOLD = {
     "gender": N_("Gender"),
     "valid_until": N_("Certificate good until"),
 }
+_GENDERS = {"1": N_("male"), "male": N_("male"), "2": N_("female"), "female": N_("female")}
 _LATER = ("not-for-you", "another-here", "somebody-else")
 #: With which status a sign-in that came to nothing is answered.
 _STATUS = {
@@ -267,10 +268,13 @@ def router(host: Host) -> Any:
 
 
 def _readable(claim: str, value: str) -> str:
-    """A date as people write it, however the provider writes it (1951-04-02, 19510402); all else as it came."""
+    """A date as people write it, however the provider writes it (1951-04-02, 19510402), and a gender in words, whether
+    by OpenID Connect Core section 5.1 or by the register's figures (1, 2; ISO/IEC 5218); all else as it came."""
     if claim in ("birthdate", "valid_until"):
         with suppress(ValueError):
             return i18n.current().plain_day(date.fromisoformat(value))
+    if claim == "gender" and value in _GENDERS:
+        return i18n.current().gettext(_GENDERS[value])
     return value
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from consent.decisions import Facts, Permit, Refusal, decide, decide_among
 from consent.ledger import commit, commitment, private_entry, public_entry, read_public
-from consent.purposes import LAWFUL_BASES, PURPOSES
+from consent.purposes import GROUPS, LAWFUL_BASES, PURPOSES
 from consent.states import DPV_STATUS, BadHistory, Event, EventType, after, fold
 
 FACTS = Facts(
@@ -196,3 +196,7 @@ def test_every_term_has_words_in_both_languages() -> None:
     for term in [*PURPOSES.values(), *LAWFUL_BASES.values()]:
         assert any(ord(each) > 0x3000 for each in term.label("ja"))
         assert term.label("en").isascii()
+
+
+def test_every_purpose_stands_in_one_group() -> None:
+    assert sorted(code for group in GROUPS for code in group.codes) == sorted(PURPOSES)

@@ -81,6 +81,7 @@ async def test_linking_from_inside_keeps_the_attributes_sealed_and_shows_them_to
     assert PERSON["address"] in page.text
     assert PERSON["birthdate"] not in page.text  # 19510402 is for programs
     assert re.search("2 April 1951|1951年4月2日", page.text)
+    assert re.search("<dd>(female|女性)</dd>", page.text)  # "2", as the register has it
     assert "not@asked.example" not in page.text
     (entry,) = await w.trail("identity.upstream.linked")
     assert set(entry.detail) == {"upstream", "link"}

@@ -326,6 +326,7 @@ def at_home(tour: Tour, page: Page) -> Iterator[str]:
     page.fill("#until", "2027-06-30")
     page.click("#state")
     yield "instructions-wrong"
+    page.click("#purposes-research summary")
     page.check("#purpose-ScientificResearch")
     page.check("#category-mobility")
     page.click("#state")
