@@ -131,6 +131,12 @@ class IdentitySettings(BaseModel):
         max_length=200,
         description="The name of the rules by which the counter verifies, for `verified_claims`",
     )
+    electronic_framework: str = Field(
+        "urn:sekisho:trust-framework:electronic",
+        min_length=1,
+        max_length=200,
+        description="The same of what a certificate's register says, where an authority has `ial`",
+    )
     scope_ial: dict[str, Annotated[int, Field(ge=1, le=3)]] = Field(
         default_factory=dict,
         description="The least identity assurance level for which a scope is given to a service, as a JSON object",

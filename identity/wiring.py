@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from identity import accounts_wiring, endpoints, errors, levels, logout
+from identity.assurance.electronic import ElectronicProofs
 from identity.assurance.telling import Telling
 from identity.assurance.verifications import Verifications
 from identity.attempts import Attempts
@@ -374,7 +375,10 @@ def _token_endpoint(host: Host) -> TokenEndpoint:
 
 def _telling(host: Host) -> Telling:
     settings: IdentitySettings = host.settings.identity
-    return Telling(host.db, host.clock, host.get(Verifications), settings.trust_framework)
+    return Telling(
+        host.db, host.clock, host.get(Verifications), framework=settings.trust_framework,
+        electronic_framework=settings.electronic_framework,
+    )  # fmt: skip
 
 
 def _registration(host: Host) -> ClientRegistration:
@@ -457,6 +461,9 @@ def _upstreams(host: Host) -> None:
         attempts=attempts,
         throttles=throttles,
         sessions=host.get(Sessions),
+        proofs=ElectronicProofs(
+            host.get(Verifications), host.get(Sealer), host.clock, life=settings.verification_seconds * SECOND
+        ),
     )
     upstreams = Upstreams(
         host.db,
@@ -496,7 +503,17 @@ def _document(host: Host) -> Callable[[], dict[str, Any]]:
         check_session=f"{host.issuer}{CHECK_PATH}" if state.on else None,
         acr_values=levels.reachable(trusted_hardware=settings.aal3_passkeys),
         trust_framework=settings.trust_framework,
+        electronic=_electronic(settings),
     )
+
+
+def _electronic(settings: IdentitySettings) -> metadata.ElectronicProof | None:
+    """What of the settings can verify somebody without a clerk."""
+    cards = [one for one in settings.certificate_authorities if (one.ial or one.ial_policies) and settings.mtls_url]
+    records = {one.record: None for one in cards} | {one.record: None for one in settings.upstreams if one.ial}
+    if not records:
+        return None
+    return metadata.ElectronicProof(settings.electronic_framework, tuple(records), bool(cards))
 
 
 def _resource(host: Host) -> Callable[[], dict[str, Any]]:

@@ -17,11 +17,13 @@ from kit.db import Database, Session
 class Telling:
     """Answers what was asked, as things are now: a verification that ended is told no more, at refresh neither."""
 
-    def __init__(self, database: Database, clock: Clock, visits: Verifications, framework: str) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, visits: Verifications, *, framework: str, electronic_framework: str
+    ) -> None:
         self._database = database
         self._clock = clock
         self._visits = visits
-        self._framework = framework
+        self._frameworks = {False: framework, True: electronic_framework}
 
     async def of(
         self, asked: tuple[Asked, ...], client: Client, *, account_id: str, grant_id: str | None, acr: str
@@ -39,7 +41,9 @@ class Telling:
             return None
         allowed = [one for one in asked if agreed.issuperset(dated(marks((one,)), proof.verified_at))]
         may_see = client.verified_claims == "evidence"
-        return verified_claims.answer(allowed, proof, framework=self._framework, evidence=may_see, now=self._clock.ms())
+        return verified_claims.answer(
+            allowed, proof, framework=self._frameworks[bool(proof.electronic)], evidence=may_see, now=self._clock.ms()
+        )
 
     def _known(self, session: Session, account_id: str, grant_id: str | None) -> tuple[Proof | None, frozenset[str]]:
         grant = None if grant_id is None else grants.find(session, grant_id)
@@ -51,4 +55,4 @@ def proof_of(visits: Verifications, session: Session, account_id: str) -> Proof 
     found = visits.standing(session, account_id)
     if found is None or found.verified_at is None:
         return None
-    return Proof(found.ial, found.claims, found.documents, found.face, found.verified_at)
+    return Proof(found.ial, found.claims, found.documents, found.face, found.verified_at, found.electronic)

@@ -20,7 +20,7 @@ from sqlmodel import SQLModel, col, delete, select, update
 
 from identity.accounts import Profile, get_account, phone_rang, profile
 from identity.assurance import documents as papers
-from identity.assurance.documents import Document
+from identity.assurance.documents import Document, Electronic
 from identity.assurance.models import Verification, VisitCode
 from identity.errors_account import SecondPersonNeeded, VisitClosed
 from identity.oidc import claims as claims_of
@@ -62,9 +62,10 @@ class VerificationView:
     status: str  # "open" | "waiting" | "standing" | "refused" | "abandoned" | "ended"
     ial: int
     documents: tuple[Document, ...]
+    electronic: tuple[Electronic, ...]  # evidence no clerk saw (identity.assurance.electronic)
     claims: Mapping[str, Any]
     face: bool
-    opened_by: str
+    opened_by: str  # the clerk; of electronic evidence the authority that was asked
     opened_at: Millis
     recorded_at: Millis | None
     confirmed_by: str | None
@@ -118,7 +119,7 @@ def standing_at(place: Session | Connection, account_id: str, *, now: Millis) ->
     query = (
         core_select(_table.c.verified_at)
         .where(_table.c.account_id == account_id, _table.c.status == "standing", _table.c.expires_at > now)
-        .order_by(_table.c.ial.desc(), _table.c.verified_at.desc())
+        .order_by(_table.c.ial.desc(), _table.c.method.desc(), _table.c.verified_at.desc())
         .limit(1)
     )
     connection = place if isinstance(place, Connection) else place.connection()
@@ -178,7 +179,7 @@ class Verifications:
         return tuple(map(self._view_for(session, account_id), rows))
 
     def standing(self, session: Session, account_id: str) -> VerificationView | None:
-        """The verification that counts now: the highest level, and of these the newest."""
+        """The verification that counts now: the highest level, of these a clerk's (`pipp`) first, and the newest."""
         query = (
             select(Verification)
             .where(
@@ -186,17 +187,20 @@ class Verifications:
                 Verification.status == "standing",
                 col(Verification.expires_at) > self._clock.ms(),
             )
-            .order_by(col(Verification.ial).desc(), col(Verification.verified_at).desc())
+            .order_by(
+                col(Verification.ial).desc(), col(Verification.method).desc(), col(Verification.verified_at).desc()
+            )
             .limit(1)
         )
         row = session.exec(query).first()
         return None if row is None else self._view_for(session, account_id)(row)
 
     def verified_lately(self, session: Session, account_id: str) -> Millis | None:
-        """When the account was verified, if that is news: the resident is told on their first page."""
+        """When a clerk verified the account, if that is news: the resident is told on their first page."""
         query = select(func.max(col(Verification.verified_at))).where(
             Verification.account_id == account_id,
             Verification.status == "standing",
+            Verification.method == "pipp",
             col(Verification.verified_at) > self._clock.ms() - TOLD_FOR,
         )
         return session.exec(query).one()
@@ -216,7 +220,7 @@ class Verifications:
         now, before = self._clock.ms(), self.level(session, account_id)
         rows = self._close(session, account_id, reason, actor, now)
         if rows:
-            self._changed(session, account_id, before, reason, actor)
+            self.changed(session, account_id, before, reason, actor)
             if reason in ("mistake", "fraud"):
                 end_families(session, account_id, now=now, token_life=self._token_life)
         return rows
@@ -327,8 +331,8 @@ class Verifications:
                 status="waiting",
                 ial=ial,
                 face=face,
-                documents=key.seal(_place("documents", visit_id), orjson.dumps([one.to_json() for one in shown])),
-                claims=key.seal(_place("claims", visit_id), orjson.dumps(said)),
+                documents=key.seal(place("documents", visit_id), orjson.dumps([one.to_json() for one in shown])),
+                claims=key.seal(place("claims", visit_id), orjson.dumps(said)),
                 recorded_at=now,
                 expires_at=now + WAIT,
             )
@@ -418,7 +422,7 @@ class Verifications:
         self._record(session, "confirmed" if second else "stands", visit, actor)
         # What it outdoes ends here; a higher level of another day stays.
         self._close(session, visit.account_id, "superseded", actor, now, keep=visit.id, up_to=visit.ial)
-        self._changed(session, visit.account_id, before, "verified", actor)
+        self.changed(session, visit.account_id, before, "verified", actor)
 
     def _close(
         self,
@@ -465,7 +469,13 @@ class Verifications:
             self._record(session, to, visit, actor)
         return changed.rowcount == 1
 
-    def _changed(self, session: Session, account_id: str, before: int, reason: str, actor: Actor) -> None:
+    def supersede(self, session: Session, visit: Verification, actor: Actor) -> None:
+        """A newer one took its place."""
+        if self._end_row(session, visit.id, "superseded", actor.id, self._clock.ms()):
+            self._record(session, "ended", visit, actor, reason="superseded")
+
+    def changed(self, session: Session, account_id: str, before: int, reason: str, actor: Actor) -> None:
+        """The level may be another than `before`: whoever listens to levels is told."""
         self._told(session, account_id, before, self.level(session, account_id), reason, actor)
 
     def _told(self, session: Session, account_id: str, before: int, after: int, reason: str, actor: Actor) -> None:
@@ -504,9 +514,11 @@ class Verifications:
             shown: Any = []
             said: dict[str, Any] = {}
             if row.documents is not None and row.claims is not None:
-                shown = orjson.loads(key.open(_place("documents", row.id), row.documents))
-                said = orjson.loads(key.open(_place("claims", row.id), row.claims))
-            return _view(row, tuple(Document(**one) for one in shown), said)
+                shown = orjson.loads(key.open(place("documents", row.id), row.documents))
+                said = orjson.loads(key.open(place("claims", row.id), row.claims))
+            papers = tuple(Document(**one) for one in shown if "chip" in one)
+            electronic = tuple(Electronic(**one) for one in shown if "type" in one)
+            return _view(row, papers, said, electronic)
 
         return view
 
@@ -514,13 +526,17 @@ class Verifications:
         return self._hasher.digest("visit-code", normal_code(code))
 
 
-def _place(column: str, visit_id: str) -> str:
+def place(column: str, visit_id: str) -> str:
+    """What a sealed column is bound to."""
     return f"identity_verification|{column}|{visit_id}"
 
 
-def _view(row: Verification, shown: tuple[Document, ...], said: Mapping[str, Any]) -> VerificationView:
+def _view(
+    row: Verification, shown: tuple[Document, ...], said: Mapping[str, Any], electronic: tuple[Electronic, ...] = ()
+) -> VerificationView:
     return VerificationView(
-        id=row.id, account_id=row.account_id, status=row.status, ial=row.ial, documents=shown, claims=said,
+        id=row.id, account_id=row.account_id, status=row.status, ial=row.ial, documents=shown, electronic=electronic,
+        claims=said,
         face=row.face, opened_by=row.opened_by, opened_at=row.opened_at, recorded_at=row.recorded_at,
         confirmed_by=row.confirmed_by, verified_at=row.verified_at, ended_by=row.ended_by, ended_at=row.ended_at,
         reason=row.reason, expires_at=row.expires_at,

@@ -10,9 +10,20 @@ the resident. No error tells the service what it was. Claims are those of the da
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
-from identity.assurance.documents import BY_CHIP, BY_EYE, BY_FACE, WIRE, WITH_PHOTO, Document, name_of
+from identity.assurance.documents import (
+    BY_CHIP,
+    BY_EYE,
+    BY_FACE,
+    RECORD,
+    SIGNATURE,
+    WIRE,
+    WITH_PHOTO,
+    Document,
+    Electronic,
+    name_of,
+)
 from identity.assurance.verified_request import Asked
 from kit.clock import Millis, iso, to_datetime
 
@@ -28,6 +39,7 @@ class Proof:
     documents: tuple[Document, ...]
     face: bool
     verified_at: Millis
+    electronic: tuple[Electronic, ...] = ()
 
 
 def answer(
@@ -86,7 +98,7 @@ def _verification(asked: Asked, proof: Proof, framework: str, now: Millis) -> di
 
 def _evidence(proof: Proof) -> list[dict[str, Any]]:
     at = iso(proof.verified_at)
-    found = []
+    found: list[dict[str, Any]] = [_electronic(one, at) for one in proof.electronic]
     for one in proof.documents:
         compared = proof.face and one.kind in WITH_PHOTO
         checks = [BY_EYE, *([BY_CHIP] if one.chip else ()), *([BY_FACE] if compared else ())]
@@ -108,12 +120,29 @@ def _evidence(proof: Proof) -> list[dict[str, Any]]:
     return found
 
 
+#: What must be there in a valid answer, asked for or not (Schema Definition section 5.4.4).
+_ALWAYS: Final = {SIGNATURE: ("type", "signature_type", "issuer", "serial_number")}
+
+
+def _electronic(one: Electronic, at: str) -> dict[str, Any]:
+    """Schema Definition sections 5.4.4.2 and 5.4.4.4."""
+    if one.type == RECORD:
+        return {
+            "type": RECORD,
+            **({"check_details": [{"check_method": one.check, "time": at}]} if one.check else {}),
+            "record": {"type": one.kind, "source": {"name": one.name}},
+        }
+    said = {"type": SIGNATURE, "signature_type": one.kind, "issuer": one.name, "serial_number": one.number}
+    return {**said, "created_at": at}
+
+
 def _first(filters: Iterable[Asked], seen: Mapping[str, Any], now: Millis) -> dict[str, Any] | None:
     """What the first filter that fits lets through; None if none fits (they are linked by OR, section 5.4)."""
     for one in filters:
         said = _pick(one, seen, now)
         if said is not None:
-            return {"type": seen["type"], **said} if "type" in seen else said
+            always = _ALWAYS.get(seen.get("type", ""), ("type",))
+            return {**{name: seen[name] for name in always if name in seen}, **said}
     return None
 
 
@@ -123,7 +152,7 @@ def _pick(asked: Asked, seen: Mapping[str, Any], now: Millis) -> dict[str, Any] 
     for name, how in asked.items():
         there = seen.get(name, _NOTHING)
         if isinstance(how, list):  # check_details: filters over what was done
-            kept = [found for one in there if (found := _first(how, one, now)) is not None]
+            kept = [] if there is _NOTHING else [found for one in there if (found := _first(how, one, now)) is not None]
             if not kept:
                 return None
             said[name] = kept
@@ -140,9 +169,10 @@ def _pick(asked: Asked, seen: Mapping[str, Any], now: Millis) -> dict[str, Any] 
             return None
         else:
             said[name] = there
-    if "document_details" in said and "type" not in said["document_details"]:
-        # `type` must be there in a valid answer, asked for or not (Schema Definition section 5.4.4.1).
-        said["document_details"] = {"type": seen["document_details"]["type"], **said["document_details"]}
+    for name in ("document_details", "record"):
+        if name in said and "type" not in said[name]:
+            # `type` must be there in a valid answer, asked for or not (Schema Definition section 5.4.4.1).
+            said[name] = {"type": seen[name]["type"], **said[name]}
     return said
 
 

@@ -13,13 +13,13 @@ So a normal form is at most a few hundred bytes of our own names and the service
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from identity.assurance.documents import WIRE
+from identity.assurance.documents import RECORD, SIGNATURE, WIRE
 from identity.oauth.errors import InvalidRequest
 from kit.clock import Millis
 
 #: What a clerk compares, and so what can be told as verified (`claims_in_verified_claims_supported`).
 CLAIMS: Final = ("name", "family_name", "given_name", "birthdate", "address", "gender")
-EVIDENCE: Final = ("document",)
+EVIDENCE: Final = ("document", RECORD, SIGNATURE)
 DOCUMENTS: Final = tuple(WIRE.values())
 
 #: How a grant remembers one (`marks`).
@@ -29,7 +29,9 @@ Asked = dict[str, Any]
 _MOST = 10
 _LONGEST = 200
 #: Leaves that hold a point in time: there `max_age` means something (section 5.5.2).
-_TIMES: Final = frozenset({"time", "date_of_expiry", "birthdate"})
+_TIMES: Final = frozenset({"time", "date_of_expiry", "created_at", "birthdate"})
+#: Of each type of evidence: what is read as it stands, and what has a reader of its own.
+_SIGNATURE: Final = ("signature_type", "issuer", "serial_number", "created_at")
 
 
 class _Unmet(Exception):
@@ -74,8 +76,8 @@ def marks(*asked: tuple[Asked, ...]) -> tuple[str, ...]:
         found |= {f"{MARK}{name}" for name in one["claims"]}
         for entry in one["verification"].get("evidence", ()):
             found.add(f"{MARK}evidence")
-            if "document_number" in entry.get("document_details", {}):
-                found.add(f"{MARK}number")
+            if "document_number" in entry.get("document_details", {}) or SIGNATURE in entry["type"]["values"]:
+                found.add(f"{MARK}number")  # a signature is never told of without its certificate's
     return tuple(sorted(found))
 
 
@@ -131,10 +133,14 @@ def _evidence(entry: Any) -> Asked:
     for name, how in entry.items():
         if name == "type":
             found[name] = {"values": [kind["value"]]}
-        elif name == "check_details":
+        elif name == "check_details" and kind["value"] != SIGNATURE:
             found[name] = _some(how, name, _check)
-        elif name == "document_details":
+        elif name == "document_details" and kind["value"] == "document":
             found[name] = _document(how)
+        elif name == "record" and kind["value"] == RECORD:
+            found[name] = _record(how)
+        elif kind["value"] == SIGNATURE:
+            _take(found, name, how, _SIGNATURE)
         else:
             _refuse_restricted(how)
     return found
@@ -149,23 +155,33 @@ def _check(entry: Any) -> Asked:
     return found
 
 
+def _record(asked: Any) -> Asked:
+    """A register's record: its type, and whose it is. When it was made, the register does not tell."""
+    return _details(asked, "record", own=("type",), whose="source", parts=("name",))
+
+
 def _document(asked: Any) -> Asked:
+    own = ("type", "document_number", "date_of_expiry")
+    return _details(asked, "document_details", own=own, whose="issuer", parts=("name", "country_code"))
+
+
+def _details(asked: Any, what: str, *, own: tuple[str, ...], whose: str, parts: tuple[str, ...]) -> Asked:
     if asked is None:
         return {"type": None}
     if not isinstance(asked, dict):
-        raise InvalidRequest("document_details must be an object")
+        raise InvalidRequest(f"{what} must be an object")
     found: Asked = {}
     for name, how in asked.items():
-        if name == "issuer":
+        if name == whose:
             if how is not None and not isinstance(how, dict):
-                raise InvalidRequest("issuer must be an object")
+                raise InvalidRequest(f"{whose} must be an object")
             inner: Asked = {}
             for part, wanted in (how or {"name": None}).items():
-                _take(inner, part, wanted, ("name", "country_code"))
+                _take(inner, part, wanted, parts)
             if inner:
                 found[name] = inner
         else:
-            _take(found, name, how, ("type", "document_number", "date_of_expiry"))
+            _take(found, name, how, own)
     return found
 
 
@@ -218,6 +234,8 @@ def _leaf(name: str, how: Any) -> Asked | None:
             raise _Unmet  # only applicable to dates and timestamps (section 5.5.2)
         found["max_age"] = age
     values = how.get("values", [how["value"]] if "value" in how else None)
+    if "values" in how and not isinstance(values, list):
+        raise InvalidRequest(f"values must be an array of one to {_MOST}")
     if "value" in how and "values" in how and how["value"] not in how["values"]:
         raise _Unmet
     if "value" in how:

@@ -47,6 +47,17 @@ class Authority:
         """What a sign-in by one of its certificates is worth."""
         return of_certificate(self.settings.acr, key=self.settings.key, pin=self.settings.pin)
 
+    def ial(self, path: Path) -> int:
+        """The identity assurance level its register's word is worth: the operator's to say, of all of its certificates
+        or of a policy that the whole path has."""
+        of_policies = (level for oid, level in self.settings.ial_policies.items() if oid in path.policies)
+        return max(self.settings.ial, *of_policies, 0)
+
+    @property
+    def raises(self) -> bool:
+        """Whether any certificate of it does."""
+        return bool(self.settings.ial or self.settings.ial_policies)
+
     def subject(self, path: Path, status: Status | None, x5t: str) -> str:
         """Who its certificate stands for, in a form that outlives renewal; raises Untold if it does not say.
 

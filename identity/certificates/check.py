@@ -36,6 +36,9 @@ class Good:
     subject: str
     ends_at: Millis
     attributes: dict[str, str] = field(default_factory=dict)
+    ial: int = 0  # what the register's word about the person is worth
+    issuer: str = ""
+    serial: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +194,16 @@ class Certificates:
             subject = authority.subject(path, status, shown.x5t)
         except Untold as untold:
             return Bad(untold.reason, authority.id, str(untold)), now + _FAILED_FOR
-        return Good(authority, subject, path.ends_at, dict(status.attributes)), until
+        good = Good(
+            authority,
+            subject,
+            path.ends_at,
+            dict(status.attributes),
+            authority.ial(path),
+            path.issuer_text,
+            path.serial,
+        )
+        return good, until
 
     def _keep(self, key: tuple[str, str], made: _Kept) -> _Kept:
         self._kept.pop(key, None)

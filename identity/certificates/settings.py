@@ -51,6 +51,9 @@ class AuthoritySettings(BaseModel):
     key: Literal["software", "hardware", "smart-card"] = "software"
     pin: bool = False
     acr: str = AAL1
+    ial: Literal[0, 1, 2] = 0
+    ial_policies: dict[Oid, Literal[1, 2]] = {}
+    record: str = Field("urn:sekisho:record:register", min_length=1, max_length=100)
 
     @model_validator(mode="after")
     def _whole(self) -> "AuthoritySettings":
@@ -79,4 +82,9 @@ class AuthoritySettings(BaseModel):
             raise ValueError(f"{who}: level 2 takes a key that asks for its PIN: pin must be true")
         if self.acr == AAL3 and self.key == "software":
             raise ValueError(f"{who}: level 3 takes a key that can't leave its hardware")
+        if (self.ial or self.ial_policies) and (self.adapter is None or not self.adapter.identifies):
+            # A key says that somebody is there again; who it is, a register says.
+            raise ValueError(f"{who}: ial takes an adapter that identifies")
+        if (self.ial or self.ial_policies) and (self.acr == AAL1 or "residents" not in self.uses):
+            raise ValueError(f"{who}: ial takes residents in uses, and acr of level 2: keys that ask for their PIN")
         return self

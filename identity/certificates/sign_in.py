@@ -12,10 +12,13 @@ Whoever has no certificate of this authority, or a revoked one, hears one word f
 """
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import orjson
 
+from identity.assurance.documents import BY_CHIP, BY_HANDSHAKE, RECORD, SIGNATURE, Electronic
+from identity.assurance.electronic import Told
 from identity.attempts import Attempts
 from identity.certificates.authorities import Authority
 from identity.certificates.check import Certificates, Good
@@ -69,6 +72,7 @@ class _Shown:
     subject: str
     told: dict[str, str]
     at: Millis
+    proof: dict[str, Any] = field(default_factory=dict)  # what its register says of the person, if that counts
 
 
 class CertificateSignIn:
@@ -159,7 +163,8 @@ class CertificateSignIn:
         # The link keeps which certificate it was, so that a renewal is noticed.
         told = {"certificate": shown.x5t, "valid_until": iso(verdict.ends_at)[:10]}
         digest = self._entrance.links.digest("x509", verdict.subject)
-        kept = _Shown(authority_id, handle, b64url(digest), told, self._clock.ms())
+        proof = _proof(verdict, shown.x5t) if verdict.ial else {}
+        kept = _Shown(authority_id, handle, b64url(digest), told, self._clock.ms(), proof)
         return {"ticket": await self._database.write(self._ticket, kept, browser.source)}
 
     # -- back -----------------------------------------------------------------------------------------------------
@@ -188,10 +193,10 @@ class CertificateSignIn:
             if current is None or current.id != notes.session_id:
                 # Asked for in a session that is no more, or by somebody else who used this browser.
                 return Stopped("signed-out"), notes.next, authority.id
-            outcome = self._entrance.link(session, current, authority.id, digest, shown.told)
+            outcome = self._entrance.link(session, current, authority.id, digest, shown.told, shown.proof)
             return Linking(outcome), notes.next, authority.id
         level = authority.level
-        proved = Proved(authority.id, "certificate", digest, level.acr, level.amr, shown.at, shown.told)
+        proved = Proved(authority.id, "certificate", digest, level.acr, level.amr, shown.at, shown.told, shown.proof)
         return self._entrance.sign_in(session, proved, browser, next=notes.next), notes.next, authority.id
 
     def _ticket(self, session: Session, shown: _Shown, source: str) -> str:
@@ -201,3 +206,14 @@ class CertificateSignIn:
     def _charge(self, session: Session, source: str) -> int:
         wait = self._throttles.charge(session, login=None, source=source, now=self._clock.ms())
         return wait.seconds if wait is not None else 0
+
+
+def _proof(good: Good, x5t: str) -> dict[str, Any]:
+    """The register's word, with both pieces of evidence: what it said, and the certificate that it said it of."""
+    settings = good.authority.settings
+    evidence = (
+        Electronic(RECORD, settings.record, settings.label_ja, check=BY_CHIP),  # its key, and its status
+        Electronic(SIGNATURE, BY_HANDSHAKE, good.issuer, good.serial),
+    )
+    told = Told(settings.id, good.ial, good.attributes, evidence, mark=x5t, ends_at=good.ends_at)
+    return told.pack()

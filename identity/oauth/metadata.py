@@ -8,13 +8,13 @@ with Authlib's `OpenIDProviderMetadata`.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 import orjson
 
-from identity.assurance.documents import CHECKS
+from identity.assurance.documents import CHECKS, RECORD, SIGNATURE
 from identity.assurance.verified_request import CLAIMS as VERIFIED
-from identity.assurance.verified_request import DOCUMENTS, EVIDENCE
+from identity.assurance.verified_request import DOCUMENTS
 from identity.levels import ORDER
 from identity.oauth.dpop import ALGS as DPOP_ALGS
 from identity.oauth.grant_actions import ACTIONS, QUERY, REVOKE
@@ -43,6 +43,7 @@ def build(
     check_session: str | None = None,
     acr_values: Sequence[str] = ORDER,
     trust_framework: str = "",
+    electronic: "ElectronicProof | None" = None,
 ) -> dict[str, Any]:
     """The metadata document. `mtls_url`: the origin where client certificates are asked for, if there is one."""
     methods = [*_METHODS, *TLS_METHODS] if mtls_url else _METHODS
@@ -96,7 +97,7 @@ def build(
             *(["verified_claims"] if trust_framework else []),
         ],
         "claims_parameter_supported": True,
-        **(_verified(trust_framework) if trust_framework else {}),
+        **(_verified(trust_framework, electronic) if trust_framework else {}),
         "request_parameter_supported": True,
         "request_uri_parameter_supported": True,
         "require_request_uri_registration": True,
@@ -119,12 +120,25 @@ def build(
     }  # fmt: skip
 
 
-def _verified(trust_framework: str) -> dict[str, Any]:
-    """OpenID Connect for Identity Assurance 1.0 section 8."""
+class ElectronicProof(NamedTuple):
+    """What can verify somebody without a clerk: the name of its rules, the types of records, whether signatures."""
+
+    framework: str
+    records: tuple[str, ...]
+    signatures: bool
+
+
+def _verified(trust_framework: str, electronic: ElectronicProof | None) -> dict[str, Any]:
+    """OpenID Connect for Identity Assurance 1.0 section 8: of electronic evidence only where an authority gives it."""
     return {
         "verified_claims_supported": True,
-        "trust_frameworks_supported": [trust_framework],
-        "evidence_supported": list(EVIDENCE),
+        "trust_frameworks_supported": [trust_framework, *([electronic.framework] if electronic else [])],
+        "evidence_supported": [
+            "document",
+            *([RECORD] if electronic else []),
+            *([SIGNATURE] if electronic and electronic.signatures else []),
+        ],
+        **({"electronic_records_supported": list(electronic.records)} if electronic else {}),
         "documents_supported": list(DOCUMENTS),
         "documents_check_methods_supported": list(CHECKS),
         "claims_in_verified_claims_supported": list(VERIFIED),

@@ -6,10 +6,14 @@ while both are proved. All of it inside writes of the flows that proved the iden
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
 
 import orjson
 
 from identity import sign_ins, totp
+from identity.assurance import electronic
+from identity.assurance.electronic import ElectronicProofs
 from identity.attempts import Attempts
 from identity.levels import AAL2, Level, rank
 from identity.models_account import Account
@@ -53,6 +57,7 @@ class Waiting:
     subject_hash: bytes
     proved_at: Millis
     told: Mapping[str, str] = field(default_factory=dict)
+    proof: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,7 @@ class Proved:
     amr: tuple[str, ...]
     auth_at: Millis
     told: Mapping[str, str] = field(default_factory=dict)
+    proof: Mapping[str, Any] = field(default_factory=dict)  # what a register says of the person (assurance.electronic)
 
 
 class Entrance:
@@ -80,12 +86,14 @@ class Entrance:
         attempts: Attempts,
         throttles: Throttles,
         sessions: Sessions,
+        proofs: ElectronicProofs,
     ) -> None:
         self._clock = clock
         self._hasher = hasher
         self._attempts = attempts
         self._throttles = throttles
         self._sessions = sessions
+        self._proofs = proofs
         self.links = links
         self.admits: dict[str, frozenset[str]] = {}
 
@@ -99,7 +107,7 @@ class Entrance:
         if link is None:
             kept = {
                 "upstream": proved.way, "subject": b64url(proved.subject_hash), "proved_at": now,
-                "told": dict(proved.told) if proved.method == "certificate" else {},
+                "told": dict(proved.told) if proved.method == "certificate" else {}, "proof": dict(proved.proof),
             }  # fmt: skip
             return Unlinked(self._attempts.begin(session, "link", notes=orjson.dumps(kept)))
         account = session.get(Account, link.account_id)
@@ -126,17 +134,34 @@ class Entrance:
         )
         if proved.method == "certificate":
             self.links.renew(session, link, proved.told, actor=done.session.actor())
+        self._prove(session, done.session, proved.proof, linking=False)
         return done
 
     def link(
-        self, session: Session, current: BrowserSession, way: str, subject_hash: bytes, told: Mapping[str, str]
+        self,
+        session: Session,
+        current: BrowserSession,
+        way: str,
+        subject_hash: bytes,
+        told: Mapping[str, str],
+        proof: Mapping[str, Any] = MappingProxyType({}),
     ) -> Outcome:
         """Link to the account of a session that was proved a moment ago."""
         if not self.may(way, current.kind):
             return "not-for-you"
-        return self.links.link(
+        outcome = self.links.link(
             session, current.account_id, way, subject_hash, told=dict(told), now=self._clock.ms(), actor=current.actor()
         )
+        if outcome in ("linked", "already"):
+            self._prove(session, current, proof, linking=True)
+        return outcome
+
+    def _prove(self, session: Session, current: BrowserSession, proof: Mapping[str, Any], *, linking: bool) -> None:
+        """Both are proved: the account by a sign-in of level 2, as at the counter, and the certificate. A guessed
+        password, or a found phone, must not make its finder this person, verified."""
+        told = electronic.unpack(proof)
+        if told is not None and rank(current.acr) >= rank(AAL2):
+            self._proofs.prove(session, current.account_id, told, linking=linking, actor=current.actor())
 
     def may(self, way: str, kind: str) -> bool:
         """Whether a way lets in this kind of account."""
@@ -150,7 +175,13 @@ class Entrance:
         if found is None:
             return None
         kept = orjson.loads(found.notes)
-        return Waiting(kept["upstream"], b64url_decode(kept["subject"]), kept["proved_at"], kept.get("told", {}))
+        return Waiting(
+            kept["upstream"],
+            b64url_decode(kept["subject"]),
+            kept["proved_at"],
+            kept.get("told", {}),
+            kept.get("proof", {}),
+        )
 
     def link_waiting(self, session: Session, token: str | None, current: BrowserSession) -> Outcome | None:
         """Link it to the account of a session that was proved a moment ago; None if nothing waits any more.
@@ -160,7 +191,7 @@ class Entrance:
         found, waiting = self._attempts.find(session, token, "link"), self.waiting(session, token)
         if found is None or waiting is None or not self._attempts.use_up(session, found):
             return None
-        return self.link(session, current, waiting.way, waiting.subject_hash, waiting.told)
+        return self.link(session, current, waiting.way, waiting.subject_hash, waiting.told, waiting.proof)
 
     def note_failure(
         self, session: Session, way: str, method: str, reason: str, browser: Browser, account_id: str = ""

@@ -15,11 +15,15 @@ profile allows beyond is asked for once, when a link is made from the resident's
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import orjson
 
+from identity.assurance.documents import RECORD, Electronic
+from identity.assurance.electronic import Told
 from identity.attempts import Attempts
 from identity.credentials import Throttled
+from identity.levels import AAL2, rank
 from identity.sessions import BrowserSession
 from identity.sign_ins import Browser, SignedIn
 from identity.throttle import Throttles
@@ -31,6 +35,7 @@ from identity.upstream.provider import Document, Provider
 from keys.hashing import same
 from kit.clock import SECOND, Clock, Millis
 from kit.db import Database, Session
+from kit.encoding import b64url
 from kit.ids import secret
 from kit.problems import NotFound
 
@@ -156,8 +161,9 @@ class Upstreams:
                 raise Failed("signed-out")
             told = await self._provider.attributes(upstream, document, access_token=access_token, subject=proof.subject)
             digest = self.links.digest(upstream.issuer, proof.subject)
+            word = _word(upstream, proof, told, digest)
             return Linking(
-                await self._database.write(self.entrance.link, current, upstream_id, digest, told)
+                await self._database.write(self.entrance.link, current, upstream_id, digest, told, word)
             ), notes.next
         except Failed as failed:
             await self._database.write(self.entrance.note_failure, upstream_id, "upstream", failed.reason, browser)
@@ -181,6 +187,14 @@ class Upstreams:
         digest = self.links.digest(upstream.issuer, proof.subject)
         proved = Proved(upstream.id, "upstream", digest, proof.acr, proof.amr, proof.auth_at)
         return self.entrance.sign_in(session, proved, browser, next=notes.next)
+
+
+def _word(upstream: Upstream, proof: Proof, told: dict[str, str], digest: bytes) -> dict[str, Any]:
+    """What the upstream says of the person, where that counts: of a sign-in of level 2 there, a moment ago."""
+    if not upstream.ial or rank(proof.acr) < rank(AAL2):
+        return {}
+    evidence = (Electronic(RECORD, upstream.record, upstream.label["ja"]),)
+    return Told(upstream.id, upstream.ial, told, evidence, mark=b64url(digest)).pack()
 
 
 def _address(upstream: Upstream, document: Document, notes: _Notes, now: Millis) -> str:

@@ -74,6 +74,13 @@ class Upstream:
     assertion_audience: str
     redirect_uri: str
     federated: bool = False  # found and trusted by its trust chain; we are there by our own address
+    ial: int = 0  # what its word about a person is worth (assurance.electronic)
+    record: str = ""
+
+    @property
+    def raises(self) -> bool:
+        """Whether its word about a person counts."""
+        return bool(self.ial)
 
     def level(self, acr: object, amr: object) -> Level | None:
         """What its sign-in is worth here: from what it said, never from what it was asked; None for too little.
@@ -111,6 +118,8 @@ def resolve(settings: "UpstreamSettings", *, issuer: str) -> Upstream:
         assertion_audience=settings.assertion_audience,
         redirect_uri=f"{issuer}/sign-in/from/{settings.id}",
         federated=settings.federated,
+        ial=settings.ial,
+        record=settings.record,
     )
 
 

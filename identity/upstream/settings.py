@@ -28,6 +28,8 @@ class UpstreamSettings(BaseModel):
     acr_values: tuple[str, ...] | None = None
     max_age: int | None = Field(None, ge=0, le=600)
     pages_at: str = ""
+    ial: Literal[0, 1, 2] = 0
+    record: str = Field("urn:sekisho:record:upstream", min_length=1, max_length=100)
     assertion_audience: Literal["issuer", "token_endpoint"] = "issuer"
 
     @model_validator(mode="after")
@@ -51,4 +53,6 @@ class UpstreamSettings(BaseModel):
             raise ValueError(f"upstream {self.id}: levels are {', '.join(ORDER)}")
         if self.acr_values and not (self.acr if self.acr is not None else ready.levels):
             raise ValueError(f"upstream {self.id}: acr_values are asked for, but acr gives no level for any answer")
+        if self.ial and not {"name", "birthdate"} <= set(ready.attributes):
+            raise ValueError(f"upstream {self.id}: ial takes a profile that tells name and birthdate when it is linked")
         return self

@@ -101,6 +101,21 @@ class Path:
         return str(found[0].value) if len(found) == 1 else ""
 
     @property
+    def policies(self) -> frozenset[str]:
+        """The certificate policies that hold for the whole path: no authority above lacks them (6.1, no mappings)."""
+        return held([link.certificate for link in self.links])
+
+    @property
+    def issuer_text(self) -> str:
+        """The issuer's name for people (RFC 4514)."""
+        return self.leaf.issuer.rfc4514_string()
+
+    @property
+    def serial(self) -> str:
+        """The end certificate's serial number, hexadecimal."""
+        return f"{self.leaf.serial_number:x}"
+
+    @property
     def ends_at(self) -> Millis:
         """When the end certificate runs out."""
         return millis(self.leaf.not_valid_after_utc)
@@ -187,12 +202,17 @@ class Anchors:
     def _check_policies(self, below_anchor: list[x509.Certificate]) -> None:
         if not self._policies:
             return
-        allowed = policies_of(below_anchor[0]) & self._policies
-        for authority in below_anchor[1:]:
-            said = policies_of(authority)
-            allowed = allowed if _ANY_POLICY in said else allowed & said
-        if not allowed:
+        if not held(below_anchor) & self._policies:
             raise Untrusted("policy")
+
+
+def held(below_anchor: list[x509.Certificate]) -> frozenset[str]:
+    """The policies of the end certificate that every authority above it has, or anyPolicy in their place."""
+    found = policies_of(below_anchor[0])
+    for authority in below_anchor[1:]:
+        said = policies_of(authority)
+        found = found if _ANY_POLICY in said else found & said
+    return found
 
 
 def is_authority(certificate: x509.Certificate) -> bool:

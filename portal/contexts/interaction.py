@@ -98,6 +98,7 @@ class VerifiedAsk:
     documents: bool  # it asks which documents were seen
     number: bool  # and a document's number
     kinds: tuple[str, ...]
+    register: bool = False  # a register spoke for a certificate; no clerk looked
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,7 @@ class StepUp:
     aal: int  # the level of the sign-in that is missing, 0 if none is
     again_href: str
     app_href: str  # "" where an app would not help
+    register: bool = False  # a linked card would do as well as the counter
 
 
 @dataclass(frozen=True)

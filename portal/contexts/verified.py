@@ -19,6 +19,7 @@ class VisitRow:
     claims: tuple[str, ...]
     ends_at: Millis | None
     reason: str  # "" | asked | mistake | fraud | changed | superseded | expired
+    register: bool = False  # no clerk: a register spoke for a certificate
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Verified:
     code_until: Millis | None
     visits: tuple[VisitRow, ...]
     wanted: int = 0  # the level a service waits for, if the resident comes from there
+    register: bool = False  # what counts now is a register's word
+    ways: tuple[str, ...] = ()  # certificates whose register does as well as a clerk, by what people call them
 
 
 _NOW = 1_795_312_800_000  # 22 November 2026 in Japan
@@ -50,6 +53,11 @@ def samples() -> list[Sample]:
     refused = replace(older, id="ver_3", status="refused", reason="", kinds=(), claims=(), at=_NOW - 41 * DAY)
     now = replace(refused, id="ver_4", status="open", at=_NOW)
 
+    card = VisitRow(
+        "ver_5", "standing", 2, _NOW - DAY, ("マイナンバーカード",), ("electronic_record", "electronic_signature"),
+        ("name", "family_name", "given_name", "birthdate", "address"), _NOW + 900 * DAY, "", register=True,
+    )  # fmt: skip
+
     def of(name: str, context: Verified) -> Sample:
         return Sample("safety/verified.html", name, context, viewer="resident", path="/safety/verified")
 
@@ -58,5 +66,7 @@ def samples() -> list[Sample]:
         of("weak", replace(nothing, strong=False)),
         of("code", replace(nothing, code="7K2Q-9XW4", code_until=_NOW + 10 * MINUTE)),
         of("wanted", replace(nothing, wanted=2)),
+        of("wanted-card", replace(nothing, wanted=2, ways=("マイナンバーカード",))),
+        of("card", Verified(2, True, "", None, (card,), register=True, ways=("マイナンバーカード",))),
         of("visits", Verified(3, True, "", None, (now, stands, refused, older))),
     ]

@@ -117,6 +117,8 @@ _OFFICE = {
     "identity.verification.stands": N_("A clerk verified who you are"),
     "identity.verification.recorded": N_("A clerk wrote down which documents you showed"),
     "identity.verification.confirmed": N_("A second clerk confirmed who you are"),
+    "identity.verification.electronic": N_("A certificate was shown, and its register said who you are"),
+    "identity.verification.differs": N_("A register says another name or birthday than your profile: not verified"),
     "identity.verification.refused": N_("A second clerk did not confirm who you are"),
     "identity.verification.ended": N_("A verification of who you are counts no more"),
 }

@@ -15,12 +15,14 @@ from identity import accounts, totp
 from identity.assurance import telling, verified_request
 from identity.assurance.minimums import Needs
 from identity.assurance.verifications import Verifications
+from identity.certificates.sign_in import CertificateSignIn
 from identity.clients import Client
 from identity.credentials import Credentials
 from identity.interaction import Interaction
 from identity.oidc.userinfo import claims_for
 from identity.person import shown_phone
 from identity.sessions import BrowserSession
+from identity.upstream.flow import Upstreams
 from infobank.tracker import SCOPE_USAGE
 from keys.envelope import Sealer
 from kit.clock import SECOND
@@ -108,8 +110,11 @@ def verified_ask(
         ial=proof.ial,
         rows=rows_of({name: value for name, value in proof.claims.items() if name in wanted}),
         documents=evidence,
-        number=evidence and "verified:number" in marks and any(one.number for one in proof.documents),
-        kinds=tuple(one.kind for one in proof.documents) if evidence else (),
+        number=evidence
+        and "verified:number" in marks
+        and (any(one.number for one in proof.documents) or any(one.number for one in proof.electronic)),
+        kinds=(*(one.kind for one in proof.documents), *(one.type for one in proof.electronic)) if evidence else (),
+        register=bool(proof.electronic),
     )
 
 
@@ -118,6 +123,8 @@ def step_up(
 ) -> StepUp:
     """What the resident can do about it, without a circle: nothing here leads back by itself."""
     person = accounts.profile(session, host.get(Sealer), browser.account_id)
+    card = any(one.raises for one in host.get(CertificateSignIn).all)
+    card = card or any(one.raises for one in host.get(Upstreams).all)
     password = host.get(Credentials).has_password(session, browser.account_id)
     app = short.aal == 2 and password and not totp.is_on(session, browser.account_id)
     return StepUp(
@@ -128,4 +135,5 @@ def step_up(
         aal=short.aal,
         again_href="/sign-in?" + urlencode({"next": action, "again": "1"}) if short.aal else "",
         app_href="/safety/app?" + urlencode({"first": "1", "next": action}) if app else "",
+        register=short.ial <= 2 and card,
     )

@@ -16,6 +16,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from identity.accounts import profile
+from identity.assurance.verifications import Verifications
+from identity.certificates.authorities import Authority
 from identity.certificates.sign_in import BACK_PATH, PROBLEMS
 from identity.credentials import Throttled
 from identity.errors_account import LastWayIn, RecentSignInNeeded
@@ -23,6 +25,7 @@ from identity.sessions import BrowserSession, require_recent
 from identity.sign_ins import SignedIn
 from identity.upstream.entrance import Linking, Stopped, Unlinked
 from identity.upstream.links import LinkView
+from identity.upstream.profiles import Upstream
 from keys.envelope import Sealer
 from kit.db import Session
 from kit.host import Host
@@ -218,12 +221,16 @@ def router(host: Host) -> Any:
         current = who(request)
         found = await host.db.read(upstreams.links.list_for, current.account_id)
         taken = {view.upstream for view in found}
+        unsure = await host.db.read(host.get(Verifications).level, current.account_id) < 2
+
+        def offered(one: Authority | Upstream) -> bool:
+            # What is linked and may verify somebody is offered again until it has: both are proved anew.
+            return entrance.may(one.id, current.kind) and (one.id not in taken or (one.raises and unsure))
+
         page = pages_of.Linked(
             links=tuple(_row(view, label(view.upstream)) for view in found),
-            others=_ways(one.id for one in upstreams.all if one.id not in taken and entrance.may(one.id, current.kind)),
-            certificates=_ways(
-                one.id for one in certificates.all if one.id not in taken and entrance.may(one.id, current.kind)
-            ),
+            others=_ways(one.id for one in upstreams.all if offered(one)),
+            certificates=_ways(one.id for one in certificates.all if offered(one)),
             now=host.clock.ms(),
             problem=problem,
         )

@@ -13,14 +13,17 @@ from starlette.responses import Response
 
 from identity import levels
 from identity.assurance import verifications
+from identity.assurance.documents import RECORD
 from identity.assurance.verifications import Verifications, VerificationView
+from identity.certificates.sign_in import CertificateSignIn
 from identity.errors_account import RecentSignInNeeded
 from identity.sessions import BrowserSession, require_recent
+from identity.upstream.flow import Upstreams
 from keys.envelope import Sealer
 from kit.clock import Millis
 from kit.db import Session
 from kit.host import Host
-from portal import staff
+from portal import i18n, staff
 from portal.contexts import verified as pages_of
 from portal.i18n import N_
 from portal.visits import pages, require_session
@@ -34,14 +37,16 @@ def router(host: Host) -> APIRouter:
     """The pages at /safety/verified."""
     routes = pages(host)
     db, visits, sealer = host.db, host.get(Verifications), host.get(Sealer)
+    certificates, upstreams = host.get(CertificateSignIn), host.get(Upstreams)
 
     async def page(request: Request, *, code: str = "", until: Millis | None = None) -> Response:
         current = require_session(request)
         asked = request.query_params.get("level", "")
-        wanted = int(asked) if asked in ("1", "2", "3") else 0
+        wanted, lang = int(asked) if asked in ("1", "2", "3") else 0, i18n.current().code
 
         def read(session: Session) -> pages_of.Verified:
             found = visits.history(session, current.account_id)
+            counts = visits.standing(session, current.account_id)
             who = staff.names(session, sealer, [name for one in found for name in (one.opened_by, one.confirmed_by)])
             return pages_of.Verified(
                 ial=visits.level(session, current.account_id),
@@ -50,6 +55,11 @@ def router(host: Host) -> APIRouter:
                 code_until=until,
                 visits=tuple(_row(one, who) for one in found),
                 wanted=wanted,
+                register=counts is not None and bool(counts.electronic),
+                ways=(
+                    *(one.label[lang] for one in certificates.all if one.raises),
+                    *(one.label[lang] for one in upstreams.all if one.raises),
+                ),
             )
 
         return render(request, "safety/verified.html", await db.read(read))
@@ -84,16 +94,23 @@ def _strong(browser: BrowserSession) -> bool:
     return levels.satisfies(browser.acr, levels.AAL2)
 
 
+def kinds_of(found: VerificationView) -> tuple[str, ...]:
+    """What it rests on, as codes of words: documents, or what a register said of a certificate."""
+    return tuple(one.kind for one in found.documents) + tuple(one.type for one in found.electronic)
+
+
 def _row(found: VerificationView, names: Mapping[str, str]) -> pages_of.VisitRow:
-    people = [found.opened_by, found.confirmed_by]
+    people = [] if found.electronic else [found.opened_by, found.confirmed_by]
+    registers = tuple(one.name for one in found.electronic if one.type == RECORD)
     return pages_of.VisitRow(
         id=found.id,
         status=found.status,
         ial=found.ial,
         at=found.verified_at or found.opened_at,
-        by=tuple(names.get(one, one) for one in people if one),
-        kinds=tuple(one.kind for one in found.documents),
+        by=tuple(names.get(one, one) for one in people if one) + registers,
+        kinds=kinds_of(found),
         claims=tuple(found.claims),
         ends_at=found.expires_at if found.status == "standing" else None,
         reason=found.reason or "",
+        register=bool(found.electronic),
     )

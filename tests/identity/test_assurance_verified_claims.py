@@ -170,6 +170,7 @@ def test_who_was_never_verified_has_nothing_to_tell() -> None:
         {"verification": None, "claims": NAME}, asked(claims=[]), asked(claims={"name": 1}),
         asked({"trust_framework": "gold"}), asked({"time": {"max_age": -1}}), asked({"time": {"max_age": True}}),
         asked({"trust_framework": {"values": []}}), asked({"trust_framework": {"values": "gold"}}),
+        asked({"time": {"value": None, "values": None}}), asked({"time": {"value": "x", "values": 1}}),
         asked({"evidence": []}), asked({"evidence": {}}), asked({"evidence": [{}]}),
         asked({"evidence": [{"type": None}]}),
         asked({"evidence": [{"type": {"values": ["document"]}}]}),  # section 5.4: values SHALL NOT be used

@@ -1,6 +1,7 @@
 """What OpenID Identity Assurance Schema Definition 1.0 says of an answer, as a JSON Schema of this project's own.
 
-Only of what this provider can answer (evidence of type document); anything beyond is refused.
+Only of what this provider can answer (evidence of type document, electronic_record, electronic_signature); anything
+beyond is refused.
 """
 
 from typing import Any
@@ -26,6 +27,21 @@ _DOCUMENT = _object(
         issuer=_object([], name=_TEXT, country_code=_TEXT),
     ),
 )
+_CHECKS = _DOCUMENT["properties"]["check_details"]
+_RECORD = _object(
+    ["type"],
+    type={"const": "electronic_record"},
+    check_details=_CHECKS,
+    record=_object(["type"], type=_TEXT, created_at=_TIME, source=_object([], name=_TEXT)),
+)
+_SIGNATURE = _object(
+    ["type", "signature_type", "issuer", "serial_number"],
+    type={"const": "electronic_signature"},
+    signature_type=_TEXT,
+    issuer=_TEXT,
+    serial_number=_TEXT,
+    created_at=_TIME,
+)
 _ONE = _object(
     ["verification", "claims"],
     verification=_object(
@@ -33,7 +49,7 @@ _ONE = _object(
         trust_framework=_TEXT,
         assurance_level=_TEXT,
         time=_TIME,
-        evidence={"type": "array", "minItems": 1, "items": _DOCUMENT},
+        evidence={"type": "array", "minItems": 1, "items": {"anyOf": [_DOCUMENT, _RECORD, _SIGNATURE]}},
     ),
     claims={"type": "object"},  # section 5.3: may be empty
 )
