@@ -10,8 +10,6 @@ import gc
 import logging
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +22,6 @@ from sqlalchemy import create_engine, event, make_url
 from kit.clock import FrozenClock
 from kit.db import Database, metadata, open_database
 from tests.support import peers
-from tests.support.source import ROOT
 
 _CLASSIFIED: list[Any] = [each for each in vars(fastapi.dependencies.models).values() if hasattr(each, "cache_clear")]
 
@@ -241,6 +238,7 @@ async def client(app: "Building") -> AsyncIterator[Any]:
 @pytest.fixture(scope="session")
 def city(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data directory with the fictional city in it, seeded once for all workers; copy it before changing it."""
+    from tests.support.command import sekisho
     from tests.support.server import CITY_ENVIRON
 
     place = tmp_path_factory.getbasetemp()
@@ -250,10 +248,7 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with (place / "city.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (data / "demo-made").exists():
-            done = subprocess.run(
-                [sys.executable, "-m", "portal", "demo", "--data", data, "--seed-only"],
-                cwd=ROOT, capture_output=True, text=True, timeout=120, env=os.environ | CITY_ENVIRON,
-            )  # fmt: skip
+            done = sekisho("demo", "--data", data, "--seed-only", env=CITY_ENVIRON)
             assert done.returncode == 0, done.stdout + done.stderr
     return data
 

@@ -33,7 +33,7 @@ from portal.walk.auditor import entry_at, leaf_hash, leaf_hashes, open_note, roo
 from portal.walk.receipts import read_receipt
 from portal.walk.report import Report
 from tests.support.journal import Journal
-from tests.support.server import CITY_ENVIRON, Nursery, Served
+from tests.support.server import CITY_ENVIRON, Served
 from tests.support.service import credentials
 from tests.support.walker import City, Walker
 
@@ -220,13 +220,11 @@ def crowd(city: Path, tmp_path: Path) -> Iterator[Crowd]:
     """A served copy of the fictional city, and some who can sign in."""
     data = tmp_path / "data"
     shutil.copytree(city, data)
-    nursery = Nursery()
-    made = Crowd(Served(data, environ=CITY_ENVIRON, nursery=nursery), Journal(tmp_path / "journal"))
+    made = Crowd(Served(data, environ=CITY_ENVIRON), Journal(tmp_path / "journal"))
     yield made
     for walker in made.walkers:
         walker.close()
     made.served.kill()
-    nursery.close()
     made.journal.close()
 
 

@@ -4,22 +4,13 @@ Both are processes and run the same `main`; importing takes longer than most com
 forks. What a command imports is tests/portal/test_start's matter.
 """
 
-import atexit
 import os
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 
-from tests.support.server import Nursery
+from tests.support.server import nursery
 from tests.support.source import ROOT
-
-
-@cache
-def _nursery() -> Nursery:
-    made = Nursery()
-    atexit.register(made.close)
-    return made
 
 
 def sekisho(
@@ -28,7 +19,7 @@ def sekisho(
     """Run it with these settings and no others; `fresh` is a new interpreter, as a shell would start it."""
     environ = {key: value for key, value in os.environ.items() if not key.startswith("SEKISHO_")} | (env or {})
     if not fresh:
-        return _nursery().run(*arguments, environ=environ, place=cwd, stdin=stdin)
+        return nursery().run(*arguments, environ=environ, place=cwd, stdin=stdin)
     return subprocess.run(
         [sys.executable, "-m", "portal", *arguments],
         cwd=cwd, env=environ | {"PYTHONPATH": str(ROOT)}, input=stdin, capture_output=True, text=True, timeout=120,

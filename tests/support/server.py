@@ -1,5 +1,6 @@
 """The real command in a process of its own, on a free port, with its data in a directory of the test's."""
 
+import atexit
 import contextlib
 import json
 import os
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import cache
 from pathlib import Path
 
 import httpx2
@@ -80,23 +82,23 @@ class Nursery:
             self._process = None
 
 
+@cache
+def nursery() -> Nursery:
+    """This process's own, started when it is first asked for something."""
+    made = Nursery()
+    atexit.register(made.close)
+    return made
+
+
 class Served:
     """One `sekisho serve`. `url` is its issuer; `kill()` is kill -9; `start()` again serves the same directory."""
 
-    def __init__(
-        self,
-        data: Path,
-        *,
-        port: int | None = None,
-        environ: dict[str, str] | None = None,
-        nursery: Nursery | None = None,
-    ) -> None:
+    def __init__(self, data: Path, *, port: int | None = None, environ: dict[str, str] | None = None) -> None:
         self.data = data
         self.port = port or free_port()
         self.url = f"http://localhost:{self.port}"
         self.log = data.parent / f"{data.name}.log"
         self._environ = CITY_ENVIRON if environ is None else environ
-        self._nursery = nursery
         self._process: subprocess.Popen[bytes] | None = None
         self._pid: int | None = None
 
@@ -107,10 +109,13 @@ class Served:
         return self._pid
 
     def start(self, *, prefix: tuple[str, ...] = (), patience: float = 60) -> "Served":
-        """Start and wait for the first answer. Raises RuntimeError with the server's own words if it gives none."""
-        if self._nursery is not None:
+        """Start and wait for the first answer. Raises RuntimeError with the server's own words if it gives none.
+
+        With a `prefix` (`nice`, `taskset`) it is a new interpreter; else it is forked from the nursery.
+        """
+        if not prefix:
             options: dict[str, object] = {"port": self.port, "data": str(self.data)}
-            self._pid = self._nursery.fork(options, self._environ, self.log)
+            self._pid = nursery().fork(options, self._environ, self.log)
         else:
             inherited = {key: value for key, value in os.environ.items() if not key.startswith("SEKISHO_")}
             with self.log.open("ab") as log:
@@ -138,8 +143,7 @@ class Served:
     def _ended(self) -> bool:
         if self._process is not None:
             return self._process.poll() is not None
-        assert self._nursery is not None
-        return self._nursery.ended(self.pid)
+        return nursery().ended(self.pid)
 
     def words(self) -> str:
         """The end of what it printed."""
@@ -165,5 +169,4 @@ class Served:
         if self._process is not None:
             process, self._process = self._process, None
             return process.wait(30)
-        assert self._nursery is not None
-        return self._nursery.wait(pid)
+        return nursery().wait(pid)
