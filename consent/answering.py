@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 from consent import instructions, records, store
 from consent.agreements import Revision
+from consent.changes import ConsentRef, Instructed
 from consent.errors import AgreementState
 from consent.instruction_rules import Agrees, Asked, Asks, Person, Verdict, judge
 from consent.instructions import Instruction
-from consent.records import ConsentRef, Instructed, Put
+from consent.records import Put
 from identity import mandates, members
 from keys.envelope import Sealer
 from kit import audit

@@ -18,7 +18,7 @@ from typing import cast
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
-from consent import agreements, asks, records, store
+from consent import agreements, asks, changes, records, store
 from consent.agreements import Revision
 from consent.asks import Question
 from consent.campaign_rules import AT_ONCE, OPEN, Plan, State, next_look, pause_after, share, time_of
@@ -264,7 +264,7 @@ def _end_what_ran_out(session: Session, sealer: Sealer, row: Campaign, now: Mill
         if record is not None:
             record.until_at = min(record.until_at, now)
             try:
-                records.append_event(
+                changes.append_event(
                     session, sealer, record, "expired", actor=SYSTEM, authority="rule", now=now, reason="not-answered"
                 )
             except KeyDestroyed:
@@ -287,7 +287,7 @@ def _tell(
 ) -> bool:
     kind: EventType = "requested" if reason == "offer-changed" else "notified"
     try:
-        records.append_event(
+        changes.append_event(
             session, sealer, record, kind, actor=SYSTEM, authority="rule", now=now, reason=reason, about=about,
             answer_by=until,
         )  # fmt: skip

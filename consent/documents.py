@@ -6,9 +6,10 @@ import orjson
 from pydantic import Field
 
 from consent.agreements import AgreementView, Revision
+from consent.changes import StoredEvent
 from consent.endings import EndingView
 from consent.purposes import LAWFUL_BASES, PURPOSES
-from consent.records import RecordView, StoredEvent
+from consent.records import RecordView
 from kit.clock import iso
 from kit.web import Answer
 

@@ -11,8 +11,9 @@ so between the hour and this job nothing can be given under it; and what was giv
 from typing import Final
 
 from consent import questions, store
+from consent.changes import StoredEvent, append_event
 from consent.errors import AgreementState, BadConsent, ConsentState
-from consent.records import StoredEvent, append_event, history
+from consent.records import history
 from consent.states import ASIDE, STANDING
 from identity import mandates
 from identity.mandates import MandateView

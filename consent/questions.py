@@ -16,8 +16,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from consent import answering, store
+from consent.changes import ConsentRef, append_event
 from consent.errors import BadConsent, ConsentState, UnknownConsent
-from consent.records import QUESTION_WAITS, ConsentRef, append_event, check_lang, new_record, revision_in_force
+from consent.records import QUESTION_WAITS, check_lang, new_record, revision_in_force
 from consent.states import OPEN
 from keys.envelope import Sealer
 from kit.clock import Millis

@@ -18,10 +18,10 @@ from functools import partial
 from typing import Any, Final
 
 from consent import agreements, records
+from consent.changes import StoredEvent
 from consent.errors import ReceiptNotReady, UnknownConsent
 from consent.iso27560 import RECEIPT_PROFILE, fields
 from consent.ledger import commitment
-from consent.records import StoredEvent
 from consent.states import ASIDE
 from consent.status import StatusLists
 from consent.trust import Quorum

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from consent import agreements, endings, records
 from consent.agreements import AgreementStatus, AgreementView, Revision
+from consent.changes import StoredEvent
 from consent.documents import (
     AgreementDocument,
     AgreementList,
@@ -35,7 +36,7 @@ from consent.errors import (
 from consent.holder import holder_key
 from consent.proposal import Proposal
 from consent.receipts import Receipts
-from consent.records import RecordView, StoredEvent
+from consent.records import RecordView
 from consent.sensitivities import Sensitivities
 from identity.clients import Clients
 from identity.errors import UnknownMember

@@ -129,7 +129,7 @@ def fold(events: Iterable[Event]) -> Standing:
 
 
 def read_event(document: Mapping[str, Any]) -> Event:
-    """An event's document (see consent.records) as the fold needs it."""
+    """An event's document (see `consent.changes`) as the fold needs it."""
     return Event(
         id=document["event"],
         record_id=document["record"],

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from consent.agreements import Revision
+from consent.changes import StoredEvent
 from consent.durations import parse_duration
 from consent.ledger import digest
-from consent.records import RecordView, StoredEvent
+from consent.records import RecordView
 from consent.states import UNANSWERED
 from kit.clock import DAY, iso
 from kit.encoding import canonical

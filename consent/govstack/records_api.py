@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 
 from consent import agreements, records, store
 from consent.agreements import Revision
+from consent.changes import StoredEvent
 from consent.errors import UnknownConsent
 from consent.govstack import common
 from consent.govstack.common import (
@@ -36,7 +37,7 @@ from consent.govstack.objects import (
     signature,
 )
 from consent.govstack.people import account_of, one_name
-from consent.records import RecordView, StoredEvent
+from consent.records import RecordView
 from consent.states import UNANSWERED
 from kit import audit
 from kit.db import Session

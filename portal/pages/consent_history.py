@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from consent import agreements, records
-from consent.records import StoredEvent
+from consent.changes import StoredEvent
 from infobank.catalogue import Catalogue
 from keys.envelope import Sealer
 from kit.clock import from_iso, to_datetime

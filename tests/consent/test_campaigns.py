@@ -9,6 +9,7 @@ import pytest
 
 from consent import asks, campaign_progress, campaigns, holds, reach, records
 from consent.campaign_rules import LEAST_TIME, Plan, next_look, pause_after, share
+from consent.changes import ConsentRef
 from consent.decisions import Permit, Refusal
 from consent.errors import BadCampaign, CampaignState, ConsentState
 from consent.ledger import read_public
@@ -62,7 +63,7 @@ async def people(bureau: Bureau, number: int, *categories: str) -> list[tuple[st
     return found
 
 
-async def renew(bureau: Bureau, account: str, consent_id: str, revision_id: str) -> records.ConsentRef:
+async def renew(bureau: Bureau, account: str, consent_id: str, revision_id: str) -> ConsentRef:
     return await bureau.db.write(
         records.renew, bureau.sealer, consent_id=consent_id, account_id=account, revision_id=revision_id,
         notice_lang="ja", actor=person(account), now=bureau.clock.ms(),

@@ -6,6 +6,7 @@ import pytest
 
 from consent import agreements, campaigns, records, status
 from consent.campaign_rules import Plan
+from consent.changes import ConsentRef
 from consent.errors import AgreementState, BadAgreement, ConsentState
 from consent.materiality import is_material, weighing
 from consent.states import fold, read_event
@@ -54,7 +55,7 @@ async def revise(bureau: Bureau, **changed: Any) -> agreements.Revision:
     return made
 
 
-async def renew(bureau: Bureau, account: str, consent_id: str, revision_id: str) -> records.ConsentRef:
+async def renew(bureau: Bureau, account: str, consent_id: str, revision_id: str) -> ConsentRef:
     return await bureau.db.write(
         records.renew, bureau.sealer, consent_id=consent_id, account_id=account, revision_id=revision_id,
         notice_lang="en", actor=person(account), now=bureau.clock.ms(),

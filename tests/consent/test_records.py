@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from consent import agreements, gate, records
+from consent.changes import StoredEvent
 from consent.decisions import Permit, Refusal
 from consent.errors import AgreementState, BadConsent, ConsentState, UnknownConsent
 from consent.ledger import CONSENT_EVENT, PRIVATE, commitment, private_entry
@@ -32,7 +33,7 @@ async def judge(bureau: Bureau, account_id: str, *categories: str, **more: Any) 
     )
 
 
-async def history(bureau: Bureau, account_id: str, consent_id: str) -> tuple[records.StoredEvent, ...]:
+async def history(bureau: Bureau, account_id: str, consent_id: str) -> tuple[StoredEvent, ...]:
     return await bureau.db.read(records.history, bureau.sealer, consent_id, account_id=account_id)
 
 

@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import Connection
 
 from consent import records, status, status_list
+from consent.changes import ConsentRef
 from consent.status import StatusLists
 from consent.status_list import BadStatus, Reference, check, document, pack, reference, value_at
 from consent.verify import verify_receipt
@@ -117,7 +118,7 @@ async def test_a_receipt_is_valid_until_something_later_replaces_what_it_says(
     first = await made(bureau, hanako, given.consent_id)
     assert await ask(bureau, web, first) == "valid"
 
-    def change(session: Session) -> records.ConsentRef:
+    def change(session: Session) -> ConsentRef:
         return records.change(
             session, bureau.sealer, consent_id=given.consent_id, account_id=hanako, categories=["mobility"],
             actor=person(hanako), now=bureau.clock.ms(),
