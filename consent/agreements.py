@@ -1,8 +1,7 @@
 """Data-use agreements: what a member may ask residents for, in immutable numbered revisions.
 
-A revision's body is canonical JSON (RFC 8785) and named by its SHA-256; the predecessor's hash is inside the hashed
-body, so the history cannot be linked anew. Every revision and every decision about one is a public ledger entry: anyone
-can read what residents were asked.
+What a revision is, and the hash that names it: `consent.revisions`. Every revision and every decision about one is a
+public ledger entry: anyone can read what residents were asked.
 
     draft -> offered -> approved -> superseded        offered -> returned        any -> withdrawn
 
@@ -10,142 +9,34 @@ can read what residents were asked.
 approved revision never widens a consent given under an older one: the consent stands for the text it was given for.
 """
 
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
-from functools import lru_cache
 from typing import Any, Literal, cast
-
-import orjson
 
 from consent import store, streams
 from consent.durations import parse_duration
 from consent.errors import AgreementState, BadAgreement, UnknownAgreement
 from consent.four_eyes import Hands, approves
-from consent.ledger import digest, public_entry
+from consent.ledger import public_entry
 from consent.materiality import weighing
 from consent.models import Agreement, AgreementRevision
-from consent.proposal import LANGS, Lang, Proposal
-from consent.purposes import LAWFUL_BASES, PURPOSES
+from consent.proposal import Proposal
+from consent.revisions import Revision, RevisionStatus, body_of, known, parse, read_revision, row_of
 from consent.sensitivities import Sensitivities
 from identity import members
 from keys.envelope import Sealer
 from kit import audit
 from kit.clock import Millis, iso
 from kit.db import Session, tx_of
-from kit.encoding import canonical
 from kit.host import Actor
 from kit.ids import new_id
 from kit.tlog.log import append
 
-SCHEMA = "urn:sekisho:agreement-revision:1"
 TOPIC = "consent"
 LONGEST = timedelta(days=731)
 
-RevisionStatus = Literal["draft", "offered", "approved", "superseded", "returned", "withdrawn"]
 AgreementStatus = Literal["offered", "approved", "withdrawn"]
-
-
-@dataclass(frozen=True, slots=True)
-class CategoryUse:
-    """A data category in an agreement."""
-
-    category: str
-    required: bool
-    sensitivity: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """The text a resident is shown, in one language; `hash` names exactly this text."""
-
-    lang: Lang
-    title: str
-    short: str
-    full: str
-    benefit: str
-    if_refused: str
-    forbidden: str
-
-    def document(self) -> dict[str, str]:
-        """The notice as it is hashed and put into receipts."""
-        return {
-            "lang": self.lang, "title": self.title, "short": self.short, "full": self.full,
-            "benefit": self.benefit, "if_refused": self.if_refused, "forbidden": self.forbidden,
-        }  # fmt: skip
-
-    @property
-    def hash(self) -> str:
-        """SHA-256 of the notice's canonical JSON."""
-        return _notice_hash(self)
-
-
-@lru_cache(maxsize=1024)
-def _notice_hash(notice: Notice) -> str:
-    return digest(notice.document())
-
-
-@dataclass(frozen=True, slots=True)
-class Recipient:
-    """Who receives the data."""
-
-    member_id: str
-    name_ja: str
-    name_en: str
-    contact: str
-
-    def name(self, lang: str) -> str:
-        """The name in a language."""
-        return self.name_ja if lang == "ja" else self.name_en
-
-
-@dataclass(frozen=True, slots=True)
-class Revision:
-    """One immutable version of an agreement."""
-
-    id: str
-    agreement_id: str
-    number: int
-    member_id: str
-    purpose: str
-    lawful_basis: str
-    categories: tuple[CategoryUse, ...]
-    recipient: Recipient
-    retention: str
-    duration: str
-    jurisdiction: str
-    text: Mapping[str, Notice]
-    predecessor: str | None
-    material: bool
-    hash: str
-    status: RevisionStatus
-    created_at: Millis
-    body: Mapping[str, Any]
-
-    @property
-    def duration_ms(self) -> Millis:
-        """How long a consent lasts at most."""
-        return parse_duration(self.duration)
-
-    @property
-    def required(self) -> frozenset[str]:
-        """The categories without which the use makes no sense."""
-        return frozenset(use.category for use in self.categories if use.required)
-
-    @property
-    def all_categories(self) -> frozenset[str]:
-        """Every category that may be agreed to."""
-        return frozenset(use.category for use in self.categories)
-
-    @property
-    def benefit(self) -> Mapping[str, str]:
-        """What the resident gets (便益), by language."""
-        return {lang: notice.benefit for lang, notice in self.text.items()}
-
-    def notice(self, lang: str) -> Notice:
-        """The notice in a language (English if it is another)."""
-        return self.text.get(lang) or self.text["en"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +50,6 @@ class AgreementView:
     latest: int
     created_at: Millis
     changed_at: Millis
-
-
-_KNOWN_AT_MOST = 1024
-_known: OrderedDict[str, Revision] = OrderedDict()  # by id: a revision's text is immutable
 
 
 def propose(
@@ -237,7 +124,7 @@ def draft(
         predecessor=last.hash if last else None,
         longest=longest,
     )
-    made = _parse(_row(body, "", now))
+    made = parse(row_of(body, "", now))
     if agreement is not None and last is not None:
         _check_change(session, agreement, last, made)
     return made
@@ -327,7 +214,7 @@ def get_revision(session: Session, revision_id: str) -> Revision:
 
 def text_of(session: Session, revision_id: str) -> Revision:
     """A revision for what never changes in it; its `status` may be an old one. Raises UnknownAgreement."""
-    return _known.get(revision_id) or get_revision(session, revision_id)
+    return known(revision_id) or get_revision(session, revision_id)
 
 
 def revisions(session: Session, agreement_id: str) -> tuple[Revision, ...]:
@@ -383,45 +270,6 @@ def pending(session: Session, *, limit: int = 100) -> tuple[Revision, ...]:
     return tuple(read_revision(row) for row in store.pending(session, limit))
 
 
-def read_revision(row: AgreementRevision, *, withdrawn: bool = False) -> Revision:
-    """A stored revision as a value. What is parsed once is kept: only the status of a revision ever moves."""
-    status = "withdrawn" if withdrawn else cast(RevisionStatus, row.status)
-    known = _known.get(row.id)
-    if known is None or known.hash != row.hash:
-        known = _parse(row)
-        if len(_known) >= _KNOWN_AT_MOST:
-            _known.popitem(last=False)
-        _known[row.id] = known
-    return known if known.status == status else replace(known, status=status)
-
-
-def _parse(row: AgreementRevision) -> Revision:
-    body = orjson.loads(row.body)
-    recipient = body["recipient"]
-    return Revision(
-        id=row.id,
-        agreement_id=row.agreement_id,
-        number=row.number,
-        member_id=recipient["member"],
-        purpose=body["purpose"]["code"],
-        lawful_basis=body["lawful_basis"]["code"],
-        categories=tuple(CategoryUse(**use) for use in body["categories"]),
-        recipient=Recipient(
-            recipient["member"], recipient["name"]["ja"], recipient["name"]["en"], recipient["contact"]
-        ),
-        retention=body["retention"],
-        duration=body["duration"],
-        jurisdiction=body["jurisdiction"],
-        text={lang: Notice(**body["text"][lang]) for lang in LANGS},
-        predecessor=body["predecessor"],
-        material=body.get("change", "material") == "material",
-        hash=row.hash,
-        status=cast(RevisionStatus, row.status),
-        created_at=row.created_at,
-        body=body,
-    )
-
-
 def _body(
     session: Session,
     agreement_id: str,
@@ -438,37 +286,7 @@ def _body(
         raise AgreementState("Only an approved member may propose to use residents' data.")
     if parse_duration(proposal.duration) > longest.total_seconds() * 1000:
         raise BadAgreement(f"A consent lasts at most {longest.days} days.", pointer="/duration")
-    return {
-        "schema": SCHEMA,
-        "agreement": agreement_id,
-        "number": number,
-        "predecessor": predecessor,
-        "recipient": {
-            "member": member.id,
-            "name": {"ja": member.name_ja, "en": member.name_en},
-            "contact": proposal.contact,
-        },
-        "purpose": {"code": proposal.purpose, "iri": PURPOSES[proposal.purpose].iri},
-        "lawful_basis": {"code": proposal.lawful_basis, "iri": LAWFUL_BASES[proposal.lawful_basis].iri},
-        "categories": [use.model_dump() for use in proposal.categories],
-        "retention": proposal.retention,
-        "duration": proposal.duration,
-        "jurisdiction": proposal.jurisdiction,
-        "text": {lang: {"lang": lang, **getattr(proposal.text, lang).model_dump()} for lang in LANGS},
-        **({"change": proposal.change} if predecessor is not None else {}),
-    }
-
-
-def _row(body: Mapping[str, Any], revision_id: str, now: Millis) -> AgreementRevision:
-    return AgreementRevision(
-        id=revision_id,
-        agreement_id=body["agreement"],
-        number=body["number"],
-        status="offered" if revision_id else "draft",
-        body=canonical(body).decode(),
-        hash=digest(body),
-        created_at=now,
-    )
+    return body_of(proposal, agreement_id=agreement_id, member=member, number=number, predecessor=predecessor)
 
 
 def _add_revision(
@@ -485,7 +303,7 @@ def _add_revision(
     body = _body(
         session, agreement.id, agreement.member_id, proposal, number=number, predecessor=predecessor, longest=longest
     )
-    row = _row(body, new_id("rev"), now)
+    row = row_of(body, new_id("rev"), now)
     row.proposed_by = actor.id[:40] if actor.kind == "operator" else None
     row.proposed_via = actor.id[:40] if actor.kind == "service" else None
     session.add(row)

@@ -9,12 +9,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from consent import instructions, records, store
-from consent.agreements import Revision
 from consent.changes import ConsentRef, Instructed
 from consent.errors import AgreementState
 from consent.instruction_rules import Agrees, Asked, Asks, Person, Verdict, judge
 from consent.instructions import Instruction
 from consent.records import Put
+from consent.revisions import Revision
 from identity import mandates, members
 from keys.envelope import Sealer
 from kit import audit

@@ -19,7 +19,6 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
 from consent import agreements, asks, changes, records, store
-from consent.agreements import Revision
 from consent.asks import Question
 from consent.campaign_rules import AT_ONCE, OPEN, Plan, State, next_look, pause_after, share, time_of
 from consent.errors import BadConsent, CampaignState, ConsentState, UnknownCampaign
@@ -27,6 +26,7 @@ from consent.ledger import public_entry
 from consent.materiality import is_material
 from consent.models import Campaign
 from consent.reach import draw
+from consent.revisions import Revision
 from consent.states import STANDING, EventType
 from consent.store import RecordRow
 from keys.envelope import Sealer

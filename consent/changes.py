@@ -17,10 +17,11 @@ import orjson
 from sqlalchemy.exc import IntegrityError
 
 from consent import agreements, asks, endings, status, store, streams
-from consent.agreements import TOPIC, Revision
+from consent.agreements import TOPIC
 from consent.campaign_rules import Outcome
 from consent.errors import ConsentState
 from consent.ledger import commit, digest
+from consent.revisions import Revision
 from consent.states import ASIDE, DPV_STATUS, STANDING, BadHistory, EventType, State, after
 from consent.store import EventRow, RecordRow
 from identity import grants, mandates

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Final, Literal
 
-from consent.agreements import CategoryUse, Revision
+from consent.revisions import CategoryUse, Revision
 
 Field = Literal[
     "recipient", "contact", "purpose", "lawful_basis", "category", "retention", "duration", "jurisdiction",

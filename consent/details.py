@@ -11,9 +11,9 @@ from contextlib import suppress
 from typing import Any, Final
 
 from consent import agreements, records, store
-from consent.agreements import Revision
 from consent.durations import parse_duration
 from consent.errors import ConsentState, UnknownAgreement, UnknownConsent
+from consent.revisions import Revision
 from identity.clients import Client
 from identity.oauth.errors import InvalidAuthorizationDetails
 from keys.envelope import Sealer

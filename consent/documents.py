@@ -5,11 +5,12 @@ from typing import Any
 import orjson
 from pydantic import Field
 
-from consent.agreements import AgreementView, Revision
+from consent.agreements import AgreementView
 from consent.changes import StoredEvent
 from consent.endings import EndingView
 from consent.purposes import LAWFUL_BASES, PURPOSES
 from consent.records import RecordView
+from consent.revisions import Revision
 from kit.clock import iso
 from kit.web import Answer
 

@@ -16,10 +16,10 @@ import orjson
 from sqlmodel import col, func, select
 
 from consent import agreements, questions
-from consent.agreements import Revision
 from consent.errors import AgreementState, BadImport, ConsentState, UnknownAgreement
 from consent.foreign import Foreign
 from consent.models import Import
+from consent.revisions import Revision
 from consent.states import OPEN
 from keys.envelope import Sealer
 from keys.hashing import TokenHasher

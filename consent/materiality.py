@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from consent.durations import parse_duration
 
 if TYPE_CHECKING:
-    from consent.agreements import Revision
+    from consent.revisions import Revision
 
 
 def weighing(old: Revision, new: Revision) -> tuple[str, ...]:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from consent import agreements, endings, instructions, store
-from consent.agreements import TOPIC, Revision
+from consent.agreements import TOPIC
 from consent.changes import Authority, ConsentRef, Instructed, StoredEvent, append_event, last_event, open_event
 from consent.errors import AgreementState, BadConsent, ConsentState, UnknownConsent
 from consent.materiality import is_material
+from consent.revisions import Revision
 from consent.states import (
     OPEN,
     STANDING,

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import Field
 
 from consent import agreements, endings, records
-from consent.agreements import AgreementStatus, AgreementView, Revision
+from consent.agreements import AgreementStatus, AgreementView
 from consent.changes import StoredEvent
 from consent.documents import (
     AgreementDocument,
@@ -37,6 +37,7 @@ from consent.holder import holder_key
 from consent.proposal import Proposal
 from consent.receipts import Receipts
 from consent.records import RecordView
+from consent.revisions import Revision
 from consent.sensitivities import Sensitivities
 from identity.clients import Clients
 from identity.errors import UnknownMember

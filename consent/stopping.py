@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from consent import agreements, records
-from consent.agreements import Revision
 from consent.records import RecordView
+from consent.revisions import Revision
 from keys.envelope import Sealer
 from kit.clock import Millis
 from kit.db import Session

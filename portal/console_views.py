@@ -8,10 +8,11 @@ from urllib.parse import urlencode
 from sqlalchemy import func, select
 
 from consent import agreements, campaigns, holds, reach
-from consent.agreements import AgreementView, Revision
+from consent.agreements import AgreementView
 from consent.compare import compare
 from consent.materiality import weighing
 from consent.purposes import LAWFUL_BASES, PURPOSES
+from consent.revisions import Revision
 from identity import clients, grants, logos, members
 from identity.client_paths import segment
 from identity.clients import Client

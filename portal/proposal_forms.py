@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from consent.agreements import Revision
 from consent.errors import BadAgreement
 from consent.proposal import LANGS, Proposal
+from consent.revisions import Revision
 from infobank.catalogue import Catalogue
 from portal import i18n
 from portal.i18n import N_, _

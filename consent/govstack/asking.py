@@ -10,7 +10,6 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from consent import questions, records
-from consent.agreements import Revision
 from consent.govstack import common
 from consent.govstack.bodies import PairBody, RecordBody, SignatureBody
 from consent.govstack.common import (
@@ -29,6 +28,7 @@ from consent.govstack.objects import Object, agreement_hash, draft_record, signa
 from consent.govstack.people import account_of, one_name
 from consent.govstack.records_api import own_record, whole
 from consent.records import RecordView
+from consent.revisions import Revision
 from identity import accounts
 from kit.clock import iso
 from kit.db import Session

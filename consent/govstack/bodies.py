@@ -12,12 +12,12 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from consent.agreements import Revision
 from consent.durations import parse_duration
 from consent.govstack.errors import BadInput
 from consent.govstack.objects import LAWFUL_BASES
 from consent.proposal import NoticeTexts, Proposal
 from consent.purposes import PURPOSES
+from consent.revisions import Revision
 from consent.sensitivities import Sensitivities
 from kit.clock import DAY
 from kit.web import Body, pointer

@@ -11,10 +11,11 @@ from fastapi.exceptions import RequestValidationError
 from sqlmodel import col, select
 
 from consent import agreements
-from consent.agreements import AgreementView, Revision
+from consent.agreements import AgreementView
 from consent.govstack.errors import BadInput
 from consent.govstack.objects import City, Object
 from consent.models import Agreement
+from consent.revisions import Revision
 from consent.sensitivities import Sensitivities
 from identity import members
 from identity.clients import Client, Clients

@@ -10,7 +10,6 @@ from fastapi import APIRouter, Request, Response
 from sqlmodel import col, select
 
 from consent import agreements, endings, streams
-from consent.agreements import Revision
 from consent.govstack import common
 from consent.govstack.bodies import (
     DataAgreementBody,
@@ -49,6 +48,7 @@ from consent.govstack.objects import (
     webhook,
 )
 from consent.models import Stream
+from consent.revisions import Revision
 from identity import accounts
 from kit import audit
 from kit.db import Session

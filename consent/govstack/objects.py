@@ -14,11 +14,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from consent.agreements import Revision
 from consent.changes import StoredEvent
 from consent.durations import parse_duration
 from consent.ledger import digest
 from consent.records import RecordView
+from consent.revisions import Revision
 from consent.states import UNANSWERED
 from kit.clock import DAY, iso
 from kit.encoding import canonical

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from fastapi import APIRouter, Request, Response
 
 from consent import agreements, records, store
-from consent.agreements import Revision
 from consent.changes import StoredEvent
 from consent.errors import UnknownConsent
 from consent.govstack import common
@@ -38,6 +37,7 @@ from consent.govstack.objects import (
 )
 from consent.govstack.people import account_of, one_name
 from consent.records import RecordView
+from consent.revisions import Revision
 from consent.states import UNANSWERED
 from kit import audit
 from kit.db import Session

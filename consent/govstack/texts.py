@@ -7,7 +7,6 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from consent import agreements
-from consent.agreements import Revision
 from consent.govstack import common
 from consent.govstack.common import (
     AGREEMENTS,
@@ -32,6 +31,7 @@ from consent.govstack.objects import (
     policy,
     revision_of_agreement,
 )
+from consent.revisions import Revision
 from kit.db import Session
 
 

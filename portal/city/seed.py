@@ -14,6 +14,7 @@ from typing import Any
 from consent import agreements, gate, records
 from consent.decisions import Permit
 from consent.proposal import Category, NoticeText, NoticeTexts, Proposal
+from consent.revisions import Revision
 from identity import accounts, grants, members, totp
 from identity.accounts import Profile
 from identity.assurance import verifications
@@ -284,10 +285,8 @@ def _accreditation(member: Member) -> dict[str, Any]:
     }
 
 
-def _agreements(
-    session: Session, catalogue: Catalogue, now: Millis, *, office: Actor
-) -> dict[str, agreements.Revision]:
-    found: dict[str, agreements.Revision] = {}
+def _agreements(session: Session, catalogue: Catalogue, now: Millis, *, office: Actor) -> dict[str, Revision]:
+    found: dict[str, Revision] = {}
     by_key = {member.key: member for member in MEMBERS}
     for index, proposal in enumerate(PROPOSALS):
         offered_at = now - (170 - 10 * index) * 24 * HOUR if proposal.approved else now - 5 * 24 * HOUR
@@ -363,9 +362,7 @@ def _deposits(session: Session, sealer: Sealer, prepared: _Prepared, now: Millis
         )
 
 
-def _past(
-    session: Session, host: Host, prepared: _Prepared, revisions: Mapping[str, agreements.Revision], now: Millis
-) -> None:
+def _past(session: Session, host: Host, prepared: _Prepared, revisions: Mapping[str, Revision], now: Millis) -> None:
     """Consents of the last months, and what was disclosed under them, in the order it happened."""
     sealer = host.get(Sealer)
     given: dict[tuple[str, str], str] = {}
@@ -400,7 +397,7 @@ def _consent(
     session: Session,
     sealer: Sealer,
     account_id: str,
-    revision: agreements.Revision,
+    revision: Revision,
     member: Member,
     categories: tuple[str, ...],
     *,

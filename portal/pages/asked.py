@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from consent import agreements, records
-from consent.agreements import Revision
 from consent.durations import parse_duration
 from consent.errors import BadConsent
 from consent.purposes import LAWFUL_BASES, PURPOSES
+from consent.revisions import Revision
 from identity import members
 from identity.interaction import Interaction
 from infobank import views

@@ -10,7 +10,6 @@ from starlette.responses import Response
 
 from consent import agreements, asks, endings, records
 from consent import receipts as receipts_module
-from consent.agreements import Revision
 from consent.asks import Question
 from consent.changes import StoredEvent
 from consent.endings import EndingView
@@ -19,6 +18,7 @@ from consent.ledger import commitment
 from consent.purposes import LAWFUL_BASES, PURPOSES
 from consent.receipts import MEDIA_TYPE
 from consent.records import RecordView
+from consent.revisions import Revision
 from consent.states import OPEN, UNANSWERED
 from identity import accounts, clients, grants
 from infobank import views

@@ -16,6 +16,7 @@ from starlette.responses import Response, StreamingResponse
 
 from consent import agreements
 from consent.errors import AgreementState
+from consent.revisions import Revision
 from identity import members
 from identity.client_paths import ClientId, segment
 from identity.clients import Client, Clients
@@ -67,7 +68,7 @@ def router(host: Host) -> APIRouter:
     routes = pages(host)
     db, clock = host.db, host.clock
     publish = partial(agreements.approve, sealer=host.get(Sealer))
-    decisions: dict[str, Callable[..., agreements.Revision]] = {"approve": publish, "return": agreements.send_back}
+    decisions: dict[str, Callable[..., Revision]] = {"approve": publish, "return": agreements.send_back}
 
     def enter(request: Request, *roles: str) -> BrowserSession:
         return require_staff(request, *(roles or OPERATOR))

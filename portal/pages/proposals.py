@@ -15,11 +15,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from consent import agreements, reach
-from consent.agreements import Revision
 from consent.errors import AgreementState, BadAgreement
 from consent.materiality import weighing
 from consent.proposal import LANGS, Proposal
 from consent.purposes import LAWFUL_BASES, PURPOSES
+from consent.revisions import Revision
 from consent.sensitivities import Sensitivities
 from identity import members
 from identity.errors import UnknownMember

@@ -5,10 +5,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from consent import agreements, records
-from consent.agreements import Revision
 from consent.compare import Difference, compare
 from consent.errors import UnknownConsent
 from consent.purposes import LAWFUL_BASES, PURPOSES
+from consent.revisions import Revision
 from infobank.catalogue import Catalogue
 from kit.clock import Millis
 from kit.db import Session

@@ -14,11 +14,11 @@ from sqlalchemy import Connection, text
 
 from consent import agreements, records
 from consent import wiring as consent_wiring
-from consent.agreements import Revision
 from consent.changes import ConsentRef
 from consent.gate import Decisions
 from consent.proposal import Proposal
 from consent.receipts import Receipts
+from consent.revisions import Revision
 from consent.settings import ConsentSettings
 from identity import members
 from identity import wiring as identity_wiring

@@ -14,13 +14,14 @@ from consent.durations import parse_duration
 from consent.errors import AgreementState, BadAgreement, UnknownAgreement
 from consent.four_eyes import Hands
 from consent.ledger import digest, read_public
+from consent.revisions import Revision
 from identity.errors_account import SecondPersonNeeded
 from kit.clock import DAY, HOUR
 from kit.encoding import canonical
 from tests.consent.bureau import BOARD, STAFF, Bureau, proposal
 
 
-async def revise(bureau: Bureau, **changed: Any) -> agreements.Revision:
+async def revise(bureau: Bureau, **changed: Any) -> Revision:
     return await bureau.db.write(
         agreements.revise, bureau.agreement, proposal=proposal(**changed), actor=STAFF, now=bureau.clock.ms()
     )

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from consent import agreements
-from consent.agreements import Revision
 from consent.compare import compare, sentences
+from consent.revisions import Revision
 from tests.consent.bureau import STAFF, Bureau, proposal
 
 sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

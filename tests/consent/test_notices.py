@@ -9,6 +9,7 @@ from consent.campaign_rules import Plan
 from consent.changes import ConsentRef
 from consent.errors import AgreementState, BadAgreement, ConsentState
 from consent.materiality import is_material, weighing
+from consent.revisions import Revision
 from consent.states import fold, read_event
 from consent.verify import verify_receipt
 from kit.clock import DAY, HOUR
@@ -47,7 +48,7 @@ async def types(bureau: Bureau, account: str, consent_id: str) -> list[str]:
     return [each.document["type"] for each in found]
 
 
-async def revise(bureau: Bureau, **changed: Any) -> agreements.Revision:
+async def revise(bureau: Bureau, **changed: Any) -> Revision:
     made = await bureau.db.write(
         agreements.revise, bureau.agreement, proposal=proposal(**changed), actor=STAFF, now=bureau.clock.ms()
     )
@@ -106,7 +107,7 @@ async def test_a_material_change_cannot_be_declared_away(bureau: Bureau) -> None
 async def test_a_material_change_that_was_sent_back_is_not_the_same_as_before_when_it_is_sent_again(
     bureau: Bureau,
 ) -> None:
-    async def offer(change: str) -> agreements.Revision:
+    async def offer(change: str) -> Revision:
         return await bureau.db.write(
             agreements.revise, bureau.agreement, proposal=proposal(retention="P120D", change=change), actor=STAFF,
             now=bureau.clock.ms(),

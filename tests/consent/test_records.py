@@ -12,7 +12,7 @@ from consent import agreements, gate, records
 from consent.changes import StoredEvent
 from consent.decisions import Permit, Refusal
 from consent.errors import AgreementState, BadConsent, ConsentState, UnknownConsent
-from consent.ledger import CONSENT_EVENT, PRIVATE, commitment, private_entry
+from consent.ledger import CONSENT_EVENT, PRIVATE, commitment, digest, private_entry
 from consent.states import fold, read_event
 from identity import grants, members
 from kit.clock import DAY, HOUR
@@ -288,7 +288,7 @@ async def test_the_row_is_what_the_events_add_up_to(bureau: Bureau) -> None:
         row["events"],
     )
     assert events[0].document["previous"] is None
-    assert events[1].document["previous"] == agreements.digest(events[0].document)
+    assert events[1].document["previous"] == digest(events[0].document)
 
 
 async def test_nothing_personal_and_no_id_is_in_the_log(bureau: Bureau) -> None:

@@ -10,6 +10,7 @@ from cert.desk import Desk
 from cert.incidents import State
 from consent import agreements, records
 from consent.receipts import Receipts
+from consent.revisions import Revision
 from identity import accounts, clients, members
 from identity.credentials import CodeNeeded, Credentials
 from identity.sign_ins import Browser, SignedIn
@@ -73,7 +74,7 @@ async def test_the_walks_client_can_be_used_as_written(app: Building, written: d
     assert clinic["token_endpoint_auth_method"] == "private_key_jwt"
     assert clinic["agreement"] == AGREEMENT_ID["checkup-letter"]
 
-    def look(session: Session) -> tuple[clients.Client, agreements.Revision]:
+    def look(session: Session) -> tuple[clients.Client, Revision]:
         return clients.get(session, "minato-clinic"), agreements.current(session, clinic["agreement"])
 
     client, revision = await app.host.db.read(look)

@@ -10,6 +10,7 @@ import pytest
 from consent import agreements
 from consent.four_eyes import Hands
 from consent.proposal import Proposal
+from consent.revisions import Revision
 from identity import members
 from identity.clients import Clients
 from identity.errors_account import SecondPersonNeeded
@@ -66,7 +67,7 @@ async def a_client(operator: Colleague, **more: Any) -> Any:
 ELSEWHERE = Actor("operator", "acc_elsewhere")
 
 
-async def an_offer(app: "Building", member_id: str, *, actor: Actor = ELSEWHERE) -> agreements.Revision:
+async def an_offer(app: "Building", member_id: str, *, actor: Actor = ELSEWHERE) -> Revision:
     await app.host.db.write(members.approve, member_id, actor=SYSTEM, now=app.host.clock.ms())
     proposal = Proposal.model_validate_json(json.dumps(PROPOSAL))
     return await app.host.db.write(
