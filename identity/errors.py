@@ -117,6 +117,12 @@ class UnknownSubordinate(Problem):
     slug, title, status = "unknown-subordinate", "This city vouches for no such entity", 404
 
 
+class SubordinateState(Problem):
+    """What is asked doesn't fit how the subordinate stands."""
+
+    slug, title, status = "subordinate-state", "The subordinate does not stand so", 409
+
+
 class UnknownTrustMark(Problem):
     """No such trust mark was given, or it was taken back already."""
 
@@ -132,6 +138,7 @@ class EntityRefused(Problem):
 ALL: tuple[type[Problem], ...] = (
     InvalidSubordinate,
     UnknownSubordinate,
+    SubordinateState,
     UnknownTrustMark,
     EntityRefused,
     UnknownMember,

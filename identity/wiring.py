@@ -23,10 +23,14 @@ from identity.enrolment_routes import enrolment_router
 from identity.enrolments import Enrolments
 from identity.federation import admission
 from identity.federation.admission import Admission
+from identity.federation.changes import FederationChanges
 from identity.federation.city import City
 from identity.federation.endpoints import FederationEndpoints
+from identity.federation.explain import Explaining
 from identity.federation.explicit import ExplicitRegistration
 from identity.federation.keyset import FederationKeys
+from identity.federation.proof import Proof
+from identity.federation.routes import federation_router
 from identity.federation.service import Federation
 from identity.federation.settings import FederationSettings
 from identity.interaction import Interactions
@@ -212,9 +216,12 @@ def _admission(host: Host) -> Admission:
     )
     federation = Federation(settings, city, keys, fetcher, clock)
     host.provide(Federation, federation)
+    host.provide(Explaining, Explaining(federation, clock))
+    host.provide(FederationChanges, FederationChanges(host.issuer, host.get(Sealer), clock, host.settings.identity))
     if settings.on:
         host.on_start(keys.open)
-    return Admission(federation, host.get(Clients), db, clock, fetcher, host.get(Crowd))
+    proof = Proof(host.issuer, host.get(RemoteKeys), host.get(KeyRing), clock)
+    return Admission(federation, host.get(Clients), db, clock, fetcher, host.get(Crowd), proof)
 
 
 def _federation(host: Host) -> None:
@@ -222,6 +229,8 @@ def _federation(host: Host) -> None:
     entrance, federation = host.get(Admission), host.get(Federation)
     explicit = ExplicitRegistration(entrance, federation.city, host.get(Clients), host.db, host.clock, host.get(Crowd))
     endpoints.register_federation(host, FederationEndpoints(federation, explicit, host.db, host.clock))
+    changes, explaining = host.get(FederationChanges), host.get(Explaining)
+    host.routes("operator", federation_router(host.db, host.clock, federation, changes, explaining))
 
 
 def _tokens(host: Host) -> None:

@@ -47,6 +47,7 @@ from portal.pages import (
     device,
     docs,
     email,
+    federation,
     guardians,
     interaction,
     landing,
@@ -100,6 +101,7 @@ PAGES = (
     counter,
     docs,
     streams,
+    federation,
 )
 DESCRIPTION = "Sekisho: OpenID provider, consent ledger, information bank and CERT desk of a city."
 

@@ -1,8 +1,8 @@
 """Clients that come by a trust chain: made when they come, worth nothing when the chain has ended.
 
 OpenID Federation 1.0 sections 12.1 and 12.3. Automatic registration: the client id is the entity id, and whoever says
-it must have signed with the keys of its metadata, which the callers prove afterwards; until then it is only known. What
-a chain gives is the standard scopes the operator allows and nothing of ours: no member, no data, no first party. A
+it must have signed with the keys of its metadata, which is proved before anything is written (`proof`). What a chain
+gives is the standard scopes the operator allows and nothing of ours: no member, no data, no first party. A
 client that an operator suspended stays suspended, whatever its federation says of it; one that the operators registered
 under an address is never touched.
 """
@@ -21,6 +21,7 @@ from identity.federation.chains import Chain
 from identity.federation.discovery import PAUSE
 from identity.federation.entities import is_entity_id
 from identity.federation.models import FederatedClient
+from identity.federation.proof import LONGEST, Proof
 from identity.federation.refusals import Refused
 from identity.federation.service import Federation
 from identity.forgotten import forget, met_a_resident
@@ -35,6 +36,7 @@ from identity.oauth.errors import (
 )
 from identity.registration import Registration, check
 from identity.sectors import check_sector, check_told, end_if_moved
+from identity.throttle import network
 from keys.errors import BadToken
 from keys.jose import peek
 from kit.clock import SECOND, Clock, Millis
@@ -43,8 +45,6 @@ from kit.fetch import Fetcher
 from kit.host import SYSTEM
 
 CHUNK = 200
-#: A token that may bring its chain along.
-LONGEST = 32_768
 _RP = "openid_relying_party"
 #: What a stranger's metadata does not decide here.
 _NOT_TAKEN = (
@@ -61,19 +61,30 @@ class Admission:
     """Who may come by the federation."""
 
     def __init__(
-        self, federation: Federation, clients: Clients, database: Database, clock: Clock, fetcher: Fetcher, crowd: Crowd
+        self,
+        federation: Federation,
+        clients: Clients,
+        database: Database,
+        clock: Clock,
+        fetcher: Fetcher,
+        crowd: Crowd,
+        proof: Proof,
     ) -> None:
         self.federation = federation
+        self._proof = proof
         self._clients = clients
         self._database = database
         self._clock = clock
         self._fetcher = fetcher
         self._crowd = crowd
 
-    async def client(self, client_id: str, token: str | None, source: str) -> Client | None:
+    async def client(
+        self, client_id: str, token: str | None, source: str, *, assertion: str | None = None
+    ) -> Client | None:
         """The client of that id, as of now; one that may register automatically is registered first.
 
-        `token` is what it signed: it may bring the chain in its header. Raises OAuthError.
+        `token` is what it signed: it may bring the chain in its header. `assertion`: it authenticates by that, and
+        `token` need not be a request object. Raises OAuthError.
         """
         found = await self._clients.get(client_id)
         settings = self.federation.settings
@@ -88,14 +99,19 @@ class Admission:
                 "too many requests from this network", headers=((b"retry-after", str(seconds).encode()),)
             )
         try:
-            chain, latest = await self._chain(client_id, token, stranger=found is None)
+            chain, latest = await self._chain(client_id, token, requester=network(source) if found is None else "")
             registration = await self.registration(chain, automatic=True)
             until = await self.until(chain, latest)
         except Refused as refused:
             raise told(refused) from refused
+        # Closes: rows, and renewals, in the name of services that never asked for them.
+        if assertion is not None:
+            await self._proof.assertion(assertion, client_id, registration)
+        else:
+            await self._proof.request(token, client_id, registration)
         return await self._database.write(self._admit, client_id, registration, chain, until)
 
-    async def _chain(self, entity_id: str, token: str, *, stranger: bool) -> tuple[Chain, Millis]:
+    async def _chain(self, entity_id: str, token: str, *, requester: str) -> tuple[Chain, Millis]:
         """The chain, and how long it is believed."""
         tokens = carried(token)
         if tokens is not None:
@@ -108,7 +124,7 @@ class Admission:
                 if (latest := self.sent_until(found)) > self._clock.ms():
                     return found, latest
         # A registration begins with what is said now: a mark or a key that came a minute ago counts.
-        found = await self.federation.discovery.resolve(entity_id, oldest=PAUSE, stranger=stranger)
+        found = await self.federation.discovery.resolve(entity_id, oldest=PAUSE, requester=requester)
         return found, self.federation.discovery.until(found)
 
     def sent_until(self, sent: Chain) -> Millis:
@@ -235,5 +251,6 @@ def told(refused: Refused) -> OAuthError:
     kind = {
         "invalid_trust_anchor": InvalidTrustAnchor,
         "invalid_metadata": InvalidFederationMetadata,
+        "temporarily_unavailable": TemporarilyUnavailable,
     }.get(refused.code, InvalidTrustChain)
     return kind(f"{refused.word}: {refused.detail}", private=str(refused))

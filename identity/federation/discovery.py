@@ -4,14 +4,16 @@ OpenID Federation 1.0 sections 9, 10.1, 10.3 and 18.1. From the entity's own con
 that the shortest chain is found first. Strangers choose whom we ask, so everything is bounded: the guarded fetch (no
 inside addresses, kit.fetch), hints looked at, levels, requests and seconds of one search, searches at once, sizes. What
 was found is kept until it ends, and no longer than the operator says; what was refused is not looked for again at once;
-one search for an entity serves all who ask meanwhile. Strangers wait for each other, never whom we know for them.
+one search for an entity serves all who ask meanwhile. Strangers wait for each other in turn (`turns`), never whom we
+know for them.
 """
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 from urllib.parse import urlencode, urlsplit
 
 from identity.federation.chains import LONGEST, Anchors, Chain, validate
@@ -19,15 +21,22 @@ from identity.federation.entities import check_entity_id, configuration_address
 from identity.federation.refusals import Refused, chain
 from identity.federation.statements import LONGEST as MOST_BYTES
 from identity.federation.statements import MOST_HINTS, Statement, prove, read
+from identity.federation.turns import Turns
 from kit.clock import SECOND, Clock, Millis
 from kit.fetch import Fetcher, FetchRefused
 
 REQUESTS = 30
 SECONDS = 10.0
 AT_ONCE = 8
+#: Of the places for strangers: at once for one network, and how many searches of it may wait.
+EACH, LINE = 2, 8
 PAUSE: Millis = 30 * SECOND
 _MOST_KEPT = 1000
 _ACCEPT = "application/entity-statement+jwt"
+
+
+#: Entity, anchor, and the network that asks for a stranger ("" where somebody here named it).
+_Key = tuple[str, str, str]
 
 
 class Own(Protocol):
@@ -42,11 +51,22 @@ class Own(Protocol):
         """Its statement about a subordinate."""
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a search: what was looked at, and why it was refused, if it was."""
+
+    what: Literal["configuration", "statement", "chain"]
+    iss: str
+    sub: str
+    refused: Refused | None = None
+
+
 @dataclass(slots=True)
 class _Search:
-    """One search: what it may still spend, where it was, and why paths ended."""
+    """One search: what it may still spend, where it was, why paths ended, and each step, for who wants to know."""
 
     now: Millis
+    steps: list[Step] = field(default_factory=list)
     requests: int = REQUESTS
     seen: set[str] = field(default_factory=set)
     why: list[Refused] = field(default_factory=list)
@@ -77,9 +97,9 @@ class Discovery:
         self._own = own
         self._longest: Millis = chain_seconds * SECOND
         self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
-        self._refused: OrderedDict[tuple[str, str, bool], tuple[Millis, Refused]] = OrderedDict()
-        self._under_way: dict[tuple[str, str, bool], asyncio.Task[Chain]] = {}
-        self._known, self.strangers = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(AT_ONCE)
+        self._refused: OrderedDict[_Key, tuple[Millis, Refused]] = OrderedDict()
+        self._under_way: dict[_Key, asyncio.Task[Chain]] = {}
+        self._known, self.strangers = asyncio.Semaphore(AT_ONCE), Turns(AT_ONCE, each=EACH, line=LINE)
 
     async def resolve(
         self,
@@ -88,30 +108,43 @@ class Discovery:
         anchor: str | None = None,
         anew: bool = False,
         oldest: Millis | None = None,
-        stranger: bool = False,
+        requester: str = "",
     ) -> Chain:
         """The chain of an entity, to that anchor or to any that is trusted; raises Refused.
 
-        `oldest`: one that was found longer ago is looked for again. `stranger`: nobody here named it before.
+        `oldest`: one that was found longer ago is looked for again. `requester`: nobody here named it before, and this
+        network wants to know.
         """
         check_entity_id(entity_id, "the entity")
         kept = self._kept.get((entity_id, anchor or ""))
         young = kept is not None and (oldest is None or kept.found_at + oldest > self._clock.ms())
         if young and not anew and (found := self.known(entity_id, anchor=anchor)) is not None:
             return found
-        # What came of a stranger's waiting is the stranger's: who is known neither waits nor is refused with it.
-        key = (entity_id, anchor or "", stranger)
+        # What came of a stranger's waiting is that stranger's: nobody else waits or is refused with it.
+        key = (entity_id, anchor or "", requester)
         until, before = self._refused.get(key, (0, None))
         if before is not None and until > self._clock.ms() and not anew:
             raise Refused(before.code, before.word, before.detail)
         task = self._under_way.get(key)
         if task is None:
             # Closes: eight web servers that dawdle, named by requests that prove nothing, and nobody comes in any more.
-            gate = self.strangers if stranger else self._known
-            task = self._under_way[key] = asyncio.create_task(self._find(entity_id, anchor, gate))
+            gate = self.strangers.take(requester) if requester else self._known
+            task = self._under_way[key] = asyncio.create_task(self._find(entity_id, anchor, gate, []))
             task.add_done_callback(lambda done: self._finished(key, done))
         # Whoever gave up waiting does not end it for the others.
         return await asyncio.shield(task)
+
+    async def retrace(self, entity_id: str, steps: list[Step], *, anchor: str | None = None) -> Chain:
+        """Look anew, whatever was kept or refused, and write down each step; raises Refused. For operators.
+
+        What is found counts for everybody from now on.
+        """
+        check_entity_id(entity_id, "the entity")
+        found = await self._find(entity_id, anchor, self._known, steps)
+        _keep(self._kept, (entity_id, anchor or ""), _Kept(self.until(found), self._clock.ms(), found))
+        for key in [key for key in self._refused if key[:2] == (entity_id, anchor or "")]:
+            del self._refused[key]
+        return found
 
     def known(self, entity_id: str, *, anchor: str | None = None) -> Chain | None:
         """A chain that held a while ago and still does; nobody is asked."""
@@ -122,16 +155,16 @@ class Discovery:
         """A chain that was sent along (section 4.3), judged as any; raises Refused."""
         return validate(tokens, await self._anchors(), self._clock.ms(), subject=subject)
 
-    async def climb(self, configuration: str, entity_id: str, *, aud: str) -> Chain:
+    async def climb(self, configuration: str, entity_id: str, *, aud: str, requester: str) -> Chain:
         """The chain that begins with a configuration that was handed in (section 12.2.2); raises Refused. Not kept.
 
         What was handed in may name an audience, which no statement in a chain does: it stands in its place below.
         """
-        async with _in_time(), self.strangers:  # anybody writes one under any name, with hints to where they like
-            search, own = _Search(self._clock.ms()), read(configuration, self._clock.ms(), aud=aud)
-            if own.sub != entity_id or not own.about_itself:
-                raise chain("subject", "the request is not the entity configuration of who it speaks of")
-            prove(own, own.jwks, f"{entity_id} itself")
+        search, own = _Search(self._clock.ms()), read(configuration, self._clock.ms(), aud=aud)
+        if own.sub != entity_id or not own.about_itself:
+            raise chain("subject", "the request is not the entity configuration of who it speaks of")
+        prove(own, own.jwks, f"{entity_id} itself")
+        async with _in_time(), self.strangers.take(requester):  # anybody signs one, with hints to where they like
             return await self._climb(search, own, await self._anchors(), None)
 
     def until(self, found: Chain) -> Millis:
@@ -140,9 +173,11 @@ class Discovery:
 
     # -- one search ---------------------------------------------------------------------------------------------------
 
-    async def _find(self, entity_id: str, anchor: str | None, gate: asyncio.Semaphore) -> Chain:
+    async def _find(
+        self, entity_id: str, anchor: str | None, gate: AbstractAsyncContextManager[None], steps: list[Step]
+    ) -> Chain:
         async with _in_time(), gate:
-            search = _Search(self._clock.ms())
+            search = _Search(self._clock.ms(), steps)
             own = await self._configuration(search, entity_id)
             return await self._climb(search, own, await self._anchors(), anchor)
 
@@ -151,7 +186,7 @@ class Discovery:
         if not wanted:
             raise Refused("invalid_trust_anchor", "anchor", "no such trust anchor is trusted here")
         if own.sub in wanted:
-            return validate([own.token], wanted, search.now, subject=own.sub)
+            return self._judge(search, [own], wanted)
         search.seen.add(own.sub)
         level: list[tuple[Statement, list[Statement]]] = [(own, [own])]
         for _ in range(LONGEST - 2):
@@ -170,8 +205,9 @@ class Discovery:
         raise search.why[0] if search.why else chain("no-path", f"no path leads from {own.sub} to a trust anchor")
 
     def _judge(self, search: _Search, path: list[Statement], wanted: Anchors) -> Chain:
-        first = path[0]
-        return validate([one.token for one in path], wanted, search.now, subject=first.sub, aud=first.claims.get("aud"))
+        first, tokens = path[0], [one.token for one in path]
+        with _noted(search, "chain", path[-1].iss, first.sub):
+            return validate(tokens, wanted, search.now, subject=first.sub, aud=first.claims.get("aud"))
 
     def _hints(self, search: _Search, top: Statement, wanted: Mapping[str, Any]) -> list[str]:
         """Anchors first; whoever was asked already is a loop, or a diamond that leads nowhere new (section 10.1)."""
@@ -181,31 +217,35 @@ class Discovery:
     async def _step(self, search: _Search, superior_id: str, subject: str) -> tuple[Statement, Statement]:
         """A superior's configuration, and what it says of who named it."""
         superior = await self._configuration(search, superior_id)
-        if superior_id == self._own.entity_id:
-            token = await self._own.about(subject)
-            if token is None:
-                raise chain("not-vouched-for", f"{superior_id} says nothing about {subject}")
-        else:
-            endpoint = superior.endpoint("federation_fetch_endpoint")
-            if endpoint is None:
-                raise chain("no-fetch-endpoint", f"{superior_id} has no fetch endpoint")
-            mark = "&" if urlsplit(endpoint).query else "?"
-            token = await self._get(search, f"{endpoint}{mark}{urlencode({'sub': subject})}", superior_id)
-        said = read(token, search.now)
-        if (said.iss, said.sub) != (superior_id, subject):
-            raise chain("subject", f"{superior_id} answered with a statement about somebody else")
-        prove(said, superior.jwks, superior_id)
+        with _noted(search, "statement", superior_id, subject):
+            said = read(await self._about(search, superior, subject), search.now)
+            if (said.iss, said.sub) != (superior_id, subject):
+                raise chain("subject", f"{superior_id} answered with a statement about somebody else")
+            prove(said, superior.jwks, superior_id)
         return superior, said
 
+    async def _about(self, search: _Search, superior: Statement, subject: str) -> str:
+        if superior.sub == self._own.entity_id:
+            token = await self._own.about(subject)
+            if token is None:
+                raise chain("not-vouched-for", f"{superior.sub} says nothing about {subject}")
+            return token
+        endpoint = superior.endpoint("federation_fetch_endpoint")
+        if endpoint is None:
+            raise chain("no-fetch-endpoint", f"{superior.sub} has no fetch endpoint")
+        mark = "&" if urlsplit(endpoint).query else "?"
+        return await self._get(search, f"{endpoint}{mark}{urlencode({'sub': subject})}", superior.sub)
+
     async def _configuration(self, search: _Search, entity_id: str) -> Statement:
-        if entity_id == self._own.entity_id:
-            token = await self._own.configuration()
-        else:
-            token = await self._get(search, configuration_address(entity_id), entity_id)
-        found = read(token, search.now)
-        if not found.about_itself or found.sub != entity_id:
-            raise chain("subject", f"what stands at {entity_id} is not its entity configuration")
-        prove(found, found.jwks, f"{entity_id} itself")
+        with _noted(search, "configuration", entity_id, entity_id):
+            if entity_id == self._own.entity_id:
+                token = await self._own.configuration()
+            else:
+                token = await self._get(search, configuration_address(entity_id), entity_id)
+            found = read(token, search.now)
+            if not found.about_itself or found.sub != entity_id:
+                raise chain("subject", f"what stands at {entity_id} is not its entity configuration")
+            prove(found, found.jwks, f"{entity_id} itself")
         return found
 
     async def _get(self, search: _Search, address: str, whose: str) -> str:
@@ -221,7 +261,7 @@ class Discovery:
             raise chain("no-statement", f"{whose} gave no entity statement")
         return answer.body.decode("ascii", "replace").strip()
 
-    def _finished(self, key: tuple[str, str, bool], done: "asyncio.Task[Chain]") -> None:
+    def _finished(self, key: _Key, done: "asyncio.Task[Chain]") -> None:
         self._under_way.pop(key, None)
         if done.cancelled():
             return
@@ -232,6 +272,16 @@ class Discovery:
         elif isinstance(error, Refused):
             self._kept.pop(key[:2], None)
             _keep(self._refused, key, (now + PAUSE, error))
+
+
+@contextmanager
+def _noted(search: _Search, what: Literal["configuration", "statement", "chain"], iss: str, sub: str) -> Iterator[None]:
+    try:
+        yield
+    except Refused as refused:
+        search.steps.append(Step(what, iss, sub, refused))
+        raise
+    search.steps.append(Step(what, iss, sub))
 
 
 def _keep(kept: OrderedDict[Any, Any], key: Any, value: Any) -> None:

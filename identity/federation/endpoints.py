@@ -158,12 +158,9 @@ class FederationEndpoints:
         if given is None:
             raise Refused("not_found", "trust-mark", "this trust mark was not given here")
         now = self._clock.ms()
-        if given.revoked_at is not None:
-            status = "revoked"
-        elif not given.stands(now) or claims.get("exp", 0) * SECOND <= now:
-            status = "expired"
-        else:
-            status = "active"
+        status = given.status(now)
+        if status == "active" and claims.get("exp", 0) * SECOND <= now:
+            status = "expired"  # the mark stands, this JWT of it has ended
         said = {"iss": self._us, "iat": now // SECOND, "trust_mark": token, "status": status}
         return _jwt("trust-mark-status-response+jwt", await self._federation.keys.sign(said, typ=STATUS_TYP))
 

@@ -20,6 +20,7 @@ from identity.federation.models import FederatedClient
 from identity.federation.refusals import Refused, chain
 from identity.federation.statements import SKEW, Statement, read
 from identity.registration import Registration
+from identity.throttle import network
 from keys.errors import BadToken
 from keys.jose import peek
 from kit.clock import SECOND, Clock, Millis
@@ -69,23 +70,25 @@ class ExplicitRegistration:
         if kind == _CHAIN:
             tokens = _list(body)
             own = read(tokens[0], self._clock.ms(), aud=ours)
-            return await self._fresh(tokens, own)
+            return await self._fresh(tokens, own, call.source)
         if kind != _CONFIGURATION:
             raise Refused("invalid_request", "content-type", "send application/entity-statement+jwt or a trust chain")
         own = read(body, self._clock.ms(), aud=ours)
         tokens = carried(body) or []
         self._check_peer(body)
         # The chain shows the way; what counts is the configuration that was made for us.
-        return await self._fresh([body, *tokens[1:]] if tokens else [], own)
+        return await self._fresh([body, *tokens[1:]] if tokens else [], own, call.source)
 
-    async def _fresh(self, tokens: list[object], own: Statement) -> tuple[Chain, Mapping[str, Any], Millis]:
+    async def _fresh(
+        self, tokens: list[object], own: Statement, source: str
+    ) -> tuple[Chain, Mapping[str, Any], Millis]:
         """The chain that was handed in, or, where none was or it is old, the one that is found now."""
         if tokens:
             found = await self._check(tokens, own.sub)
             if (latest := self._admission.sent_until(found)) > self._clock.ms():
                 return found, own.claims, latest
         discovery = self._admission.federation.discovery
-        found = await discovery.climb(own.token, own.sub, aud=self._city.entity_id)
+        found = await discovery.climb(own.token, own.sub, aud=self._city.entity_id, requester=network(source))
         return found, own.claims, discovery.until(found)
 
     async def _spend(self, found: Chain) -> None:

@@ -1,4 +1,5 @@
-"""Tables of the federation: its keys, who stands below this city, trust marks given, clients that came by a chain."""
+"""Tables of the federation: its keys, who stands below this city, trust marks given, clients that came by a chain, and
+what one operator wants and a second one has yet to want."""
 
 from typing import Any
 
@@ -41,7 +42,7 @@ class Subordinate(SQLModel, table=True):
     said: dict[str, Any] = Field(
         sa_column=Column(JSON, nullable=False), description="metadata, metadata_policy, constraints; each may be absent"
     )
-    status: str = Field(default="active", description="active | ended")
+    status: str = Field(default="active", description="active | suspended | ended")
     registered_at: int = Field(sa_type=BigInteger)
     changed_at: int = Field(sa_type=BigInteger)
 
@@ -58,6 +59,20 @@ class TrustMark(SQLModel, table=True):
     issued_at: int = Field(sa_type=BigInteger)
     expires_at: int | None = Field(default=None, sa_type=BigInteger)
     revoked_at: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class FederationChange(SQLModel, table=True):
+    """Trust that one operator wants to give, where a second one must want it too."""
+
+    __tablename__ = "identity_federation_change"
+
+    id: str = Field(primary_key=True, description="What was looked at is what is approved")
+    kind: str = Field(description="vouch | mark")
+    entity_id: str
+    wanted: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False), description="What the write takes")
+    proposed_by: str
+    proposed_at: int = Field(sa_type=BigInteger)
+    expires_at: int = Field(sa_type=BigInteger, index=True)
 
 
 class FederatedClient(SQLModel, table=True):

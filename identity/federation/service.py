@@ -82,8 +82,9 @@ class Federation:
         marks.check_issuer(mark, anchor)
         issuer = chain
         if mark.issuer != chain.subject:
-            stranger = mark.issuer not in anchor["trust_mark_issuers"][mark.kind]
-            issuer = await self.discovery.resolve(mark.issuer, anchor=chain.anchor, stranger=stranger)
+            named = mark.issuer in anchor["trust_mark_issuers"][mark.kind]
+            asks = "" if named else chain.subject  # an issuer that only the subject names is the subject's to wait for
+            issuer = await self.discovery.resolve(mark.issuer, anchor=chain.anchor, requester=asks)
         marks.prove(mark, issuer.configuration.jwks, anchor, now)
         return mark
 

@@ -7,11 +7,11 @@ chain through this city.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, cast
 
 from sqlmodel import col, select
 
-from identity.errors import InvalidSubordinate, UnknownSubordinate
+from identity.errors import InvalidSubordinate, SubordinateState, UnknownSubordinate
 from identity.federation import constraints, policy
 from identity.federation.entities import is_entity_id
 from identity.federation.models import Subordinate
@@ -25,6 +25,9 @@ from kit.host import Actor
 #: What may be said of a subordinate (sections 3.1.1 and 3.1.3).
 SAID = ("metadata", "metadata_policy", "constraints")
 MOST = 100_000
+Status = Literal["active", "suspended", "ended"]
+#: Why trust is taken away, as the trail keeps it: a code and no prose, which could name people.
+Reason = Literal["key-compromised", "left", "against-rules", "mistake", "other"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +39,14 @@ class Below:
     entity_types: tuple[str, ...]
     intermediate: bool
     said: Mapping[str, Any]
-    active: bool
+    status: Status
     registered_at: Millis
+    changed_at: Millis
+
+    @property
+    def active(self) -> bool:
+        """Whether this city vouches for it now."""
+        return self.status == "active"
 
 
 def register(
@@ -54,9 +63,11 @@ def register(
 ) -> Below:
     """Vouch for an entity, or change what is said of one. `ours`: this city's own entity id. Raises
     InvalidSubordinate."""
-    _check(entity_id, jwks, entity_types, said, ours)
+    check(entity_id, jwks, entity_types, said, ours)
     row = session.get(Subordinate, entity_id)
-    added = row is None or row.status != "active"
+    added = row is None or row.status == "ended"
+    if row is not None and row.status == "suspended":
+        raise SubordinateState("This entity is suspended. Lift that first, or end it.")
     if row is None:
         row = Subordinate(entity_id=entity_id, jwks={}, entity_types=[], said={}, registered_at=now, changed_at=now)
     row.jwks, row.entity_types, row.intermediate = dict(jwks), list(entity_types), intermediate
@@ -73,18 +84,59 @@ def register(
     return _below(row)
 
 
-def end(session: Session, entity_id: str, *, actor: Actor, now: Millis) -> None:
+def end(session: Session, entity_id: str, *, actor: Actor, now: Millis, reason: Reason = "other") -> Below:
     """Vouch for it no more: its statement is served no longer, so its chains end as they run out (section 11.4).
 
     Raises UnknownSubordinate.
     """
+    return _move(session, entity_id, "ended", ("active", "suspended"), actor=actor, now=now, reason=reason)
+
+
+def suspend(session: Session, entity_id: str, *, actor: Actor, now: Millis, reason: Reason) -> Below:
+    """As `end`, for a while: what is said of it stays. Raises UnknownSubordinate, SubordinateState."""
+    return _move(session, entity_id, "suspended", ("active",), actor=actor, now=now, reason=reason)
+
+
+def resume(session: Session, entity_id: str, *, actor: Actor, now: Millis) -> Below:
+    """Vouch for it again, in the same words. Raises UnknownSubordinate, SubordinateState."""
+    return _move(session, entity_id, "active", ("suspended",), actor=actor, now=now, reason=None)
+
+
+def _move(
+    session: Session,
+    entity_id: str,
+    status: Status,
+    before: Sequence[Status],
+    *,
+    actor: Actor,
+    now: Millis,
+    reason: Reason | None,
+) -> Below:
     row = session.get(Subordinate, entity_id)
-    if row is None or row.status != "active":
+    if row is None or row.status == "ended":
         raise UnknownSubordinate("This city vouches for no entity of this name.")
-    row.status, row.changed_at = "ended", now
+    if row.status not in before:
+        raise SubordinateState(f"This entity is {row.status}.")
+    row.status, row.changed_at = status, now
     session.add(row)
     session.flush()
-    audit.record(session, "identity.federation.subordinate_ended", actor=actor, object=("federation_entity", entity_id))
+    done = {"active": "resumed", "suspended": "suspended", "ended": "ended"}[status]
+    audit.record(
+        session,
+        f"identity.federation.subordinate_{done}",
+        actor=actor,
+        object=("federation_entity", entity_id),
+        detail={} if reason is None else {"reason": reason},
+    )
+    return _below(row)
+
+
+def get(session: Session, entity_id: str) -> Below:
+    """An entity below this city, whatever became of it. Raises UnknownSubordinate."""
+    row = session.get(Subordinate, entity_id)
+    if row is None:
+        raise UnknownSubordinate("No entity of this name was ever below this city.")
+    return _below(row)
 
 
 def find(session: Session, entity_id: str) -> Below | None:
@@ -93,17 +145,19 @@ def find(session: Session, entity_id: str) -> Below | None:
     return None if row is None or row.status != "active" else _below(row)
 
 
-def list_all(session: Session, *, ended: bool = False) -> tuple[Below, ...]:
-    """By name; `ended` too."""
-    query = select(Subordinate).order_by(col(Subordinate.entity_id)).limit(MOST)
+def list_all(session: Session, *, ended: bool = False, after: str = "", limit: int = MOST) -> tuple[Below, ...]:
+    """By name; those too that are suspended or `ended`."""
+    query = select(Subordinate).where(col(Subordinate.entity_id) > after)
+    query = query.order_by(col(Subordinate.entity_id)).limit(limit)
     if not ended:
         query = query.where(Subordinate.status == "active")
     return tuple(_below(row) for row in session.exec(query))
 
 
-def _check(
+def check(
     entity_id: str, jwks: Mapping[str, Any], entity_types: Sequence[str], said: Mapping[str, Any], ours: str
 ) -> None:
+    """Raise InvalidSubordinate unless this may be said of it."""
     if not is_entity_id(entity_id) or entity_id == ours:
         raise InvalidSubordinate(
             "An entity is named by its https address, and it is not this city.", pointer="/entity_id"
@@ -132,6 +186,7 @@ def _below(row: Subordinate) -> Below:
         tuple(row.entity_types),
         row.intermediate,
         dict(row.said),
-        row.status == "active",
+        cast(Status, row.status),
         row.registered_at,
+        row.changed_at,
     )

@@ -129,7 +129,7 @@ class ClientAuth:
             raise InvalidClient("client_assertion is malformed")
         if form.get("client_id", unverified_id) != unverified_id:
             raise InvalidClient("client_id differs from the assertion's subject")
-        client = await self._find(unverified_id, form.get("request") or assertion, call)
+        client = await self._find(unverified_id, form.get("request") or assertion, assertion, call)
         if client is None or client.auth_method != "private_key_jwt" or not client.usable:
             raise InvalidClient("client authentication failed")
         try:
@@ -142,13 +142,13 @@ class ClientAuth:
             raise InvalidClient("the assertion was used already")  # RFC 7523 section 3, rule 7
         return client
 
-    async def _find(self, client_id: str, token: str, call: Call) -> Client | None:
+    async def _find(self, client_id: str, token: str, assertion: str, call: Call) -> Client | None:
         """The client; one of a federation may have to be looked for first (OpenID Federation 1.0 section 12.1.1.2.1).
 
         Why its chain is refused is told where a request is pushed (section 12.1.3); elsewhere it is unknown.
         """
         try:
-            return await self._admission.client(client_id, token, call.source)
+            return await self._admission.client(client_id, token, call.source, assertion=assertion)
         except (InvalidTrustAnchor, InvalidTrustChain, InvalidFederationMetadata) as error:
             if call.path == "/oauth/par":
                 raise

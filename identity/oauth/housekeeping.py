@@ -25,6 +25,7 @@ _SWEPT: tuple[tuple[str, str, Millis], ...] = (
     ("identity_initial_token", "id", DAY),
     ("identity_client_change", "client_id", DAY),
     ("identity_certificate_list", "id", 0),
+    ("identity_federation_change", "id", DAY),
     ("identity_federation_mark", "id", DAY),  # with its last JWT
 )
 

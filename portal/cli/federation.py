@@ -128,12 +128,9 @@ def list_all(data: Data = HERE, as_json: Json = False) -> None:
         return {"subordinates": [asdict(one) for one in below], "marks": [asdict(one) for one in given]}
 
     found = with_building(data, work)
-    lines = [
-        f"{'active' if one['active'] else 'ended':<8} {one['entity_id']}  {' '.join(one['entity_types'])}"
-        for one in found["subordinates"]
-    ]
+    lines = [f"{one['status']:<9} {one['entity_id']}  {' '.join(one['entity_types'])}" for one in found["subordinates"]]
     lines += [
-        f"{'revoked' if one['revoked_at'] else 'given':<8} {one['id']}  {one['kind']}  {one['entity_id']}"
+        f"{'revoked' if one['revoked_at'] else 'given':<9} {one['id']}  {one['kind']}  {one['entity_id']}"
         for one in found["marks"]
     ]
     show(found, as_json, "\n".join(lines) or "nobody stands below this city, and no trust mark was given")

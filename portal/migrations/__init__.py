@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import create_engine, inspect, text
 
-HEAD = "0036"
+HEAD = "0037"
 
 
 def revision(url: str) -> str | None:

@@ -7,6 +7,7 @@ import asyncio
 import json
 import shutil
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from identity import clients
 from identity.client_paths import segment
 from identity.clients import Clients
 from identity.federation import admission
-from identity.federation.discovery import AT_ONCE
+from identity.federation.discovery import AT_ONCE, EACH, LINE
 from identity.federation.models import FederatedClient
 from identity.federation.refusals import Refused
 from identity.federation.service import Federation
@@ -307,6 +308,7 @@ async def test_a_service_whose_superior_lets_it_go_is_out_when_its_chain_has_end
 )
 async def test_a_request_object_says_all_that_section_12_1_1_1_asks(city: City, changes: Any, why: str) -> None:
     city.world.service("careless")
+    await city.come("careless")  # it is known: what is wrong is told where it is
     _, answer = location(await city.come("careless", city.request_object("careless", **changes)))
     assert answer["error"] == "invalid_request_object"
     assert why in answer["error_description"]
@@ -335,8 +337,43 @@ async def test_who_only_says_who_it_is_gets_a_page_and_nobody_is_asked(city: Cit
     assert (await city.party.authorize(plain)).status_code == 400
 
 
+async def test_nothing_is_written_before_the_key_is_proved_12_1_1_1_2(city: City) -> None:
+    """Chains are public: who names an entity has proved nothing, and its row would stand in its name."""
+    city.world.service("victim")
+    forged = jwt.encode(peek(city.request_object("victim"))[1], new_key(), "ES256",
+                        headers={"kid": "rp", "typ": "oauth-authz-req+jwt"})  # fmt: skip
+    stale = city.request_object("victim", exp=city.world.now() - 600)
+    elsewhere = city.request_object("victim", aud="https://op.example")
+    for token in (forged, stale, elsewhere):
+        answer = await city.come("victim", token)
+        assert answer.status_code == 400
+        assert "invalid_request_object" in answer.text
+    by_assertion = city.assertion("victim") | {"client_assertion": jwt.encode(
+        peek(city.assertion("victim")["client_assertion"])[1], new_key(), "ES256", headers={"kid": "rp"})}  # fmt: skip
+    for proof in (by_assertion, city.assertion("victim", aud="https://op.example"),
+                  city.assertion("victim", exp=city.world.now() - 600)):  # fmt: skip
+        # The object is its own, as it once went by a browser; who pushes it is not.
+        pushed = {"request": city.request_object("victim"), **proof}
+        answer = await city.http.post("/oauth/par", data=pushed)
+        assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+    assert await city.client("victim") is None
+    assert "/interaction/" in location(await city.come("victim"))[0]
+    assert (await city.client("victim")).usable
+
+
+async def test_nobody_else_renews_what_is_known_of_a_service(city: City) -> None:
+    city.world.service("renewed")
+    await city.come("renewed")
+    advance(city.app, 3601)
+    forged = jwt.encode(peek(city.request_object("renewed"))[1], new_key(), "ES256",
+                        headers={"kid": "rp", "typ": "oauth-authz-req+jwt"})  # fmt: skip
+    assert (await city.come("renewed", forged)).status_code == 400
+    assert not (await city.client("renewed")).usable
+
+
 async def test_a_request_signed_with_another_key_is_refused(city: City) -> None:
     city.world.service("stolen")
+    await city.come("stolen")
     forged = jwt.encode(peek(city.request_object("stolen"))[1], city.world.parties["stolen"].key, "ES256",
                         headers={"kid": "rp", "typ": "oauth-authz-req+jwt"})  # fmt: skip
     assert location(await city.come("stolen", forged))[1]["error"] == "invalid_request_object"
@@ -457,18 +494,39 @@ async def test_strangers_that_answer_slowly_keep_out_nobody_who_was_here_before_
     await city.come("regular")
     advance(city.app, 3601)
     assert not (await city.client("regular")).usable
-    places = city.federation.discovery.strangers
-    for _ in range(AT_ONCE):
-        await places.acquire()
-    waiting = asyncio.create_task(resolve(city, "regular", anew=True, stranger=True))
-    await asyncio.sleep(0)
-    try:
+    async with AsyncExitStack() as held:
+        for number in range(AT_ONCE):
+            await held.enter_async_context(city.federation.discovery.strangers.take(f"198.51.100.{number}"))
+        waiting = asyncio.create_task(resolve(city, "regular", anew=True, requester="192.0.2.1"))
+        await asyncio.sleep(0)
         assert "/interaction/" in location(await city.come("regular"))[0]
         assert not waiting.done()
-    finally:
-        for _ in range(AT_ONCE):
-            places.release()
-        await waiting
+    await waiting
+
+
+async def test_one_network_with_many_slow_names_takes_no_other_strangers_place_18_1(city: City) -> None:
+    """Neither by names in requests nor by configurations it hands in: it waits behind itself, in a short line."""
+    names = [f"slow-{number}" for number in range(LINE)]
+    for name in [*names, "one-more", "quick"]:
+        city.world.service(name)
+    asked = len(city.world.site.asked)
+    async with AsyncExitStack() as held:
+        for _ in range(EACH):
+            await held.enter_async_context(city.federation.discovery.strangers.take("192.0.2.1"))
+        mine = [asyncio.create_task(resolve(city, name, requester="192.0.2.1")) for name in names]
+        await asyncio.sleep(0.01)
+        assert len(city.world.site.asked) == asked
+        with pytest.raises(Refused) as caught:
+            await resolve(city, "one-more", requester="192.0.2.1")
+        assert caught.value.code == "temporarily_unavailable"
+        # A name that somebody else's line holds up is not held up for others.
+        assert (await resolve(city, names[-1], requester="192.0.2.2")).subject == city.world.url(names[-1])
+        assert (await resolve(city, "quick", requester="192.0.2.2")).subject == city.world.url("quick")
+        gone = mine.pop(0)
+        gone.cancel()
+    assert [(await task).subject for task in mine] == [city.world.url(name) for name in names[1:]]
+    with pytest.raises(asyncio.CancelledError):
+        await gone
 
 
 async def test_a_loop_ends_and_is_not_followed_10_1(city: City) -> None:

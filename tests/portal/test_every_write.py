@@ -64,7 +64,7 @@ ISSUING = {COMPACT, "identity_code", "identity_refresh"}
 READS = {
     "POST /oauth/authorize", "POST /oauth/end-session",  # lead to a GET of their own
     "POST /console/request", "POST /console/clients/{client_id}/keys/look",
-    "POST /federation/trust-mark-status",
+    "POST /federation/trust-mark-status", "POST /api/identity/federation/explain", "POST /console/federation/explain",
     "POST /oauth/introspect", "POST /oauth/userinfo", "POST /api/consent/decision", "POST /consent/decisions",
     "POST /api/cert/incidents/{incident_id}/containment/preview",
     # GovStack has these as changes; here they answer what is there (consent/README.md).

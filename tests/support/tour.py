@@ -402,6 +402,7 @@ def operator(tour: Tour, page: Page) -> Iterator[str]:
     page.click("#look")
     page.wait_for_selector("#coming")
     yield "client-keys-change"
+    yield from _federation(tour, page)
     agreement = _link(tour, page, "/console/agreements", "#agreements a")
     page.goto(tour.url + agreement)
     yield "agreement-approved"
@@ -417,6 +418,39 @@ def operator(tour: Tour, page: Page) -> Iterator[str]:
     page.fill("#contact", "")
     page.click("#preview")
     yield "agreement-wrong"
+
+
+def _federation(tour: Tour, page: Page) -> Iterator[str]:
+    """What the city says of others; the demo's city takes part in no federation, so nobody hears it."""
+    place = "/console/federation"
+    yield from _show(tour, page, place, f"{place}/vouch", f"{place}/mark", f"{place}/explain")
+    entity = "https://clinic.minatohama.example"
+    page.fill("#entity_id", entity)
+    page.click("#ask")
+    page.wait_for_selector("#verdict")
+    yield "federation-refused"
+    page.goto(f"{tour.url}{place}/vouch")
+    page.fill("#entity_id", entity)
+    page.click("#look")
+    yield "federation-vouch-wrong"
+    page.fill("#jwks", json.dumps(Signer().jwks))
+    page.click("#look")
+    page.wait_for_selector("#entity-keys")
+    yield "federation-vouch-look"
+    page.click("#confirm")
+    page.wait_for_url(re.compile(r"/console/federation/subordinates/[^/]+$"))
+    below = page.url.removeprefix(tour.url)
+    page.click("#give-mark")
+    page.fill("#kind", "https://pref.example/marks/audited")
+    page.click("#give")
+    yield from _show(tour, page, below, f"{below}/suspend")
+    page.goto(tour.url + below)
+    page.click("#revoke-1")
+    yield "federation-revoke"
+    page.goto(tour.url + below)
+    if page.query_selector("#end"):  # so that the same walk in another language begins as this one
+        page.click("#end")
+        page.click("#confirm")
 
 
 def helped(tour: Tour, page: Page) -> Iterator[str]:
