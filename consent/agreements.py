@@ -170,7 +170,7 @@ def approve(session: Session, revision_id: str, *, actor: Actor, now: Millis, se
 
 
 def send_back(session: Session, revision_id: str, *, actor: Actor, now: Millis) -> Revision:
-    """The ethics board returned the offer; the member may revise it."""
+    """The ethics board returned the offer; the member may revise it. Raises AgreementState."""
     row = _revision(session, revision_id)
     if row.status != "offered":
         raise AgreementState(f"A revision that is {row.status} cannot be returned.")
@@ -178,7 +178,10 @@ def send_back(session: Session, revision_id: str, *, actor: Actor, now: Millis) 
 
 
 def withdraw(session: Session, agreement_id: str, *, actor: Actor, now: Millis) -> AgreementView:
-    """End an agreement: every consent under it stops covering anything at this commit; their events follow."""
+    """End an agreement: every consent under it stops covering anything at this commit; their events follow.
+
+    Raises AgreementState.
+    """
     agreement = _agreement(session, agreement_id)
     if agreement.status == "withdrawn":
         raise AgreementState("This agreement is withdrawn already.")

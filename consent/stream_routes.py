@@ -91,7 +91,7 @@ class StreamEndpoints:
         return Reply(204)
 
     async def poll(self, call: Call) -> Reply:
-        """POST /consent/stream/poll (RFC 8936 section 2)."""
+        """POST /consent/stream/poll (RFC 8936 section 2). Raises StreamIsPushed."""
         access, _ = await self._caller(call)
         client = await self._clients.get(access.client_id)
         assert client is not None  # the token's check has just found it

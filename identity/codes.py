@@ -107,6 +107,9 @@ def issue(
 
 
 def spend_par(connection: Connection, par: bytes, now: Millis) -> None:
-    """A pushed request counts as used when its authorization completes (RFC 9126 section 4, invariant I7)."""
+    """A pushed request counts as used when its authorization completes (RFC 9126 section 4, invariant I7).
+
+    Raises InvalidRequestUri.
+    """
     if _SPEND.run(connection, digest=par, now=now) != 1:
         raise InvalidRequestUri("request_uri was used already")

@@ -111,7 +111,7 @@ class Logos:
             return None, error.reason
 
     async def endpoint(self, call: Call) -> Reply:
-        """GET /oauth/logo/{digest}: by what it is, so it never changes."""
+        """GET /oauth/logo/{digest}: by what it is, so it never changes. Raises NotFound."""
         found = await self._database.read(_picture, call.path.removeprefix(PATH))
         if found is None:
             raise NotFound("There is no such picture.")

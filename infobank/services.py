@@ -52,7 +52,7 @@ class Services:
         self._categories = orjson.dumps({"categories": [category_document(one) for one in catalogue]})
 
     async def fetch(self, call: Call) -> Reply:
-        """`GET /api/bank/records`."""
+        """`GET /api/bank/records`. Raises NoCoverage."""
         caller = await self._bearer.verify(call, uses=("data_use",))
         _require_resident(caller)
         ask = read_ask(call.query, limit=self._settings.page_records)

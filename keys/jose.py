@@ -190,7 +190,7 @@ def _read_header(token: str, algs: Collection[str], longest: int = LONGEST) -> t
 
 
 def read_object(part: str) -> dict[str, Any]:
-    """A JSON object from base64url, refusing members sent twice (RFC 7515 section 4)."""
+    """A JSON object from base64url, refusing members sent twice (RFC 7515 section 4). Raises BadToken."""
     try:
         value = json.loads(b64url_decode(part), object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:

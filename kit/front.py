@@ -151,7 +151,10 @@ class Call:
 
 
 def parse_form(data: bytes) -> dict[str, str]:
-    """Read an urlencoded form or query strictly: UTF-8, no field twice (RFC 6749 section 3.1), no empty names."""
+    """Read an urlencoded form or query strictly: UTF-8, no field twice (RFC 6749 section 3.1), no empty names.
+
+    Raises Malformed.
+    """
     try:
         text = data.decode("ascii")
         pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=bool(text), errors="strict", max_num_fields=200)

@@ -56,7 +56,7 @@ class Wrong(Exception):
 
 
 def known(value: str, allowed: Mapping[str, object] | tuple[str, ...]) -> str:
-    """A code that only our own forms send; anything else gets no answer."""
+    """A code that only our own forms send; anything else gets no answer. Raises NotFound."""
     if value not in allowed:
         raise NotFound("There is no such choice.")
     return value

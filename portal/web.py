@@ -278,7 +278,10 @@ class Form:
             self._values.setdefault(name, []).append(value)
 
     def one(self, name: str, default: str = "") -> str:
-        """The single value of a field, trimmed of surrounding space; the default if it was not sent."""
+        """The single value of a field, trimmed of surrounding space; the default if it was not sent.
+
+        Raises Malformed.
+        """
         values = self._values.get(name)
         if not values:
             return default
@@ -287,7 +290,7 @@ class Form:
         return values[0].strip()
 
     def raw(self, name: str) -> str:
-        """The single value exactly as typed, for passwords."""
+        """The single value exactly as typed, for passwords. Raises Malformed."""
         values = self._values.get(name, [""])
         if len(values) > 1:
             raise Malformed(f"The field {name} was sent more than once.")
@@ -325,7 +328,7 @@ async def _body(request: Request, limit: int) -> bytes:
 
 
 async def read_form(request: Request, *, limit: int = FORM_LIMIT) -> Form:
-    """Read a urlencoded form strictly: content type, size, UTF-8."""
+    """Read a urlencoded form strictly: content type, size, UTF-8. Raises UnsupportedType, Malformed."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
         raise UnsupportedType("Send the form as application/x-www-form-urlencoded.")
@@ -352,7 +355,7 @@ class Upload:
 
 
 async def read_upload(request: Request, field: str, *, limit: int = UPLOAD_LIMIT) -> tuple[Form, Upload | None]:
-    """Read a multipart form with at most one file, entirely in memory."""
+    """Read a multipart form with at most one file, entirely in memory. Raises UnsupportedType, Malformed."""
     from starlette.datastructures import Headers, UploadFile
     from starlette.formparsers import MultiPartException, MultiPartParser
 

@@ -205,7 +205,7 @@ def proposal_of(revision: Revision) -> dict[str, Any]:
 
 
 def with_policy(given: Policy, before: Mapping[str, Any], place: str) -> dict[str, Any]:
-    """What a policy changes in a proposal."""
+    """What a policy changes in a proposal. Raises BadInput."""
     made = dict(before)
     if given.jurisdiction is not None:
         made["jurisdiction"] = given.jurisdiction

@@ -210,7 +210,7 @@ def page_of_agreements(
 
 
 def revision_of(session: Session, agreement_id: str, revision_id: str | None) -> Revision:
-    """A revision of an agreement: the one named, or the one in force (the newest, while none is)."""
+    """A revision of an agreement: the one named, or the one in force (the newest, while none is). Raises BadInput."""
     if revision_id is None:
         return agreements.current(session, agreement_id)
     found = agreements.get_revision(session, revision_id)

@@ -30,7 +30,10 @@ _UNKNOWN = "No individual of yours is called so. Residents register themselves; 
 
 
 def account_of(session: Session, caller: Caller, reader: Reader, identifier: str | None) -> str:
-    """The resident meant: the one the token is about, or the one named, if the member ever asked them."""
+    """The resident meant: the one the token is about, or the one named, if the member ever asked them.
+
+    Raises BadInput.
+    """
     if identifier is None:
         if caller.account_id is None:
             raise BadInput("Say whom: individualId.", pointer="/individualId")
@@ -44,7 +47,10 @@ def account_of(session: Session, caller: Caller, reader: Reader, identifier: str
 
 
 def one_name(query: str | None, header: str | None) -> str | None:
-    """Individual ID as the document has it: in the query, or "supplied as HTTP header"; never two different ones."""
+    """Individual ID as the document has it: in the query, or "supplied as HTTP header"; never two different ones.
+
+    Raises BadInput.
+    """
     if query is not None and header is not None and query != header:
         raise BadInput("The header names another individual.", pointer="/individualId")
     return query or header

@@ -94,7 +94,7 @@ class BackchannelAuthentication:
         self._interactions = interactions
 
     async def endpoint(self, call: Call) -> Reply:
-        """Section 7.1 in, section 7.3 out."""
+        """Section 7.1 in, section 7.3 out. Raises UnauthorizedClient, InvalidRequest."""
         form = read_form(call.headers.get(b"content-type", b""), await call.body())
         client = await self._auth.authenticate(call, form)
         if CIBA not in client.grant_types or client.public:

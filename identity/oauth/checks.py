@@ -41,7 +41,7 @@ def check_redirect_uri(parameters: Parameters, client: Client) -> str:
     """The address the browser may be sent to: one the client registered, character for character.
 
     RFC 9700 section 2.1: no pattern, no normalisation; whatever needs interpretation is not equal. Until this has
-    passed nothing may be redirected (RFC 6749 section 4.1.2.1).
+    passed nothing may be redirected (RFC 6749 section 4.1.2.1). Raises InvalidRequest.
     """
     asked = parameters.get("redirect_uri")
     if asked is None:
@@ -62,7 +62,10 @@ def refuse_registration(parameters: Parameters, _: Client) -> Fields:
 
 
 def check_response_type(parameters: Parameters, client: Client) -> Fields:
-    """Only `code`: RFC 9700 section 2.1.2 leaves no room for tokens in the front channel."""
+    """Only `code`: RFC 9700 section 2.1.2 leaves no room for tokens in the front channel.
+
+    Raises UnsupportedResponseType, UnauthorizedClient.
+    """
     if require(parameters, "response_type") != "code":
         raise UnsupportedResponseType("response_type must be code")
     if "authorization_code" not in client.grant_types:
@@ -94,7 +97,10 @@ def read_challenge(parameters: Parameters, client: Client) -> Fields:
 
 
 def check_scope(parameters: Parameters, client: Client) -> Fields:
-    """Standard scopes for everybody; others only for an approved member's client that registered them."""
+    """Standard scopes for everybody; others only for an approved member's client that registered them.
+
+    Raises InvalidScope.
+    """
     scopes = read_scopes(parameters.get("scope"))
     for scope in scopes:
         if scope in _NO_RESIDENTS or scope not in client.scopes or (scope not in _STANDARD and not client.may_use_data):
@@ -105,7 +111,10 @@ def check_scope(parameters: Parameters, client: Client) -> Fields:
 
 
 def check_prompt(parameters: Parameters, client: Client) -> Fields:
-    """OpenID Connect Core section 3.1.2.1: `none` stands alone; a registered age holds where none is asked for."""
+    """OpenID Connect Core section 3.1.2.1: `none` stands alone; a registered age holds where none is asked for.
+
+    Raises InvalidRequest.
+    """
     prompt = tuple(parameters["prompt"].split()) if "prompt" in parameters else ()
     if not set(prompt) <= PROMPTS:
         raise InvalidRequest("prompt holds an unknown value")
@@ -151,7 +160,7 @@ def _wished(parameters: Parameters, name: str) -> tuple[str, ...]:
 
 
 def check_sizes(parameters: Parameters, _: Client) -> Fields:
-    """What is handed back or kept must not be a way to fill our tables."""
+    """What is handed back or kept must not be a way to fill our tables. Raises InvalidRequest."""
     for name, limit in (("state", 2048), ("nonce", 512), ("code_challenge", 128)):
         if len(parameters.get(name, "")) > limit:
             raise InvalidRequest(f"{name} is longer than {limit} characters")
@@ -159,7 +168,7 @@ def check_sizes(parameters: Parameters, _: Client) -> Fields:
 
 
 def check_resource(parameters: Parameters, client: Client) -> Fields:
-    """RFC 8707 section 2.1: only audiences this client registered."""
+    """RFC 8707 section 2.1: only audiences this client registered. Raises InvalidTarget."""
     resources = tuple(parameters["resource"].split(" ")) if "resource" in parameters else ()
     for resource in resources:
         if resource not in client.resources:
@@ -168,7 +177,7 @@ def check_resource(parameters: Parameters, client: Client) -> Fields:
 
 
 def check_dpop_jkt(parameters: Parameters, _: Client) -> Fields:
-    """RFC 9449 section 10: the code will be bound to this key."""
+    """RFC 9449 section 10: the code will be bound to this key. Raises InvalidRequest."""
     jkt = parameters.get("dpop_jkt")
     if jkt is not None and not _THUMBPRINT.fullmatch(jkt):
         raise InvalidRequest("dpop_jkt must be a SHA-256 JWK thumbprint")

@@ -70,7 +70,10 @@ class DetailTypes:
         return narrowed(request, await database.read(self.check, client, details)) if details else request
 
     def read(self, text: str | None) -> list[Detail]:
-        """Parse the parameter: a JSON array of objects, each with a known `type` (section 2)."""
+        """Parse the parameter: a JSON array of objects, each with a known `type` (section 2).
+
+        Raises InvalidAuthorizationDetails.
+        """
         if text is None:
             return []
         if len(text) > MAX_BYTES:

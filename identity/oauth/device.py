@@ -83,7 +83,7 @@ class DeviceAuthorization:
         self._crowd = crowd
 
     async def endpoint(self, call: Call) -> Reply:
-        """POST /oauth/device_authorization (sections 3.1 and 3.2)."""
+        """POST /oauth/device_authorization (sections 3.1 and 3.2). Raises UnauthorizedClient."""
         form = read_form(call.headers.get(b"content-type", b""), await call.body())
         client = await self._auth.authenticate(call, form)
         if DEVICE not in client.grant_types:
@@ -111,7 +111,7 @@ class DeviceAuthorization:
 
     async def picture(self, call: Call) -> Reply:
         """GET /oauth/device_qr: `verification_uri_complete` as a picture, for a device that can't draw one (section
-        3.3.1). It is made from the code alone, so it tells nobody whether the code is good."""
+        3.3.1). It is made from the code alone, so it tells nobody whether the code is good. Raises InvalidRequest."""
         code = decoupled.normal(read_query(call.query).get("user_code", ""))
         if code is None:
             raise InvalidRequest("user_code is required")

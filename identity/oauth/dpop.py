@@ -90,7 +90,10 @@ class Dpop:
         return Proved(proof.jkt, key, issued_at + oldest + SKEW)
 
     async def prove(self, call: Call, database: Database, now: Millis, client: Client) -> Proved | None:
-        """For the endpoints that clients call: read the proof and spend it; None if there is none."""
+        """For the endpoints that clients call: read the proof and spend it; None if there is none.
+
+        Raises InvalidDpopProof.
+        """
         required = self.wants_nonce(fapi=client.fapi)
         proofs = [value for name, value in call.scope["headers"] if name == b"dpop"]
         proved = self.read(proofs, method=call.method, path=call.path, now=now, nonce_required=required)

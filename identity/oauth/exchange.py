@@ -88,7 +88,7 @@ def decide(form: Parameters, client: Client, subject: Proved, actor: Proved | No
 
 
 def requested_type(form: Parameters) -> str:
-    """Section 2.1: only access tokens are issued."""
+    """Section 2.1: only access tokens are issued. Raises InvalidRequest."""
     asked = form.get("requested_token_type", ACCESS_TOKEN)
     if asked not in (ACCESS_TOKEN, JWT):
         raise InvalidRequest("requested_token_type must be an access token's")
@@ -160,7 +160,7 @@ def _scopes(form: Parameters, client: Client, subject: Proved) -> tuple[str, ...
 
 
 def check_types(form: Parameters) -> None:
-    """Section 2.1: each token with its type, and no type without its token."""
+    """Section 2.1: each token with its type, and no type without its token. Raises InvalidRequest."""
     require(form, "subject_token")
     if require(form, "subject_token_type") not in (ACCESS_TOKEN, ID_TOKEN, JWT):
         raise InvalidRequest("subject_token_type must be an access token's or an ID token's")

@@ -22,7 +22,10 @@ _UNKNOWN = "grant_id is unknown"
 
 
 def read_action(parameters: Parameters, client: Client) -> dict[str, str | None]:
-    """The two parameters (section 5.2), and what section 5.4 calls an invalid request."""
+    """The two parameters (section 5.2), and what section 5.4 calls an invalid request.
+
+    Raises InvalidRequest, UnauthorizedClient, InvalidGrantId.
+    """
     action, grant_id = parameters.get("grant_management_action"), parameters.get("grant_id")
     if action is None:
         if grant_id is not None:

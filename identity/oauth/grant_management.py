@@ -41,7 +41,7 @@ class GrantManagement:
         return reply_json(200, describe(await self._database.peek(_of, _target(call), access.client_id)))
 
     async def revoke(self, call: Call) -> Reply:
-        """DELETE: nothing under it is honoured once this answers (section 6.5)."""
+        """DELETE: nothing under it is honoured once this answers (section 6.5). Raises TokenRefused."""
         access = await self._own(call, REVOKE)
         client = await self._clients.get(access.client_id)
         if client is None:

@@ -67,7 +67,7 @@ class Introspection:
         self._bodies: dict[str, bytes] = {}  # by jti: what is said of a live token never changes
 
     async def endpoint(self, call: Call) -> Reply:
-        """Section 2.1: the caller must authenticate, so a public client can't ask."""
+        """Section 2.1: the caller must authenticate, so a public client can't ask. Raises UnauthorizedClient."""
         form = read_form(call.headers.get(b"content-type", b""), await call.body())
         client = await self._auth.authenticate(call, form)
         if client.public:

@@ -28,6 +28,7 @@ def type_of(token: str) -> str | None:
     """The `typ` to verify an object by: RFC 9101's where it is given, else untyped, as OpenID Connect has them.
 
     RFC 9101 section 10.8, RFC 8725 section 3.11: a client assertion by the same key must not pass for a request.
+    Raises InvalidRequestObject.
     """
     try:
         typ = orjson.loads(b64url_decode(token.partition(".")[0])).get("typ")
@@ -62,7 +63,7 @@ def check_claims(claims: dict[str, Any], *, client_id: str, issuer: str, now: Mi
 
 def check_lifetime(claims: dict[str, Any], now: Millis) -> None:
     """What FAPI 2.0 Message Signing section 5.3.1 (items 2 to 4) asks beyond: `aud`, `nbf` and `exp` must be there,
-    and no object is good for more than an hour.
+    and no object is good for more than an hour. Raises InvalidRequestObject.
     """
     begins_at, ends_at = _moment(claims, "nbf"), _moment(claims, "exp")
     for name, found in (("aud", claims.get("aud")), ("nbf", begins_at), ("exp", ends_at)):
@@ -79,6 +80,7 @@ def check_lifetime(claims: dict[str, Any], now: Millis) -> None:
 def check_federated(claims: dict[str, Any], *, client_id: str, issuer: str) -> tuple[str, Millis]:
     """What OpenID Federation 1.0 section 12.1.1.1 asks beyond, of who has no registration to be known by: `aud` this
     issuer and nobody else, `iss`, `client_id`, `exp` and `jti` there, no `sub`. Returns `jti` and the end.
+    Raises InvalidRequestObject.
     """
     if claims.get("aud") not in (issuer, [issuer]):
         raise InvalidRequestObject("aud of the request object must be this issuer, and nobody else")

@@ -68,7 +68,7 @@ class PushedRequests:
         self._crowd = crowd
 
     async def endpoint(self, call: Call) -> Reply:
-        """POST /oauth/par (section 2)."""
+        """POST /oauth/par (section 2). Raises TemporarilyUnavailable."""
         form = read_form(call.headers.get(b"content-type", b""), await call.body())
         client = await self._auth.authenticate(call, form)
         # Anybody may call itself a public client, and where registration is open anybody may have a secret too.

@@ -111,7 +111,7 @@ def _decode(raw: bytes) -> str:
 
 
 def require(parameters: Parameters, name: str) -> str:
-    """The value of a required parameter."""
+    """The value of a required parameter. Raises InvalidRequest."""
     value = parameters.get(name)
     if value is None:
         raise InvalidRequest(f"{name} is required")
@@ -119,7 +119,7 @@ def require(parameters: Parameters, name: str) -> str:
 
 
 def read_scopes(text: str | None) -> tuple[str, ...]:
-    """The scope tokens, in the order asked, each once (RFC 6749 section 3.3)."""
+    """The scope tokens, in the order asked, each once (RFC 6749 section 3.3). Raises InvalidScope."""
     if text is None:
         return ()
     tokens = text.split(" ")
@@ -130,7 +130,7 @@ def read_scopes(text: str | None) -> tuple[str, ...]:
 
 
 def read_seconds(parameters: Parameters, name: str) -> int | None:
-    """A non-negative whole number of seconds, such as max_age."""
+    """A non-negative whole number of seconds, such as max_age. Raises InvalidRequest."""
     value = parameters.get(name)
     if value is None:
         return None

@@ -23,7 +23,7 @@ NONE = Challenge("")  # none was sent, and none was required
 
 
 def read_challenge(challenge: str | None, method: str | None, *, required: bool = True) -> Challenge:
-    """Accept the challenge of an authorization request (section 4.3)."""
+    """Accept the challenge of an authorization request (section 4.3). Raises InvalidRequest."""
     if challenge is None and not required and method is None:
         return NONE
     if challenge is None:

@@ -79,7 +79,7 @@ class ClientRegistration:
         self._envelopes = envelopes
 
     async def register(self, call: Call) -> Reply:
-        """POST /oauth/register (RFC 7591 section 3.1)."""
+        """POST /oauth/register (RFC 7591 section 3.1). Raises NotFound, TemporarilyUnavailable."""
         if self._settings.registration == "off":
             raise NotFound("Clients are registered by the city's operators here.")
         if seconds := self._crowd.wait(call.source):  # each call writes rows for somebody nobody knows

@@ -38,7 +38,7 @@ class Rehearsal:
         log.warning("questions of services can be answered for residents by anybody", path=PATH)
 
     async def endpoint(self, call: Call) -> Reply:
-        """The answer a resident would give."""
+        """The answer a resident would give. Raises InvalidRequest."""
         query = read_query(call.query)
         action = query.get("action")
         if action not in ("allow", "deny"):

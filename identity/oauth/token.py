@@ -49,7 +49,7 @@ class TokenEndpoint:
         self._envelopes = envelopes
 
     async def endpoint(self, call: Call) -> Reply:
-        """One request, one grant."""
+        """One request, one grant. Raises UnsupportedGrantType, UnauthorizedClient."""
         form = read_form(call.headers.get(b"content-type", b""), await call.body())
         client = await self._auth.authenticate(call, form)
         kind = require(form, "grant_type")

@@ -57,7 +57,10 @@ class UserInfo:
         self._telling = telling
 
     async def endpoint(self, call: Call) -> Reply:
-        """The claims as JSON; the token by Authorization header, or in the body of a POST (RFC 6750 section 2.2)."""
+        """The claims as JSON; the token by Authorization header, or in the body of a POST (RFC 6750 section 2.2).
+
+        Raises TokenRefused, TooMany.
+        """
         token = await _body_token(call)
         access = await self._bearer.verify(call, scope="openid", body_token=token, uses=STANDARD_SCOPES)
         client = await self._clients.get(access.client_id)

@@ -155,7 +155,7 @@ class SignalEndpoints:
         return reply_json(200, _status(await self._own(access, _stream_id(call) or "")))
 
     async def set_status(self, call: Call) -> Reply:
-        """POST /ssf/status (section 8.1.2.2)."""
+        """POST /ssf/status (section 8.1.2.2). Raises SignalRefused."""
         access, body, stream = await self._named(call)
         status, reason = body.get("status"), body.get("reason", "")
         if status not in STATUSES:
@@ -169,7 +169,7 @@ class SignalEndpoints:
         return reply_json(200, _status(changed))
 
     async def add_subject(self, call: Call) -> Reply:
-        """POST /ssf/subjects/add (section 8.1.3.2). The same answer whoever it is."""
+        """POST /ssf/subjects/add (section 8.1.3.2). The same answer whoever it is. Raises SignalRefused."""
         access, body, stream = await self._named(call)
         if not isinstance(body.get("verified", True), bool):
             raise SignalRefused("Send true or false.", pointer="/verified")
@@ -185,7 +185,7 @@ class SignalEndpoints:
         return Reply(204)
 
     async def verify(self, call: Call) -> Reply:
-        """POST /ssf/verify (section 8.1.4.2)."""
+        """POST /ssf/verify (section 8.1.4.2). Raises SignalRefused."""
         access, body, stream = await self._named(call)
         state = body.get("state")
         if state is not None and not (isinstance(state, str) and len(state) <= _LONGEST_STATE):
@@ -198,7 +198,7 @@ class SignalEndpoints:
     # -- polling -----------------------------------------------------------------------------------------------------
 
     async def poll(self, call: Call) -> Reply:
-        """POST /ssf/poll/{stream_id} (RFC 8936 section 2)."""
+        """POST /ssf/poll/{stream_id} (RFC 8936 section 2). Raises SignalRefused."""
         access = await self._caller(call, reads=True)
         stream = await self._own(access, call.path.removeprefix(POLL_PATH))
         ask = read_poll(await call.json(), _JTI, SignalRefused)

@@ -62,7 +62,7 @@ def read_poll(value: Any, names: re.Pattern[str], refuse: type[Problem]) -> Poll
 
 
 def members(value: Any, place: str, known: set[str], refuse: type[Problem]) -> dict[str, Any]:
-    """An object with no other members than these."""
+    """An object with no other members than these. Raises Malformed."""
     if not isinstance(value, dict):
         if place:
             raise refuse("Send an object.", pointer=place)

@@ -137,7 +137,7 @@ def set_status(
 ) -> Stream:
     """Enable, pause or disable (section 8.1.2): paused holds what happens, disabled forgets it.
 
-    What we do ourselves is told to the receiver (section 8.1.5), who can't undo it.
+    What we do ourselves is told to the receiver (section 8.1.5), who can't undo it. Raises SignalRefused.
     """
     row = session.get_one(SignalStream, stream.id)
     if row.held_by_us and not by_us:

@@ -199,7 +199,7 @@ class PostgresDatabase(Database):
         return self._engine.connect().execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
     async def counter(self, topic: str) -> int:
-        """See Database.counter: one indexed read on the primary."""
+        """See Database.counter: one indexed read on the primary. Raises Unavailable."""
 
         def look(connection: Connection) -> int:
             return connection.execute(select(counters.c.n).where(counters.c.topic == topic)).scalar() or 0

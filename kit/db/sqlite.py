@@ -264,7 +264,7 @@ class SqliteDatabase(Database):
         return await asyncio.get_running_loop().run_in_executor(self._pool, context.run, run)
 
     async def peek(self, fn: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """See Database.peek. Runs in the event loop: the function must be one short look-up."""
+        """See Database.peek. Runs in the event loop: the function must be one short look-up. Raises Unavailable."""
         if self._peeker is None:
             raise Unavailable("The service is stopping; try again in a moment.", retry_after=5)
         try:

@@ -51,7 +51,7 @@ class Amending:
         return self.grant.scopes if self.merges else ()
 
     def check_shown(self, form: Form) -> None:
-        """What is changed is what was read."""
+        """What is changed is what was read. Raises Malformed, Conflict."""
         shown = form.one(FIELD)
         if not shown:
             raise Malformed("The answer does not say what it adds to or replaces.")

@@ -48,7 +48,7 @@ def enter(request: Request) -> BrowserSession:
 
 
 def proved(host: Host, request: Request, back: str) -> BrowserSession | Response:
-    """An operator who showed two factors a moment ago; or the way to the sign-in page and back."""
+    """An operator who showed two factors a moment ago; or the way to the sign-in page and back. Raises Forbidden."""
     found = enter(request)
     if not levels.satisfies(found.acr, levels.AAL2):
         raise Forbidden("Sign in with a passkey, or with your password and the app, to do this.")

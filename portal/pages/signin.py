@@ -294,7 +294,7 @@ def json_body(value: Any, status: int = 200) -> Response:
 
 
 async def json_bytes(request: Request) -> bytes:
-    """The body of the script's request. The content type closes form posts from elsewhere."""
+    """The body of the script's request. The content type closes form posts from elsewhere. Raises UnsupportedType."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise UnsupportedType("Send application/json.")

@@ -39,7 +39,7 @@ class WithoutPage:
         return all(self._held(session, each, browser.account_id) is not None for each in elements)
 
     def answer(self, session: Session, interaction_id: str, browser: BrowserSession, lang: str) -> str | None:
-        """The redirect; None if the page is to be shown, and then nothing is written."""
+        """The redirect; None if the page is to be shown, and then nothing is written. Raises ConsentState."""
         if not self.possible(session, interaction_id, browser):  # asked again: this is the write that grants
             return None
         interaction, now = self._interactions.get(session, interaction_id), self._clock.ms()

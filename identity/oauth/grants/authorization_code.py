@@ -64,7 +64,7 @@ class AuthorizationCode:
         self._floors = floors_of(settings)
 
     async def handle(self, form: Parameters, client: Client, holder: Holder) -> dict[str, Any]:
-        """Tokens for a code; answered once its use is durable."""
+        """Tokens for a code; answered once its use is durable. Raises InvalidGrant."""
         code = require(form, "code")
         now = self._clock.ms()
         result = await self._database.write_core(

@@ -29,7 +29,7 @@ class ClientCredentials:
         self._tokens = tokens
 
     async def handle(self, form: Parameters, client: Client, holder: Holder) -> dict[str, Any]:
-        """A token for the client itself; answered once its row is durable."""
+        """A token for the client itself; answered once its row is durable. Raises UnauthorizedClient, InvalidScope."""
         if client.public:
             raise UnauthorizedClient("a public client can't use client_credentials")  # section 4.4
         require_binding(client, holder)

@@ -45,7 +45,10 @@ class JwtBearer:
         self._keys = keys
 
     async def handle(self, form: Parameters, client: Client, holder: Holder) -> dict[str, Any]:
-        """A token for whom the assertion vouches for; answered once its use is durable."""
+        """A token for whom the assertion vouches for; answered once its use is durable.
+
+        Raises UnauthorizedClient, InvalidGrant.
+        """
         if client.public or not client.assertion_issuers:
             raise UnauthorizedClient("this client may not bring assertions")
         require_binding(client, holder)

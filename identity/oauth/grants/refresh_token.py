@@ -58,7 +58,7 @@ class RefreshToken:
         self._floors = floors_of(settings)
 
     async def handle(self, form: Parameters, client: Client, holder: Holder) -> dict[str, Any]:
-        """Fresh tokens for a refresh token; answered once the rotation is durable."""
+        """Fresh tokens for a refresh token; answered once the rotation is durable. Raises InvalidGrant."""
         presented = self._tokens.read_refresh(require(form, "refresh_token"))
         if presented is None:
             raise InvalidGrant("the refresh token is unknown")

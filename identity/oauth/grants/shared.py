@@ -39,7 +39,10 @@ class Replayed:
 
 
 def read_audience(asked: str | None, allowed: Sequence[str], default: str) -> str:
-    """The one audience of the token (RFC 8707 section 2): the one asked for, or the first allowed, or ourselves."""
+    """The one audience of the token (RFC 8707 section 2): the one asked for, or the first allowed, or ourselves.
+
+    Raises InvalidTarget.
+    """
     if asked is None:
         return allowed[0] if allowed else default
     if " " in asked:
@@ -52,7 +55,10 @@ def read_audience(asked: str | None, allowed: Sequence[str], default: str) -> st
 
 
 def require_binding(client: Client, holder: Holder) -> None:
-    """A client registered for bound tokens never gets a bearer token (RFC 9449 section 5.2, RFC 8705 section 3.4)."""
+    """A client registered for bound tokens never gets a bearer token (RFC 9449 section 5.2, RFC 8705 section 3.4).
+
+    Raises InvalidDpopProof, InvalidRequest.
+    """
     if client.dpop_bound and holder.jkt is None:
         raise InvalidDpopProof("this client must send a DPoP proof")
     if client.certificate_bound and holder.x5t is None:

@@ -58,7 +58,7 @@ class TokenExchange:
         self._floors = floors_of(settings)
 
     async def handle(self, form: Parameters, client: Client, holder: Holder) -> dict[str, Any]:
-        """A token for another's; answered once the exchange is durable."""
+        """A token for another's; answered once the exchange is durable. Raises UnauthorizedClient, InvalidRequest."""
         if client.public or not client.exchange_audiences:
             raise UnauthorizedClient("this client may not exchange tokens")
         check_types(form)
