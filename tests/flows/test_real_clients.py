@@ -57,6 +57,12 @@ FLOWS = (
     "keys, sector and request from the client's own addresses",
     "oauth4webapi: code, PKCE and DPoP, step by step",
     "oauth4webapi judges our access tokens as a resource server does",
+    "answers closed for their client alone",
+    "an outside issuer vouches",
+    "implicit and hybrid are refused by name",
+    "a resource says who gives tokens for it, and is asked",
+    "oauth4webapi: signed, pushed, answered signed, refreshed",
+    "oauth4webapi: itself, a device, a counter, step by step",
     "signing out, told behind the browser's back",
 )
 
@@ -118,7 +124,7 @@ def told(city: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]
     cert, key = ca.give("server", "localhost").write(place, "server")
     cas, _ = ca.pair.write(place, "ca")
     own_cert, own_key = ca.give("clinic", "rp.clinic.example").write(place, "own")
-    port, second = free_port(), free_port()
+    port, second, site = free_port(), free_port(), free_port()
     issuer = f"https://localhost:{port}"
     trust = ssl.create_default_context(cafile=str(cas))
     options = [
@@ -138,11 +144,16 @@ def told(city: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]
             "login": person["login"],
             "ca": cas.read_text(),
             "mtls": {"cert": own_cert.read_text(), "key": own_key.read_text(), "name": "rp.clinic.example"},
-            "site": {"cert": cert.read_text(), "key": key.read_text()},
+            "site": {"cert": cert.read_text(), "key": key.read_text(), "port": site},
             "machine": make(
                 issuer, trust, staff, scope="meter:read", exchange_scope="meter:read",
                 grant_types=["client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"],
                 exchange_audiences=["https://records.example"],
+            ),
+            "voucher": make(
+                issuer, trust, staff, scope="read",
+                grant_types=["urn:ietf:params:oauth:grant-type:jwt-bearer"],
+                assertion_issuers={"https://idp.example": f"https://localhost:{site}/idp"},
             ),
             "counter": make(
                 issuer, trust, staff, scope="openid profile", backchannel_token_delivery_mode="poll",

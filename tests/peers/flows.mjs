@@ -29,7 +29,7 @@ const server = https.createServer(city.site, async (request, response) => {
   response.writeHead(request.method === 'POST' || found !== undefined ? 200 : 404, { 'content-type': 'application/json' });
   response.end(found);
 });
-await new Promise((done) => { server.listen(0, 'localhost', done); });
+await new Promise((done) => { server.listen(city.site.port, 'localhost', done); });
 const site = {
   url: `https://localhost:${server.address().port}`,
   publish(path, document) {
@@ -448,6 +448,127 @@ const flows = {
     const claims = await oauth.validateJwtAccessToken(as, seen, city.issuer);
     assert.equal(claims.client_id, made.client_id);
     assert.equal(claims.cnf.jkt, await dpop.calculateThumbprint());
+  },
+
+  async 'answers closed for their client alone'() {
+    const { key, jwks } = await pair();
+    const closed = await crypto.subtle.generateKey({ name: 'ECDH', namedCurve: 'P-256' }, true, ['deriveBits']);
+    const { kty, crv, x, y } = await crypto.subtle.exportKey('jwk', closed.publicKey);
+    const kid = crypto.randomUUID();
+    const ways = Object.fromEntries(['id_token', 'userinfo', 'authorization'].flatMap((kind) => [
+      [`${kind}_encrypted_response_alg`, 'ECDH-ES'], [`${kind}_encrypted_response_enc`, 'A256GCM'],
+    ]));
+    const config = strict(await register({
+      jwks: { keys: [...jwks.keys, { kty, crv, x, y, kid, use: 'enc', alg: 'ECDH-ES' }] }, ...ways,
+      userinfo_signed_response_alg: 'ES256', authorization_signed_response_alg: 'ES256',
+      token_endpoint_auth_method: 'private_key_jwt',
+    }, client.PrivateKeyJwt(key)));
+    client.enableDecryptingResponses(config, ['A256GCM'], { key: closed.privateKey, alg: 'ECDH-ES', kid });
+    client.useJwtResponseMode(config);
+    const tokens = await authorized(config);
+    assert.equal(tokens.id_token.split('.').length, 5);
+  },
+
+  async 'an outside issuer vouches'() {
+    const idp = await pair();
+    site.publish('/idp', idp.jwks);
+    const key = await imported(city.voucher.jwk);
+    const config = await client.discovery(issuer, city.voucher.client_id, undefined, client.PrivateKeyJwt(key), { algorithm: 'oauth2' });
+    const vouched = (changes = {}) => new SignJWT({ sub: 'nurse-7', jti: crypto.randomUUID(), ...changes })
+      .setProtectedHeader({ alg: 'ES256', kid: idp.key.kid }).setIssuer('https://idp.example').setAudience(city.issuer)
+      .setIssuedAt().setExpirationTime('1m').sign(idp.key.key);
+    const grant = async (assertion) => client.genericGrantRequest(config, 'urn:ietf:params:oauth:grant-type:jwt-bearer', { assertion: await assertion });
+    const tokens = await grant(vouched());
+    assert.equal(tokens.scope, 'read');
+    assert.equal(tokens.refresh_token, undefined);
+    await refused(grant(vouched({ jti: undefined })), 'invalid_grant');
+  },
+
+  async 'implicit and hybrid are refused by name'() {
+    for (const use of [client.useIdTokenResponseType, client.useCodeIdTokenResponseType]) {
+      const config = await register();
+      use(config);
+      const url = client.buildAuthorizationUrl(config, {
+        redirect_uri: REDIRECT, scope: 'openid', nonce: client.randomNonce(), state: 's', response_mode: 'query',
+      });
+      const answer = await browse(url);
+      assert.equal(answer.searchParams.get('error'), 'unsupported_response_type');
+      assert.equal(answer.searchParams.get('iss'), city.issuer);
+    }
+  },
+
+  async 'a resource says who gives tokens for it, and is asked'() {
+    const resource = new URL(city.issuer);
+    const described = await oauth.processResourceDiscoveryResponse(resource, await oauth.resourceDiscoveryRequest(resource));
+    assert.deepEqual(described.authorization_servers, [city.issuer]);
+    const config = strict(await register({ dpop_bound_access_tokens: true }));
+    const dpop = client.getDPoPHandle(config, await client.randomDPoPKeyPair());
+    const tokens = await authorized(config, { dpop });
+    const place = new URL(config.serverMetadata().userinfo_endpoint);
+    const said = await client.fetchProtectedResource(config, tokens.access_token, place, 'GET', null, new Headers(), { DPoP: dpop });
+    assert.equal(said.status, 200);
+    const bank = new URL('/api/bank/records?category=mobility', issuer);
+    const data = await client.fetchProtectedResource(config, tokens.access_token, bank, 'GET', null, new Headers(), { DPoP: dpop });
+    assert.equal(data.status, 403); // nobody agreed to that
+  },
+
+  async 'oauth4webapi: signed, pushed, answered signed, refreshed'() {
+    const as = await oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer, { algorithm: 'oauth2' }));
+    const { key, jwks } = await pair();
+    const made = await oauth.processDynamicClientRegistrationResponse(await oauth.dynamicClientRegistrationRequest(as, {
+      client_name: 'Clinic', redirect_uris: [REDIRECT], grant_types: ['authorization_code', 'refresh_token'], jwks,
+      token_endpoint_auth_method: 'private_key_jwt', require_signed_request_object: true, authorization_signed_response_alg: 'ES256',
+      id_token_signed_response_alg: 'ES256',
+    }));
+    const auth = oauth.PrivateKeyJwt(key);
+    const [verifier, state, nonce] = [oauth.generateRandomCodeVerifier(), oauth.generateRandomState(), oauth.generateRandomNonce()];
+    const asked = {
+      redirect_uri: REDIRECT, response_type: 'code', response_mode: 'jwt', state, nonce, scope: 'openid profile offline_access', prompt: 'consent',
+      code_challenge: await oauth.calculatePKCECodeChallenge(verifier), code_challenge_method: 'S256',
+    };
+    const request = await oauth.issueRequestObject(as, made, asked, key);
+    const pushed = await oauth.processPushedAuthorizationResponse(as, made,
+      await oauth.pushedAuthorizationRequest(as, made, auth, { client_id: made.client_id, request }));
+    const url = new URL(as.authorization_endpoint);
+    url.search = new URLSearchParams({ client_id: made.client_id, request_uri: pushed.request_uri });
+    const answer = await oauth.validateJwtAuthResponse(as, made, await browse(url), state);
+    const tokens = await oauth.processAuthorizationCodeResponse(as, made,
+      await oauth.authorizationCodeGrantRequest(as, made, auth, answer, REDIRECT, verifier), { expectedNonce: nonce, requireIdToken: true });
+    const response = await oauth.refreshTokenGrantRequest(as, made, auth, tokens.refresh_token);
+    const again = await oauth.processRefreshTokenResponse(as, made, response);
+    await oauth.validateApplicationLevelSignature(as, response);
+    assert.notEqual(again.refresh_token, tokens.refresh_token);
+  },
+
+  async 'oauth4webapi: itself, a device, a counter, step by step'() {
+    const as = await oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer));
+    const machine = [{ client_id: city.machine.client_id }, oauth.PrivateKeyJwt(await imported(city.machine.jwk))];
+    const own = await oauth.processClientCredentialsResponse(as, machine[0],
+      await oauth.clientCredentialsGrantRequest(as, ...machine, { scope: 'meter:read' }));
+    const kind = 'urn:ietf:params:oauth:token-type:access_token';
+    const further = await oauth.processGenericTokenEndpointResponse(as, machine[0], await oauth.genericTokenEndpointRequest(
+      as, ...machine, 'urn:ietf:params:oauth:grant-type:token-exchange', {
+        subject_token: own.access_token, subject_token_type: kind, actor_token: own.access_token, actor_token_type: kind, resource: 'https://records.example',
+      }));
+    assert.equal(further.issued_token_type, kind);
+
+    const device = [{ client_id: city.device.client_id }, oauth.PrivateKeyJwt(await imported(city.device.jwk))];
+    const begun = await oauth.processDeviceAuthorizationResponse(as, device[0],
+      await oauth.deviceAuthorizationRequest(as, ...device, { scope: 'openid profile' }));
+    const pending = oauth.processDeviceCodeResponse(as, device[0], await oauth.deviceCodeGrantRequest(as, ...device, begun.device_code));
+    await refused(pending, 'authorization_pending');
+    await browse(new URL(begun.verification_uri_complete));
+    const seen = await oauth.processDeviceCodeResponse(as, device[0], await oauth.deviceCodeGrantRequest(as, ...device, begun.device_code));
+    assert.ok(oauth.getValidatedIdTokenClaims(seen).sub);
+
+    const counter = [{ client_id: city.counter.client_id }, oauth.PrivateKeyJwt(await imported(city.counter.jwk))];
+    const asked = await oauth.processBackchannelAuthenticationResponse(as, counter[0],
+      await oauth.backchannelAuthenticationRequest(as, ...counter, { scope: 'openid profile', login_hint: city.login }));
+    const home = await (await get(new URL('/home', issuer))).text();
+    await browse(new URL(/href="(\/interaction\/int_[0-9a-z]+)"/.exec(home)[1], issuer));
+    const told = await oauth.processBackchannelAuthenticationGrantResponse(as, counter[0],
+      await oauth.backchannelAuthenticationGrantRequest(as, ...counter, asked.auth_req_id));
+    assert.ok(oauth.getValidatedIdTokenClaims(told).sub);
   },
 
   async "signing out, told behind the browser's back"() { // last: it ends the resident's session
