@@ -82,6 +82,10 @@ async def test_a_service_acts_further_on_behalf_of_a_resident_and_the_token_says
     assert after["act"] == {"sub": party.client.id, "client_id": party.client.id}
     assert (after["aud"], after["client_id"]) == (RECORDS, party.client.id)
     assert after["sub"] not in (before["sub"], front.account_id)
+    known_there = await join(front.building, front.http, scope=SCOPES, resources=[RECORDS])
+    known_there.account_id, known_there.cookie, known_there.session = front.account_id, front.cookie, front.session
+    direct = (await known_there.exchange(await known_there.code(scope="openid read", resource=RECORDS))).json()
+    assert after["sub"] == claims(direct["access_token"])["sub"]  # as that resource knows the resident anyway
     assert (after["acr"], after["auth_time"]) == (before["acr"], before["auth_time"])
     assert (await party.introspect(body["access_token"]))["act"]["sub"] == party.client.id
     (entry,) = await front.building.host.db.read(audit.entries, action="identity.token.exchanged")

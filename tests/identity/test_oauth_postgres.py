@@ -13,6 +13,8 @@ import pytest
 from sqlalchemy import select
 
 from identity import grants
+from identity.clients import Clients
+from identity.sessions import Sessions
 from kit.audit import audit_table
 from kit.db import Session
 from kit.host import SYSTEM
@@ -111,6 +113,34 @@ async def test_withdrawal_is_effective_before_it_is_answered(party: Party) -> No
     (grant,) = await host.db.read(grants.list_for, party.account_id)
     await host.db.write(grants.revoke, grant.id, actor=SYSTEM, now=host.clock.ms())
     assert await party.introspect(token) == {"active": False}
+
+
+async def test_what_ends_in_one_process_has_ended_in_the_other_before_anybody_is_answered(party: Party) -> None:
+    """Invariant I5: two servers at one database, both of which had just said yes; nothing waits for a cache to age."""
+    from portal.app import create_app
+
+    first, host = party.http, party.building.host
+    offline = await party.code(scope="openid offline_access", prompt="consent")
+    tokens = (await party.exchange(offline)).json()
+    token, cookie = tokens["access_token"], f"sekisho-local={party.cookie}"
+    async with create_app(party.building.settings, clock=host.clock).running(jobs=False) as other:
+        transport = httpx2.ASGITransport(app=other)
+        async with httpx2.AsyncClient(transport=transport, base_url=party.issuer) as second:
+
+            async def alive(http: httpx2.AsyncClient) -> tuple[int, int]:
+                told = await http.get("/oauth/userinfo", headers={"authorization": f"Bearer {token}"})
+                return told.status_code, (await http.get("/home", headers={"cookie": cookie})).status_code
+
+            for http in (first, second, first, second):
+                assert await alive(http) == (200, 200)
+            await first.post("/oauth/revoke", data={"token": token}, headers=party.basic)
+            assert await alive(second) == (401, 200)
+            await host.db.write(host.get(Sessions).end_all, party.account_id, SYSTEM)
+            assert await alive(second) == (401, 303)
+            party.http = second
+            assert (await party.refresh(tokens["refresh_token"])).status_code == 200
+            await host.db.write(host.get(Clients).suspend, party.client.id, actor=SYSTEM)
+            assert (await party.token(grant_type="client_credentials")).status_code == 401
 
 
 async def test_a_code_for_the_counter_opens_one_visit_and_one_second_clerk_confirms_it(party: Party) -> None:

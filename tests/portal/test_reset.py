@@ -13,7 +13,7 @@ from kit.clock import FrozenClock
 from tests.portal.test_signin import PASSWORD, SESSION, add, code_of, json_post, post, session_of
 from tests.support.authenticator import Authenticator
 from tests.support.desk import Colleague, colleague
-from tests.support.relying_party import join
+from tests.support.relying_party import PROFILE, join
 
 if TYPE_CHECKING:
     from portal.app import Building
@@ -94,6 +94,27 @@ async def test_a_look_up_takes_the_exact_name_shows_nothing_personal_and_is_told
     token, _ = await app.host.db.write(app.host.get(Sessions).begin, account_id, acr=AAL2, amr=("pwd", "otp", "mfa"))
     safety = await Colleague(app, client, account_id, token).get("/safety")
     assert "The city office looked up your account" in safety.text
+
+
+async def test_no_page_of_the_office_shows_who_a_resident_is(app: "Building", client: Any) -> None:
+    """What stands about an account, never the person: name, reading, birthday, address, e-mail; nor in the trail."""
+    party = await join(app, client)
+    await party.exchange(await party.code(scope="openid profile email address"))
+    operator = await colleague(app, client, "operator")
+    place = f"/console/residents/{party.account_id}"
+    reset = await open_reset(operator, party.account_id)
+    personal = [str(getattr(PROFILE, one)) for one in ("name", "name_kana", "birthdate", "address", "email")]
+    assert all(len(one) > 3 for one in personal)
+    personal += ["花子", "ハナコ", "1988", "潮見", "hanako@"]
+    trail = f"object=account:{party.account_id}"
+    for path in (
+        place, f"{place}/reset", f"{place}/guardians", reset, "/console/residents", f"/console/audit?{trail}",
+        f"/console/audit.jsonl?{trail}", f"/console/clients/{party.client.id}",
+        f"/api/identity/clients/{party.client.id}",
+    ):  # fmt: skip
+        page = await operator.get(path)
+        assert page.status_code == 200, path
+        assert not [one for one in personal if one in page.text], path
 
 
 async def test_a_lock_ends_sessions_and_tokens_at_once_and_says_so_before(app: "Building", client: Any) -> None:
