@@ -198,6 +198,20 @@ async def test_a_service_is_told_by_which_record_and_which_signature(w: City) ->
         assert await told(w, asking(unmet)) is None, unmet
 
 
+async def test_the_resident_reads_that_a_register_spoke_and_no_clerk(w: City) -> None:
+    """What is shown is what is told: by whom it was verified, and that a signature names the certificate's number."""
+    await w.link(w.known(w.give()))
+    wanted = {"userinfo": {"verified_claims": asking({"type": {"value": "electronic_signature"}})}}
+    page = await w.party.authorize(w.party.request(scope="openid", claims=json.dumps(wanted)))
+    headers = {"accept-language": "en"}
+    shown = (await w.http.get(page.headers["location"], headers=headers)).text
+    section = shown.split('id="verified"')[1].split("</section>")[0]
+    assert "a register says the same of you" in section
+    assert "The certificate, by its key" in section
+    assert "with their numbers" in section
+    assert "clerk" not in section
+
+
 async def test_the_metadata_say_what_this_city_can_tell(w: City, client: Any) -> None:
     """OpenID Connect for Identity Assurance section 8: evidence only where something gives it."""
     said = (await w.http.get("/.well-known/openid-configuration")).json()
