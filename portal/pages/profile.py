@@ -21,8 +21,8 @@ from kit.host import Host
 from portal import i18n
 from portal.contexts import safety as pages_of
 from portal.i18n import N_
+from portal.pages.person_form import WRONG, read_kana, read_name
 from portal.pages.safety import recent
-from portal.pages.signin import WRONG, read_kana, read_name
 from portal.visits import pages, visit_of
 from portal.web import Form, notice, read_form, redirect, render
 

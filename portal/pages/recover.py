@@ -13,7 +13,7 @@ from identity.credentials import Throttled
 from identity.recoveries import Proved, Recoveries
 from kit.host import Host
 from portal.contexts import signin as pages_of
-from portal.pages.signin import Doors
+from portal.pages.doors import Doors
 from portal.visits import pages
 from portal.web import read_form, redirect, render
 

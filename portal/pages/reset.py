@@ -19,7 +19,7 @@ from kit.host import Host
 from portal import i18n
 from portal.contexts import signin as pages_of
 from portal.i18n import N_
-from portal.pages.signin import Doors, json_answer, json_body, json_bytes
+from portal.pages.doors import Doors, json_answer, json_body, json_bytes
 from portal.visits import pages
 from portal.web import notice, read_form, redirect, render
 

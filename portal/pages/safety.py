@@ -26,7 +26,7 @@ from kit.problems import NotFound
 from portal import i18n, user_agents
 from portal.contexts import safety as pages_of
 from portal.i18n import N_
-from portal.pages.signin import Doors, json_answer, json_body, json_bytes
+from portal.pages.doors import Doors, json_answer, json_body, json_bytes
 from portal.visits import SignInNeeded, pages, require_own, visit_of
 from portal.web import local_path, notice, read_form, redirect, render
 

@@ -33,8 +33,8 @@ from portal import i18n
 from portal.contexts import upstream as pages_of
 from portal.contexts.signin import Way
 from portal.i18n import N_
+from portal.pages.doors import Doors, home_of
 from portal.pages.safety import recent, who
-from portal.pages.signin import Doors, home_of
 from portal.visits import pages, require_own, require_session, visit_of
 from portal.web import local_path, notice, read_form, redirect, render
 
