@@ -33,7 +33,7 @@ class MandatesPage:
     purposes: tuple[PurposeGroup, ...]
     ticked: tuple[str, ...]
     until: str
-    problem: str  # "" | actions | until | adult | many | code | throttled | own
+    problem: str  # "" | actions | until | adult | many | code | throttled
     seconds: int
 
 

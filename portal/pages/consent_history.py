@@ -36,7 +36,7 @@ _SENTENCES = {
     "unanswered": N_("The question of %(who)s ran out without an answer."),
     "not-asked-any-more": N_("%(who)s does not ask for your %(what)s any more."),
     "requested": N_("%(who)s changed its offer, and you were asked again."),
-    "deferred": N_("You put the question of %(who)s off."),
+    "deferred": N_("You put off the question from %(who)s."),
     "notified": N_("%(who)s put its offer into other words."),
     "asked-again": N_("You were reminded of the question of %(who)s."),
     "not-answered": N_("Your consent to %(who)s ended: you did not agree to its changed offer in time."),

@@ -72,7 +72,7 @@ _EVENTS = {
     "unanswered": N_("The question ran out. You had not answered."),
     "not-asked-any-more": N_("They do not ask any more."),
     "requested": N_("The offer changed. You are asked again."),
-    "deferred": N_("You put the question off."),
+    "deferred": N_("You put off the question."),
     "notified": N_("The offer has new words. What it means is the same."),
     "ends-soon": N_("We told you that it ends soon."),
     "asked-again": N_("We reminded you of the question."),

@@ -99,8 +99,8 @@ def error_page(status: int, *, detail: str, reference: str, signed_in: bool, kin
         or (_OURS if status >= 500 else _BY_STATUS[400])
     )
     translated = i18n.current().gettext(detail) if detail else ""
-    if translated == detail and i18n.current().code != "en":
-        translated = ""  # a sentence in another language helps nobody
+    if (translated == detail and i18n.current().code != "en") or reference in detail:
+        translated = ""  # a sentence in another language helps nobody; the reference has its own place
     href = words.href if signed_in or words.href != "/home" else "/"
     return ErrorPage(
         status=status,
