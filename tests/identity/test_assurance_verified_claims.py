@@ -10,6 +10,7 @@ from identity.assurance import verified_claims, verified_request
 from identity.assurance.documents import Document
 from identity.assurance.verified_claims import Proof
 from identity.oauth.errors import InvalidRequest
+from infobank.disclosures import claims_in_words
 from kit.clock import DAY, SECOND, from_iso
 from tests.support.ida import check_answer
 
@@ -131,6 +132,15 @@ def test_a_claim_that_is_unknown_or_other_than_wanted_is_left_out_by_itself() ->
     assert told(asked(claims={"birthdate": {"value": "0d5c2f0e"}})) == nobody
     assert told(asked(claims={"gender": None})) == nobody  # nobody looked
     assert verified_claims.names(nobody) == ("verified:verification",)
+
+
+def test_a_resident_reads_in_words_whatever_was_told() -> None:
+    said = {"verification": {"evidence": []}, "claims": dict.fromkeys(verified_request.CLAIMS)}
+    told_names = verified_claims.names([said, {"verification": {}, "claims": {}}])
+    for lang in ("ja", "en"):
+        words = claims_in_words(told_names, lang)
+        assert len(words) == len(told_names) == len(verified_request.CLAIMS) + 2
+        assert not any("verified:" in word for word in words)
 
 
 def test_who_asks_for_nothing_we_have_is_told_nothing() -> None:
