@@ -170,3 +170,12 @@ def test_the_operator_suspends_a_client_after_seeing_its_effect(window: Any, ser
     page.wait_for_selector("#resume")
     page.click("#resume")
     page.wait_for_selector("#suspend")
+
+
+def test_a_printed_incident_has_nothing_to_press(window: Any, server: Served) -> None:
+    page = window("lead")
+    page.goto(server.url + _incident(page, server))
+    assert page.locator("main button:visible").count() > 0
+    page.emulate_media(media="print")
+    assert page.locator("main button:visible, main .button:visible").count() == 0
+    assert page.is_visible(".map")

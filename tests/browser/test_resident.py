@@ -1,6 +1,7 @@
 """The resident's pages in a real browser: by keyboard, without script, on a phone, in the dark."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -183,10 +184,11 @@ def test_receipt_that_was_only_reformatted_is_told_apart(window: Any, server: Se
     page.wait_for_selector("#step-form.step-bad")
 
 
-def test_printed_receipt_leaves_out_what_is_for_the_screen(window: Any, server: Served) -> None:
+def test_printed_receipt_leaves_out_what_is_for_the_screen_and_is_one_sheet(window: Any, server: Served) -> None:
     page = window()
     page.goto(server.url + _consent_links(page, server)[0] + "/receipt")
     page.emulate_media(media="print")
     assert not page.is_visible("#download")
     assert not page.is_visible(".doors-nav")
     assert page.is_visible(".seal")
+    assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4"))) == 1
