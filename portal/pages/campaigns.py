@@ -22,8 +22,8 @@ from kit.clock import Millis
 from kit.db import Session
 from kit.host import Host
 from kit.problems import NotFound
-from portal import console_views as views
-from portal import i18n, staff
+from portal import agreement_views, i18n, staff
+from portal.console_viewer import Viewer
 from portal.contexts import campaigns as contexts
 from portal.contexts.console import ReachLine
 from portal.i18n import JST, N_
@@ -66,7 +66,7 @@ def router(host: Host) -> APIRouter:
 
     def read(
         session: Session,
-        who: views.Viewer,
+        who: Viewer,
         agreement_id: str,
         values: Mapping[str, str],
         errors: Mapping[str, str],
@@ -80,16 +80,16 @@ def router(host: Host) -> APIRouter:
             agreement_id=agreement_id,
             title=shown.notice(who.lang).title,
             number=shown.number,
-            changes=views.changes(known[-2], shown, who) if len(known) > 1 else (),
+            changes=agreement_views.changes(known[-2], shown, who) if len(known) > 1 else (),
             campaign=_campaign(session, who, found, told or None) if found and not may else None,
             may_start=may,
             values=dict(values) or suggested(clock.ms()),
             errors=dict(errors),
         )
 
-    def viewer(request: Request) -> views.Viewer:
+    def viewer(request: Request) -> Viewer:
         browser = require_staff(request, *OPERATOR)
-        return views.Viewer(host, visit_of(request).language.code, frozenset(browser.roles), browser.account_id)
+        return Viewer(host, visit_of(request).language.code, frozenset(browser.roles), browser.account_id)
 
     @routes.get("/console/agreements/{agreement_id}/campaign")
     async def show(request: Request, agreement_id: str) -> Response:
@@ -160,10 +160,12 @@ def _plan(form: Form, now: Millis) -> tuple[Plan, dict[str, str]]:
     return Plan(begins, deadline, numbers["per_hour"], numbers["reminders"]), errors
 
 
-def _campaign(session: Session, who: views.Viewer, found: CampaignView, told: Progress | None) -> contexts.Campaign:
+def _campaign(session: Session, who: Viewer, found: CampaignView, told: Progress | None) -> contexts.Campaign:
     names = staff.names(session, who.host.get(Sealer), (found.started_by,))
     words = i18n.current().gettext
-    lines = [ReachLine(words(label), views.in_tens(int(getattr(told, name)))) for name, label in _PROGRESS if told]
+    lines = [
+        ReachLine(words(label), agreement_views.in_tens(int(getattr(told, name)))) for name, label in _PROGRESS if told
+    ]
     return contexts.Campaign(
         state=found.state,
         begins_at=found.plan.begins_at,

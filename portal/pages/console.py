@@ -33,8 +33,9 @@ from kit.audit import AuditEntry
 from kit.db import Session
 from kit.host import Host
 from kit.problems import NotFound
+from portal import agreement_views, i18n
 from portal import console_views as views
-from portal import i18n
+from portal.console_viewer import Viewer
 from portal.contexts import console as contexts
 from portal.i18n import N_, _
 from portal.staff import CONSOLE, OPERATOR, read_time
@@ -73,11 +74,11 @@ def router(host: Host) -> APIRouter:
     def enter(request: Request, *roles: str) -> BrowserSession:
         return require_staff(request, *(roles or OPERATOR))
 
-    def viewer(request: Request) -> views.Viewer:
+    def viewer(request: Request) -> Viewer:
         visit = visit_of(request)
         browser = visit.browser
         roles = frozenset(browser.roles if browser else ())
-        return views.Viewer(host, visit.language.code, roles, browser.account_id if browser else "")
+        return Viewer(host, visit.language.code, roles, browser.account_id if browser else "")
 
     async def show(request: Request, template: str, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Response:
         found = await db.read(fn, viewer(request), *args, **kwargs)
@@ -257,14 +258,14 @@ def router(host: Host) -> APIRouter:
     async def agreement_list(request: Request) -> Response:
         enter(request, *CONSOLE)
         after = request.query_params.get("after", "")
-        return await show(request, "agreements", views.agreement_list, after=after)
+        return await show(request, "agreements", agreement_views.agreement_list, after=after)
 
     @routes.get("/console/agreements/{agreement_id}")
     async def agreement(request: Request, agreement_id: str) -> Response:
         enter(request, *CONSOLE)
         asked = request.query_params.get("revision", "")
         number = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 7 else None
-        return await show(request, "agreement", views.agreement_page, agreement_id, number=number)
+        return await show(request, "agreement", agreement_views.agreement_page, agreement_id, number=number)
 
     @routes.post("/console/agreements/{agreement_id}/decide")
     async def decide(request: Request, agreement_id: str) -> Response:

@@ -27,8 +27,9 @@ from infobank.catalogue import Catalogue
 from kit.clock import DAY, SECOND
 from kit.db import Session
 from kit.host import Host
+from portal import agreement_views, i18n, proposal_forms
 from portal import console_views as views
-from portal import i18n, proposal_forms
+from portal.console_viewer import Viewer
 from portal.contexts import proposals as contexts
 from portal.i18n import N_, _
 from portal.pages.asked import Element, ask_of
@@ -54,13 +55,13 @@ def router(host: Host) -> APIRouter:
     }
     days = round(host.settings.consent.acknowledge_within.total_seconds() * SECOND / DAY)
 
-    def viewer(request: Request) -> views.Viewer:
+    def viewer(request: Request) -> Viewer:
         browser = require_staff(request, *OPERATOR)
-        return views.Viewer(host, visit_of(request).language.code, frozenset(browser.roles), browser.account_id)
+        return Viewer(host, visit_of(request).language.code, frozenset(browser.roles), browser.account_id)
 
     def form_page(
         session: Session,
-        who: views.Viewer,
+        who: Viewer,
         agreement_id: str | None,
         values: Mapping[str, str],
         errors: Mapping[str, str],
@@ -94,7 +95,7 @@ def router(host: Host) -> APIRouter:
 
     def preview_page(
         session: Session,
-        who: views.Viewer,
+        who: Viewer,
         agreement_id: str | None,
         values: Mapping[str, str],
         proposal: Proposal,
@@ -113,7 +114,7 @@ def router(host: Host) -> APIRouter:
             fields=tuple(values.items()),
             shown=tuple(contexts.Shown(lang, _as_read(session, made, catalogue, lang, now)) for lang in LANGS),
             compared_with=former.number if former else None,
-            changes=views.changes(former, made, who) if former else (),
+            changes=agreement_views.changes(former, made, who) if former else (),
             weighs=weighs,
             material=weighs or made.material,
         )
@@ -187,7 +188,7 @@ def router(host: Host) -> APIRouter:
     async def revise(request: Request, agreement_id: str) -> Response:
         return await take(request, agreement_id)
 
-    def end_page(session: Session, who: views.Viewer, agreement_id: str) -> contexts.EndAgreement:
+    def end_page(session: Session, who: Viewer, agreement_id: str) -> contexts.EndAgreement:
         shown = agreements.current(session, agreement_id)
         told = reach.published(session, agreement_id)
         return contexts.EndAgreement(
@@ -196,7 +197,7 @@ def router(host: Host) -> APIRouter:
             action=f"{PLACE}/{agreement_id}/end",
             back=f"{PLACE}/{agreement_id}",
             # As they were published: counted anew for this page, they would tell who came and went since.
-            reach=views.reach_lines(told) if told else (),
+            reach=agreement_views.reach_lines(told) if told else (),
             reach_at=told.at if told else None,
             days=days,
         )
