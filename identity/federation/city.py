@@ -93,6 +93,9 @@ class City:
         said = {**self._provider(), "client_registration_types_supported": kinds}
         if "explicit" in kinds:
             said["federation_registration_endpoint"] = self.entity_id + REGISTER_PATH
+        else:
+            # Section 12.1.4: what both sides name may be used, and who comes by itself has no other way here.
+            said["token_endpoint_auth_methods_supported"] = ["private_key_jwt"]
         return said
 
     def _federation_entity(self) -> dict[str, Any]:

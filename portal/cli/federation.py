@@ -5,13 +5,17 @@ On a directory nobody serves, as every command of ours that changes one.
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from portal.cli.common import HERE, Data, Json, fail, show, with_building
 
 app = typer.Typer(help="OpenID Federation: subordinates, trust marks, keys, chains.", no_args_is_help=True)
+Reason = Annotated[
+    Literal["key-compromised", "left", "against-rules", "mistake", "other"],
+    typer.Option(help="Kept in the audit trail."),
+]
 Entity = Annotated[str, typer.Argument(help="Entity id: an https address.")]
 
 
@@ -93,21 +97,46 @@ def vouch(
     show({"entity_id": name}, as_json, f"this city vouches for {name}")
 
 
+@app.command("suspend")
+def suspend(entity: Entity, reason: Reason = "other", data: Data = HERE) -> None:
+    """Vouch for an entity no more, for a while; what is said of it stays.
+
+    Example: sekisho federation suspend https://clinic.example --reason key-compromised
+    """
+    _move(data, "suspend", entity, reason=reason)
+    print(f"this city does not vouch for {entity} until it is resumed")
+
+
+@app.command("resume")
+def resume(entity: Entity, data: Data = HERE) -> None:
+    """Vouch again for an entity that is suspended.
+
+    Example: sekisho federation resume https://clinic.example
+    """
+    _move(data, "resume", entity)
+    print(f"this city vouches for {entity}")
+
+
 @app.command("end")
-def end(entity: Entity, data: Data = HERE) -> None:
+def end(entity: Entity, reason: Reason = "other", data: Data = HERE) -> None:
     """Vouch for an entity no more; chains through this city end as they run out.
 
     Example: sekisho federation end https://clinic.example
     """
 
+    _move(data, "end", entity, reason=reason)
+    print(f"this city does not vouch for {entity}")
+
+
+def _move(data: Path, step: str, entity: str, **more: Any) -> None:
     async def work(building: Any) -> None:
         from identity.federation import subordinates
         from kit.host import SYSTEM
 
-        await building.host.db.write(subordinates.end, entity, actor=SYSTEM, now=building.host.clock.ms())
+        move = getattr(subordinates, step)
+        await building.host.db.write(move, entity, actor=SYSTEM, now=building.host.clock.ms(), **more)
 
     with_building(data, work)
-    print(f"this city does not vouch for {entity}")
 
 
 @app.command("list")
@@ -166,7 +195,9 @@ def mark(
 
 @app.command("take-back")
 def take_back(
-    mark_id: Annotated[str, typer.Argument(help="Id of the trust mark, as `list` shows it.")], data: Data = HERE
+    mark_id: Annotated[str, typer.Argument(help="Id of the trust mark, as `list` shows it.")],
+    reason: Reason = "other",
+    data: Data = HERE,
 ) -> None:
     """Take a trust mark back.
 
@@ -177,7 +208,8 @@ def take_back(
         from identity.federation import mark_book
         from kit.host import SYSTEM
 
-        await building.host.db.write(mark_book.take_back, mark_id, actor=SYSTEM, now=building.host.clock.ms())
+        now = building.host.clock.ms()
+        await building.host.db.write(mark_book.take_back, mark_id, actor=SYSTEM, now=now, reason=reason)
 
     with_building(data, work)
     print(f"took {mark_id} back")
@@ -233,7 +265,7 @@ def explain(
         return (await ask(_federation(building), entity, anchor=anchor)).as_dict()
 
     found = with_building(data, work)
-    lines = [f"{one['iss']} about {one['sub']}, until {one['until']}" for one in found["statements"]]
+    lines = [f"{one['what']} of {one['sub']} by {one['iss']}: {one['word'] or 'holds'}" for one in found["steps"]]
     lines.append(
         f"trusted until {found['until']}" if found["trusted"] else f"refused ({found['word']}): {found['detail']}"
     )

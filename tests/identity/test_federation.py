@@ -127,6 +127,18 @@ async def test_the_entity_configuration_is_signed_by_a_key_in_it_and_says_what_s
     assert not oauth & {key["kid"] for key in claims["jwks"]["keys"]}
 
 
+async def test_a_city_that_takes_automatic_clients_alone_names_their_one_way_to_authenticate_12_1_4(city: City) -> None:
+    said = peek(await city.federation.city.configuration(), longest=65_536)[1]["metadata"]["openid_provider"]
+    assert "client_secret_basic" in said["token_endpoint_auth_methods_supported"]  # explicit clients may
+    before = city.federation.city.settings
+    city.federation.city.settings = before.model_copy(update={"registration": ("automatic",)})
+    try:
+        said = peek(await city.federation.city.configuration(), longest=65_536)[1]["metadata"]["openid_provider"]
+    finally:
+        city.federation.city.settings = before
+    assert said["token_endpoint_auth_methods_supported"] == ["private_key_jwt"]
+
+
 async def test_a_leaf_vouches_for_nobody(city: City) -> None:
     for path in ("fetch?sub=https://a.example", "list", "trust-mark?sub=https://a.example&trust_mark_type=x"):
         answer = await city.http.get(f"/federation/{path}")
@@ -395,6 +407,7 @@ async def test_no_redirect_to_who_is_not_trusted_and_the_codes_are_told_where_it
     ("metadata", "word"),
     [
         ({"token_endpoint_auth_method": "client_secret_basic"}, "auth-method"),
+        ({"token_endpoint_auth_method": "self_signed_tls_client_auth"}, "auth-method"),
         ({"redirect_uris": ["http://evil.example/cb"]}, "client-metadata"),
         ({"jwks": {"keys": [{"kty": "oct", "k": "c2VjcmV0", "kid": "x"}]}}, "client-metadata"),
         ({"grant_types": ["client_credentials"]}, "grant-types"),
