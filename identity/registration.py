@@ -202,8 +202,8 @@ class Registration(BaseModel):
 def check(registration: Registration) -> Registration:
     """The registration, if it may stand; raises InvalidClientMetadata with a pointer."""
     _check_keys(registration)
+    _check_addresses(registration)  # ours first: they say what to do
     _check_standard(registration)
-    _check_addresses(registration)
     _check_certificate(registration)
     _check_encryption(registration)
     check_profile(registration)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from consent.settings import ConsentSettings
 from identity.settings import IdentitySettings
@@ -21,6 +22,19 @@ from kit.mail import MailSettings
 PREFIX = "SEKISHO_"
 #: What `sekisho ledger monitor` tells the command it runs, which may be another `sekisho`.
 TOLD_TO_COMMANDS = ("SEKISHO_ALARM", "SEKISHO_DETAIL", "SEKISHO_EVIDENCE")
+
+
+class Environment(EnvSettingsSource):
+    """The environment, where a list of words may be written with commas as well as in JSON."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        """JSON; else what stands between commas. What has no such list refuses it by name, as it does any mistake."""
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            if not isinstance(value, str) or value.lstrip()[:1] in ("[", "{"):  # meant as JSON: broken, not a list
+                return value
+            return [word for part in value.split(",") if (word := part.strip())]
 
 
 class Settings(BaseSettings):
@@ -47,7 +61,8 @@ class Settings(BaseSettings):
     )
     jobs: bool = Field(True, description="Whether `serve` also runs the periodic jobs")
     trusted_proxies: tuple[str, ...] = Field(
-        (), description="Addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed"
+        (),
+        description="Addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed (commas between)",
     )
     client_certificate_header: bool = Field(
         False,
@@ -70,6 +85,18 @@ class Settings(BaseSettings):
     )
     mail: MailSettings = Field(default_factory=MailSettings, description="Letters by e-mail")
     infobank: InfobankSettings = Field(default_factory=InfobankSettings, description="The information bank")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Options, then the environment; no file."""
+        return init_settings, Environment(settings_cls)
 
     @model_validator(mode="after")
     def _header_of_a_known_proxy(self) -> "Settings":

@@ -249,7 +249,9 @@ def _told() -> Iterator[None]:
     except InvalidClientMetadata as error:
         pointer = (error.pointer or "").strip("/")
         kind = InvalidRedirectUri if pointer.startswith("redirect_uris") else InvalidMetadata
-        raise kind(f"{pointer}: {error.detail}" if pointer else str(error.detail)) from error
+        words = str(error.detail)
+        named = not pointer or words.startswith((f"{pointer}:", f"{pointer} "))
+        raise kind(words if named else f"{pointer}: {words}") from error
     except UnknownClient as error:
         # Ended between the proof and the write: the answer is that of a client that never was (RFC 7592 section 2.1).
         raise _refused("the registration access token is not this client's") from error
@@ -301,4 +303,7 @@ def _bearer(call: Call) -> str | None:
 def _refused(why: str | None) -> InvalidToken:
     """RFC 6750 section 3: a bare challenge when no token was sent."""
     challenge = b'Bearer realm="registration"' + (b', error="invalid_token"' if why else b"")
-    return InvalidToken(why or "a token is needed", headers=((b"www-authenticate", challenge),))
+    return InvalidToken(
+        why or "send an initial access token from the city office, or the client's own, as a Bearer token",
+        headers=((b"www-authenticate", challenge),),
+    )

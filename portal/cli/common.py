@@ -67,6 +67,8 @@ def _mendable(error: Exception) -> tuple[str, int] | None:
             place = "SEKISHO_" + "__".join(str(part) for part in first["loc"]).upper()
             if first["type"] == "extra_forbidden":
                 return f"there is no setting {place}; README.md lists them all", 2
+            if first["type"] in ("tuple_type", "dict_type", "model_type", "dataclass_type"):
+                words = "this is not the JSON it takes (README.md lists what each takes)"
             return (f"setting {place}: {words}" if first["loc"] else f"settings: {words}"), 2
     if "sqlalchemy" in sys.modules:
         from sqlalchemy.exc import OperationalError

@@ -1,5 +1,6 @@
 """`sekisho serve`, `sekisho jobs`, `sekisho migrate`."""
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -58,7 +59,9 @@ def serve(
     if (mtls_port is None) != (mtls_ca is None):
         fail("--mtls-port and --mtls-ca go together: a certificate nobody vouches for proves nothing; give both")
     with one_line():
-        settings = load_settings(data, issuer=issuer or (None if port == 8080 else f"http://localhost:{port}"))
+        settings = load_settings(
+            data, issuer=issuer or (None if port == 8080 or _issuer_is_set() else f"http://localhost:{port}")
+        )
         if mtls_port is not None and settings.identity.mtls_url is None:
             settings = with_mtls_url(settings, mtls_port)
         if workers > 1 and settings.database_url is None:
@@ -93,12 +96,19 @@ def serve(
             "mtls_ca": mtls_ca,
         }
         with quick_start() as opened:
+            first = os.getpid()
 
             def told() -> None:
                 opened()
-                print(f"sekisho: serving {settings.issuer} on {host} port {port}; Ctrl-C ends it", file=sys.stderr)
+                if os.getpid() == first:  # its workers need not say it again
+                    print(f"sekisho: serving {settings.issuer} on {host} port {port}; Ctrl-C ends it", file=sys.stderr)
 
             _serve(settings, workers, listen, told)
+
+
+def _issuer_is_set() -> bool:
+    """Whether the environment names our origin; then a port behind a proxy says nothing of it."""
+    return any(name.upper() == "SEKISHO_ISSUER" for name in os.environ)
 
 
 def _serve(settings: "Settings", workers: int, listen: dict[str, Any], opened: Callable[[], None]) -> None:

@@ -79,6 +79,8 @@ def router(host: Host) -> Any:
 
         await host.db.write(write)
         answer = redirect(request, PLACE, notice=SAVED)
+        if after.locale == before.locale:  # a new telephone number is no wish to read on in another language
+            return answer
         secure = visit_of(request).secure
         answer.set_cookie(i18n.COOKIE, after.locale, max_age=365 * 86400, secure=secure, httponly=True, samesite="lax")
         return answer

@@ -237,6 +237,13 @@ async def test_bad_metadata_is_refused_by_name(client: Any, changes: dict[str, A
     assert refused.headers["cache-control"] == "no-store"
 
 
+async def test_a_refused_redirect_uri_is_told_with_what_is_wrong_and_named_once(client: Any) -> None:
+    for uris, words in ((["https://clinic.example/cb#x"], "redirect_uris/0: A redirect URI has no fragment"),
+                        ("https://clinic.example/cb", "redirect_uris: Input should be a valid list")):  # fmt: skip
+        told = (await register(client, redirect_uris=uris)).json()["error_description"]
+        assert told.startswith(words), told
+
+
 async def test_only_a_json_object_is_read(client: Any) -> None:
     for body, kind in ((b"[]", "application/json"), (b"{", "application/json"), (b"a=b", "text/plain")):
         refused = await client.post("/oauth/register", content=body, headers={"content-type": kind})

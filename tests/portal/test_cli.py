@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 import typer
 from joserfc.jwk import ECKey
+from pydantic import ValidationError
 
 from portal.__main__ import app
+from portal.settings import Settings
 from tests.support.command import sekisho
 
 
@@ -126,6 +128,7 @@ def test_mistakes_of_the_first_hour_are_one_line_with_the_cure(data: Path, tmp_p
         (("keys", "list", "--data", str(data)), {"SEKISHO_TRUSTED_PROXY": "::1"}, "no setting SEKISHO_TRUSTED"),
         (("keys", "list", "--data", str(data)), {"SEKISHO_DATABASE_URL": "mysql://x"}, "postgresql://"),
         (("keys", "list", "--data", str(data)), unreachable, "does not answer"),
+        (("keys", "list", "--data", str(data)), {"SEKISHO_TRUSTED_PROXIES": '["::1"'}, "PROXIES: this is not"),
         (("admin", "create-member", "--data", str(data), "--name-ja", "甲", "--name-en", "A", "--source", "blood"), {},
          "no kind of data blood"),
     ]  # fmt: skip
@@ -134,6 +137,23 @@ def test_mistakes_of_the_first_hour_are_one_line_with_the_cure(data: Path, tmp_p
             done = sekisho(*arguments, env=environment)
             assert (done.returncode, done.stderr.count("\n")) == (2, 1), (arguments, done.stderr)
             assert cure in done.stderr
+
+
+def test_a_list_of_words_is_set_with_commas_or_in_json(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for written in ("10.0.0.1,10.0.0.2", "10.0.0.1, 10.0.0.2", '["10.0.0.1", "10.0.0.2"]'):
+        monkeypatch.setenv("SEKISHO_TRUSTED_PROXIES", written)
+        monkeypatch.setenv("SEKISHO_OUTGOING__ALLOW", written)
+        settings = Settings(data=tmp_path)
+        assert settings.trusted_proxies == settings.outgoing.allow == ("10.0.0.1", "10.0.0.2")
+    monkeypatch.setenv("SEKISHO_IDENTITY__UPSTREAMS", "digital-auth-app")
+    with pytest.raises(ValidationError, match="upstreams"):
+        Settings(data=tmp_path)
+
+
+def test_a_port_does_not_overrule_the_issuer_of_the_environment(data: Path) -> None:
+    """An operator who names the origin once must not serve as http://localhost because the proxy's port is another."""
+    wrong = sekisho("serve", "--data", str(data), "--port", "8081", env={"SEKISHO_ISSUER": "http://id.city.example"})
+    assert (wrong.returncode, "the issuer must be https" in wrong.stderr) == (2, True)
 
 
 def test_several_workers_ask_for_postgresql(data: Path) -> None:

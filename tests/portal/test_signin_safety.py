@@ -13,6 +13,7 @@ from identity.breached import Breached
 from identity.sessions import RECENT
 from keys.envelope import Sealer
 from kit import audit
+from portal import i18n
 from portal.app import Building
 from tests.identity.test_breached import LEAKED, as_file
 from tests.portal.test_signin import PASSWORD, SESSION, add, code_of, json_post, post, session_of
@@ -267,7 +268,10 @@ async def test_a_resident_says_where_the_name_parts_and_how_to_reach_them(app: B
     entries = await app.host.db.read(audit.entries, action="identity.phone.changed")
     assert [(one.object_id, one.detail) for one in entries] == [(session.account_id, {})]  # the letter follows it
     former = {"name": known.name, "name_kana": "かつらぎ はなこ", "locale": "en"}  # a page from before an update
-    assert (await post(client, "/safety/profile", **former)).status_code == 303
+    changed = await post(client, "/safety/profile", **former)
+    assert (changed.status_code, "set-cookie" in changed.headers) == (303, True)
+    same = await post(client, "/safety/profile", **former)  # a choice that stays turns no page over
+    assert i18n.COOKIE not in " ".join(same.headers.get_list("set-cookie"))
     again = await app.host.db.read(profile, app.host.get(Sealer), session.account_id)
     assert (again.phone, again.address, again.family_name) == (known.phone, known.address, known.family_name)
 
