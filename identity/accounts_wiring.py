@@ -49,6 +49,7 @@ def include(host: Host) -> None:
     policy = replace(
         policy,
         account=replace(policy.account, burst=settings.account_tries),
+        recovery=replace(policy.recovery, burst=settings.account_tries),
         source=replace(policy.source, burst=settings.source_tries),
     )
     throttles = Throttles(hasher, policy)

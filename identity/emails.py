@@ -88,7 +88,7 @@ class Emails:
             return EmailView(person.email or "", person.email_verified)
         return EmailView(person.email or "", person.email_verified, self._address(session, row), row.ready_at)
 
-    def ask(self, session: Session, account_id: str, typed: str, *, actor: Actor) -> Asked:
+    def ask(self, session: Session, account_id: str, typed: str, *, source: str, actor: Actor) -> Asked:
         """Send a code to an address. Raises Invalid for what is none. Asking for another forgets this one.
 
         The answer is the same whoever else has the address: it is nobody's until a code comes back from it.
@@ -98,7 +98,7 @@ class Emails:
         except ValueError:
             raise Invalid("Write one e-mail address, for example hana@example.jp.", pointer="/email") from None
         now = self._clock.ms()
-        wait = self._throttles.charge_letter(session, account_id=account_id, address=address, now=now)
+        wait = self._throttles.charge_letter(session, account_id=account_id, address=address, source=source, now=now)
         if wait is not None:
             return Asked(wait.seconds)
         code, until = new_code(), now + CODE_LIFE

@@ -90,7 +90,7 @@ class Recoveries:
     def begin(self, session: Session, login: str, code: str, browser: Browser) -> Asked | Throttled:
         """Login name and recovery code. The code is looked at and not spent: who guesses right spends nothing."""
         now, digest = self._clock.ms(), login_digest(self._hasher, login[:200])
-        wait = self._throttles.charge(session, login=digest, source=browser.source, now=now)
+        wait = self._throttles.charge_recovery(session, login=digest, source=browser.source, now=now)
         if wait is not None:
             return Throttled(wait.seconds)
         found = find_account(session, self._hasher, login[:200])

@@ -50,8 +50,12 @@ class Policy:
     sign_up: Limit = Limit(burst=10, refill=60 * SECOND)
     user_code: Limit = Limit(burst=5, refill=60 * SECOND)
     look_up: Limit = Limit(burst=30, refill=30 * SECOND)
+    recovery: Limit = Limit(burst=5, refill=30 * SECOND, backoff=True)
+    recoveries: Limit = Limit(burst=HARD_LIMIT, refill=MINUTE)
     letters: Limit = Limit(burst=5, refill=12 * MINUTE)
     address: Limit = Limit(burst=3, refill=HOUR)
+    addresses: Limit = Limit(burst=6, refill=20 * MINUTE)
+    one_letter: Limit = Limit(burst=1, refill=DAY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +100,21 @@ class Throttles:
 
     def charge(self, session: Session, *, login: bytes | None, source: str, now: Millis) -> Wait | None:
         """Pay for a try at `login` (a digest) from `source`: None when allowed. Neither pays if one refuses."""
-        paid: list[tuple[bytes, State]] = []
-        for scope, key, limit in self._buckets(login, source):
-            after = charge(self._state(session, key), limit, now)
-            if isinstance(after, int):
-                return Wait(seconds=-(-after // SECOND), scope=scope)
-            paid.append((key, after))
-        for key, after in paid:
-            self._keep(session, key, after)
-        return None
+        return self._pay(session, now, *self._buckets(login, source))
+
+    def charge_recovery(self, session: Session, *, login: bytes, source: str, now: Millis) -> Wait | None:
+        """Pay for a recovery code typed at `login` from `source`.
+
+        Apart from the sign-in's bucket, and by network: who guesses somebody's password, or their codes, shuts nobody
+        out of the way that is left to them. All networks together have a hundred tries and one a minute (NIST SP
+        800-63B-4 section 3.1.2.2: look-up secrets of less than 64 bits), which one network alone can't use up.
+        """
+        here = f"{login.hex()}|{network(source)}"
+        return self._pay(
+            session, now, ("source", self._key("source", network(source)), self.policy.source),
+            ("account", self._key("recovery", here), self.policy.recovery),
+            ("account", self._key("recoveries", login.hex()), self.policy.recoveries),
+        )  # fmt: skip
 
     def reward(self, session: Session, *, login: bytes | None, source: str, now: Millis) -> None:
         """The whole sign-in succeeded."""
@@ -122,55 +132,39 @@ class Throttles:
 
     def charge_sign_up(self, session: Session, *, source: str, now: Millis) -> Wait | None:
         """Pay for making an account from `source`."""
-        key = self._key("sign-up", network(source))
-        after = charge(self._state(session, key), self.policy.sign_up, now)
-        if isinstance(after, int):
-            return Wait(seconds=-(-after // SECOND), scope="source")
-        self._keep(session, key, after)
-        return None
+        return self._pay(session, now, ("source", self._key("sign-up", network(source)), self.policy.sign_up))
 
     def charge_look_up(self, session: Session, *, account_id: str, now: Millis) -> Wait | None:
         """Pay for looking for a resident: an operator's stolen session must not try out who lives here."""
-        key = self._key("look-up", account_id)
-        after = charge(self._state(session, key), self.policy.look_up, now)
-        if isinstance(after, int):
-            return Wait(seconds=-(-after // SECOND), scope="account")
-        self._keep(session, key, after)
-        return None
+        return self._pay(session, now, ("account", self._key("look-up", account_id), self.policy.look_up))
 
-    def charge_letter(self, session: Session, *, account_id: str, address: str, now: Millis) -> Wait | None:
-        """Pay for a letter with a code to an address somebody typed: by account, and by address whoever asks, so that
-        nobody's mailbox is filled from here. Nothing is given back."""
-        paid: list[tuple[bytes, State]] = []
-        for scope, name, limit in (
-            ("letters", account_id, self.policy.letters),
-            ("address", address.casefold(), self.policy.address),
-        ):
-            key = self._key(scope, name)
-            after = charge(self._state(session, key), limit, now)
-            if isinstance(after, int):
-                return Wait(seconds=-(-after // SECOND), scope="account")
-            paid.append((key, after))
-        for key, after in paid:
-            self._keep(session, key, after)
-        return None
+    def charge_letter(
+        self, session: Session, *, account_id: str, address: str, source: str, now: Millis
+    ) -> Wait | None:
+        """Pay for a letter with a code to an address somebody typed: by account, by address and network, and by address
+        whoever asks, so that nobody's mailbox is filled from here. Nothing is given back.
+
+        Of the last bucket an account's first letter of the day to an address takes nothing: else strangers who ask for
+        codes to somebody's address would keep its owner from ever getting one. Letters about what happened, and of a
+        recovery, pay nothing here.
+        """
+        where = address.casefold()
+        first = self._key("one-letter", f"{where}|{account_id}")
+        fresh = charge(self._state(session, first), self.policy.one_letter, now)
+        return self._pay(
+            session, now, ("account", self._key("letters", account_id), self.policy.letters),
+            ("account", self._key("address", f"{where}|{network(source)}"), self.policy.address),
+            ("account", first, self.policy.one_letter) if isinstance(fresh, State)
+            else ("account", self._key("addresses", where), self.policy.addresses),
+        )  # fmt: skip
 
     def charge_user_code(self, session: Session, *, account_id: str, source: str, now: Millis) -> Wait | None:
         """Pay for typing a device's code (RFC 8628 section 5.1). Nothing is given back when it was right: else one's
         own good codes would pay for guessing others'."""
-        paid: list[tuple[bytes, State]] = []
-        for scope, name, limit in (
-            ("user-code-source", network(source), self.policy.source),
-            ("user-code", account_id, self.policy.user_code),
-        ):
-            key = self._key(scope, name)
-            after = charge(self._state(session, key), limit, now)
-            if isinstance(after, int):
-                return Wait(seconds=-(-after // SECOND), scope="source" if "source" in scope else "account")
-            paid.append((key, after))
-        for key, after in paid:
-            self._keep(session, key, after)
-        return None
+        return self._pay(
+            session, now, ("source", self._key("user-code-source", network(source)), self.policy.source),
+            ("account", self._key("user-code", account_id), self.policy.user_code),
+        )  # fmt: skip
 
     def failures(self, session: Session, *, login: bytes) -> int:
         """How many tries in a row have failed for a login."""
@@ -180,6 +174,18 @@ class Throttles:
         """Forget buckets that have been full for a week."""
         old = select(Throttle.key).where(col(Throttle.free_at) < now - 7 * DAY).limit(limit)
         return session.exec(delete(Throttle).where(col(Throttle.key).in_(old))).rowcount
+
+    def _pay(self, session: Session, now: Millis, *buckets: tuple[str, bytes, Limit]) -> Wait | None:
+        """Pay at every bucket (whose wait it would be, its key, its limit), or at none."""
+        paid: list[tuple[bytes, State]] = []
+        for scope, key, limit in buckets:
+            after = charge(self._state(session, key), limit, now)
+            if isinstance(after, int):
+                return Wait(seconds=-(-after // SECOND), scope=scope)
+            paid.append((key, after))
+        for key, after in paid:
+            self._keep(session, key, after)
+        return None
 
     def _buckets(self, login: bytes | None, source: str) -> list[tuple[str, bytes, Limit]]:
         found = [("source", self._key("source", network(source)), self.policy.source)]

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from identity.emails import Asked, Confirmed, Emails, EmailView, WrongCode
 from identity.sessions import BrowserSession
+from kit import context
 from kit.db import Session
 from kit.host import Host
 from kit.problems import Invalid
@@ -71,7 +72,10 @@ def router(host: Host) -> Any:
             return current
         typed = (await read_form(request)).one("email")
         try:
-            asked: Asked = await host.db.write(emails.ask, current.account_id, typed, actor=current.actor())
+            source = context.request.get().source
+            asked: Asked = await host.db.write(
+                emails.ask, current.account_id, typed, source=source, actor=current.actor()
+            )
         except Invalid:
             return await page(request, current, "address", typed=typed[:300], status=422)
         if asked.seconds:

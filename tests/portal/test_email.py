@@ -23,6 +23,7 @@ from kit.host import SYSTEM
 from portal import i18n, letters
 from portal.app import Building
 from tests.portal.test_signin import PASSWORD, SESSION, add, code_of, post
+from tests.support.elsewhere import elsewhere
 from tests.support.letterbox import Letterbox, code_in, link_in, post_box
 
 pytestmark = pytest.mark.anyio
@@ -185,6 +186,22 @@ async def test_nobodys_mailbox_is_filled_from_here(
     assert (refused.status_code, code_of(refused), "retry-after" in refused.headers) == (429, "throttled", True)
     answers = [await post(client, "/safety/email", email=f"x{number}@evil.example") for number in range(6)]
     assert [answer.status_code for answer in answers] == [303] * 5 + [429]
+
+
+async def test_strangers_who_ask_for_codes_to_an_address_keep_its_owner_from_none(
+    app: Building, client: Any, box: Letterbox
+) -> None:
+    """The attack: the letters of an address are worn out from accounts and networks of a stranger, and its owner never
+    gets the code that would prove it."""
+    for number in range(5):
+        async with elsewhere(app, number) as stranger:
+            await inside(app, stranger, f"mallory{number}")
+            asked = [(await post(stranger, "/safety/email", email=OLD)).status_code for _ in range(5)]
+            assert asked[0] == 303
+    assert asked[1:] == [429] * 4  # of the last of them every letter but the first is one too many for this mailbox
+    await inside(app, client)
+    assert code_of(await prove(app, client, box, OLD)) != "throttled"
+    assert (await client.get("/safety/email")).text.count(OLD) >= 1
 
 
 async def test_another_address_waits_and_the_old_one_is_told_and_can_stop_it(

@@ -18,8 +18,9 @@ from kit.host import SYSTEM
 from portal.app import Building
 from tests.portal.test_email import OLD, actions, deliver
 from tests.portal.test_reset import NEW, a_code, code_on, open_reset, two
-from tests.portal.test_signin import add, code_of, post
+from tests.portal.test_signin import PASSWORD, add, code_of, post
 from tests.support.desk import Colleague
+from tests.support.elsewhere import elsewhere
 from tests.support.letterbox import Letterbox, code_in, link_in, post_box
 
 pytestmark = pytest.mark.anyio
@@ -153,6 +154,19 @@ async def test_tries_are_paid_like_those_of_a_sign_in(app: Building, client: Any
         await post(client, PLACE, login="hana", code="00000-00000")
     refused = await post(client, PLACE, login="hana", code=codes[0])
     assert (refused.status_code, code_of(refused), "retry-after" in refused.headers) == (429, "throttled", True)
+
+
+async def test_a_stranger_shuts_nobody_out_of_their_recovery(app: Building, client: Any, box: Letterbox) -> None:
+    """The attack: wrong passwords, and wrong codes, for somebody's name until the owner has to wait for a day."""
+    account_id, codes = await hana(app)
+    async with elsewhere(app, 7) as stranger:
+        for _ in range(20):
+            await post(stranger, "/sign-in", login="hana", password="wrong password 1")
+        answers = [(await post(stranger, PLACE, login="hana", code="00000-00000")).status_code for _ in range(7)]
+    assert answers == [303] * 5 + [429] * 2
+    assert code_of(await post(client, "/sign-in", login="hana", password=PASSWORD)) == "throttled"
+    assert await begun(app, client, box, codes[0])
+    assert await app.host.db.read(recovery.left, account_id) == 9
 
 
 async def test_of_many_at_once_one_begins_and_one_code_is_spent(
