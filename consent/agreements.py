@@ -61,11 +61,10 @@ def propose(
     now: Millis,
     agreement_id: str | None = None,
     longest: timedelta = LONGEST,
-    sensitivities: Sensitivities | None = None,
+    sensitivities: Sensitivities,
 ) -> Revision:
     """Offer a new agreement to the ethics board; returns its first revision."""
-    if sensitivities is not None:
-        sensitivities.check(proposal)
+    sensitivities.check(proposal)
     agreement = Agreement(
         id=agreement_id or new_id("agr"),
         member_id=member_id,
@@ -88,11 +87,10 @@ def revise(
     actor: Actor,
     now: Millis,
     longest: timedelta = LONGEST,
-    sensitivities: Sensitivities | None = None,
+    sensitivities: Sensitivities,
 ) -> Revision:
     """Offer a next revision. The one in force stays in force until this one is approved."""
-    if sensitivities is not None:
-        sensitivities.check(proposal)
+    sensitivities.check(proposal)
     agreement = _revisable(session, agreement_id)
     last = store.revision_by_number(session, agreement_id, agreement.latest)
     made = _add_revision(session, agreement, proposal, predecessor=last.hash, actor=actor, now=now, longest=longest)
@@ -108,11 +106,10 @@ def draft(
     now: Millis,
     agreement_id: str | None = None,
     longest: timedelta = LONGEST,
-    sensitivities: Sensitivities | None = None,
+    sensitivities: Sensitivities,
 ) -> Revision:
     """What a proposal would come to, with every check of proposing it and nothing written."""
-    if sensitivities is not None:
-        sensitivities.check(proposal)
+    sensitivities.check(proposal)
     agreement = None if agreement_id is None else _revisable(session, agreement_id)
     last = None if agreement is None else store.revision_by_number(session, agreement.id, agreement.latest)
     body = _body(

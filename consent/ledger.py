@@ -15,8 +15,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import orjson
-
 from kit.encoding import canonical
 from kit.tlog.tiles import LONGEST_ENTRY
 
@@ -63,18 +61,6 @@ def public_entry(document: Mapping[str, Any]) -> bytes:
     if len(entry) > LONGEST_ENTRY:
         raise ValueError("the document is too long for the ledger")
     return entry
-
-
-def read_public(entry: bytes) -> dict[str, Any] | None:
-    """The document of a public entry; None for a private one. Raises ValueError for what nobody here wrote."""
-    if entry[:1] == PRIVATE and len(entry) == 34 and entry[1:2] in (CONSENT_EVENT, DISCLOSURE_ROOT):
-        return None
-    if entry[:1] != PUBLIC:
-        raise ValueError("not an entry of this ledger")
-    document = orjson.loads(entry[1:])
-    if not isinstance(document, dict) or canonical(document) != entry[1:]:
-        raise ValueError("the document is not in canonical form")
-    return document
 
 
 def digest(document: Mapping[str, Any]) -> str:

@@ -148,13 +148,6 @@ def new_secret() -> str:
     return pyotp.random_base32(32)
 
 
-def code_at(secret: str, moment: Millis) -> str:
-    """The code an app shows at this moment."""
-    import pyotp
-
-    return str(pyotp.TOTP(secret).generate_otp(moment // STEP_MS))
-
-
 def matching_step(secret: str, code: str, *, now: Millis) -> int | None:
     """The newest step within the window whose code this is. Every candidate is compared, in constant time."""
     typed = clean(code)

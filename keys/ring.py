@@ -205,10 +205,6 @@ class KeyRing:
                     continue
         raise BadToken(private="no key of ours opens it")
 
-    def active_kid(self, alg: str) -> str:
-        """The kid that signs now."""
-        return self._signer(alg).kid
-
     def _signer(self, alg: str) -> Signer:
         try:
             return self._now().signers[alg]

@@ -74,18 +74,6 @@ def widths(level: int, size: int) -> tuple[int, int]:
     return divmod(size >> (HEIGHT * level), WIDTH)
 
 
-def tiles_of(size: int) -> Iterator[Tile]:
-    """Every hash tile that a tree of this size consists of, level by level."""
-    level = 0
-    while size >> (HEIGHT * level):
-        full, partial = widths(level, size)
-        for index in range(full):
-            yield Tile(level, index)
-        if partial:
-            yield Tile(level, full, partial)
-        level += 1
-
-
 def bundles_of(size: int) -> Iterator[Tile]:
     """Every entry bundle of a tree of this size."""
     full, partial = widths(0, size)

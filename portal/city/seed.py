@@ -15,6 +15,7 @@ from consent import agreements, gate, records
 from consent.decisions import Permit
 from consent.proposal import Category, NoticeText, NoticeTexts, Proposal
 from consent.revisions import Revision
+from consent.sensitivities import Sensitivities
 from identity import accounts, grants, members, totp
 from identity.accounts import Profile
 from identity.assurance import verifications
@@ -131,7 +132,7 @@ def _plant(session: Session, host: Host, prepared: _Prepared, now: Millis) -> di
     _verified(session, host, prepared)
     secrets = _organisations(session, host, prepared, now)
     office = Actor("operator", prepared.credentials.staff["operator"].account_id)
-    revisions = _agreements(session, host.get(Catalogue), now, office=office)
+    revisions = _agreements(session, host.get(Catalogue), host.get(Sensitivities), now, office=office)
     _deposits(session, sealer, prepared, now)
     _past(session, host, prepared, revisions, now)
     plant_incidents(session, host, staff={login: one.account_id for login, one in prepared.credentials.staff.items()},
@@ -285,13 +286,16 @@ def _accreditation(member: Member) -> dict[str, Any]:
     }
 
 
-def _agreements(session: Session, catalogue: Catalogue, now: Millis, *, office: Actor) -> dict[str, Revision]:
+def _agreements(
+    session: Session, catalogue: Catalogue, sensitivities: Sensitivities, now: Millis, *, office: Actor
+) -> dict[str, Revision]:
     found: dict[str, Revision] = {}
     by_key = {member.key: member for member in MEMBERS}
     for index, proposal in enumerate(PROPOSALS):
         offered_at = now - (170 - 10 * index) * 24 * HOUR if proposal.approved else now - 5 * 24 * HOUR
         revision = agreements.propose(
             session,
+            sensitivities=sensitivities,
             member_id=MEMBER_ID[proposal.member],
             proposal=Proposal(
                 purpose=proposal.purpose,

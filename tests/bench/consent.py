@@ -50,6 +50,7 @@ from portal.settings import Settings
 from tests.bench.load import Connection as Wire
 from tests.bench.load import basic
 from tests.consent.bureau import proposal
+from tests.support.catalogue import ANY
 from tests.support.server import Served, free_port
 
 WRITERS = 64
@@ -165,7 +166,9 @@ async def found(folder: Path) -> City:
             now = host.clock.ms()
             member = members.apply(session, name_ja="計測", name_en="Bench", actor=SYSTEM, now=now)
             members.approve(session, member.id, actor=SYSTEM, now=now)
-            offered = agreements.propose(session, member_id=member.id, proposal=_proposal(), actor=SYSTEM, now=now)
+            offered = agreements.propose(
+                session, member_id=member.id, proposal=_proposal(), sensitivities=ANY, actor=SYSTEM, now=now
+            )
             agreements.approve(session, offered.id, actor=SYSTEM, now=now, sealer=None)
             registration = Registration(
                 name_ja="計測", name_en="Bench", member_id=member.id, grant_types=["client_credentials"],

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from identity import totp
 from keys.root import create_file
+from tests.support.authenticator_app import code_at
 from tests.support.server import Served
 
 pytestmark = pytest.mark.browser
@@ -85,7 +85,7 @@ def sign_up_with_passkey(page: Any, url: str, login: str) -> Device:
 
 def app_code(secret: str) -> str:
     """What the phone shows now."""
-    return totp.code_at(secret.replace(" ", ""), time.time_ns() // 1_000_000)
+    return code_at(secret.replace(" ", ""), time.time_ns() // 1_000_000)
 
 
 def sign_up_with_password(page: Any, url: str, login: str) -> tuple[str, list[str]]:
@@ -108,7 +108,7 @@ def sign_up_with_password(page: Any, url: str, login: str) -> tuple[str, list[st
 
 def fresh_code(secret: str) -> str:
     """A code that is not spent yet: what a phone shows whose clock is thirty seconds early, which is accepted."""
-    return totp.code_at(secret.replace(" ", ""), time.time_ns() // 1_000_000 + 30_000)
+    return code_at(secret.replace(" ", ""), time.time_ns() // 1_000_000 + 30_000)
 
 
 def test_a_resident_registers_with_one_touch_and_comes_back_with_one_touch(page: Any, served: Served) -> None:

@@ -44,7 +44,9 @@ from kit.tlog import reading
 from kit.tlog.client import Audit, audit
 from kit.tlog.log import Logs
 from kit.tlog.tables import leaves
-from kit.tlog.tiles import Tile, bundles_of, decode_bundle, tiles_of
+from kit.tlog.tiles import Tile, bundles_of, decode_bundle
+from tests.support.catalogue import ANY
+from tests.support.tiles import tiles_of
 
 ISSUER = "http://localhost:8080"
 STAFF = Actor("operator", "acc_staff", frozenset({"operator"}))
@@ -169,6 +171,7 @@ class Bureau:
             agreements.propose,
             member_id=member_id or self.member,
             proposal=proposal(**changed),
+            sensitivities=ANY,
             actor=STAFF,
             now=self.clock.ms(),
         )

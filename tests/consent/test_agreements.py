@@ -13,17 +13,24 @@ from consent import agreements
 from consent.durations import parse_duration
 from consent.errors import AgreementState, BadAgreement, UnknownAgreement
 from consent.four_eyes import Hands
-from consent.ledger import digest, read_public
+from consent.ledger import digest
 from consent.revisions import Revision
 from identity.errors_account import SecondPersonNeeded
 from kit.clock import DAY, HOUR
 from kit.encoding import canonical
 from tests.consent.bureau import BOARD, STAFF, Bureau, proposal
+from tests.support.catalogue import ANY
+from tests.support.entries import read_public
 
 
 async def revise(bureau: Bureau, **changed: Any) -> Revision:
     return await bureau.db.write(
-        agreements.revise, bureau.agreement, proposal=proposal(**changed), actor=STAFF, now=bureau.clock.ms()
+        agreements.revise,
+        bureau.agreement,
+        proposal=proposal(**changed),
+        sensitivities=ANY,
+        actor=STAFF,
+        now=bureau.clock.ms(),
     )
 
 
@@ -212,7 +219,12 @@ async def test_whoever_proposed_a_revision_does_not_approve_it(bureau: Bureau) -
     await bureau.db.write(agreements.approve, first.id, actor=BOARD, now=bureau.clock.ms(), sealer=bureau.sealer)
     assert await bureau.db.read(agreements.hands, first.id) == Hands(STAFF.id, BOARD.id)
     second = await bureau.db.write(
-        agreements.revise, first.agreement_id, proposal=proposal(retention="P1D"), actor=BOARD, now=bureau.clock.ms()
+        agreements.revise,
+        first.agreement_id,
+        proposal=proposal(retention="P1D"),
+        sensitivities=ANY,
+        actor=BOARD,
+        now=bureau.clock.ms(),
     )
     with pytest.raises(SecondPersonNeeded):  # each revision by itself: approving the first gives no right to the second
         await bureau.db.write(agreements.approve, second.id, actor=BOARD, now=bureau.clock.ms(), sealer=bureau.sealer)

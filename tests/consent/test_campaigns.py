@@ -12,11 +12,11 @@ from consent.campaign_rules import LEAST_TIME, Plan, next_look, pause_after, sha
 from consent.changes import ConsentRef
 from consent.decisions import Permit, Refusal
 from consent.errors import BadCampaign, CampaignState, ConsentState
-from consent.ledger import read_public
 from kit.clock import DAY, HOUR, MINUTE, Millis
 from kit.db import Session
 from tests.consent.bureau import STAFF, Bureau, person
 from tests.consent.test_notices import revise, types
+from tests.support.entries import read_public
 
 sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 

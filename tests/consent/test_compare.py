@@ -8,6 +8,7 @@ from consent import agreements
 from consent.compare import compare, sentences
 from consent.revisions import Revision
 from tests.consent.bureau import STAFF, Bureau, proposal
+from tests.support.catalogue import ANY
 
 sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -15,7 +16,12 @@ sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def revised(bureau: Bureau, **changed: Any) -> tuple[Revision, Revision]:
     old = await bureau.db.read(agreements.get_revision, bureau.revision)
     new = await bureau.db.write(
-        agreements.revise, bureau.agreement, proposal=proposal(**changed), actor=STAFF, now=bureau.clock.ms()
+        agreements.revise,
+        bureau.agreement,
+        proposal=proposal(**changed),
+        sensitivities=ANY,
+        actor=STAFF,
+        now=bureau.clock.ms(),
     )
     return old, new
 

@@ -14,6 +14,7 @@ from identity.clients import Client, Clients
 from identity.oauth.errors import InvalidAuthorizationDetails
 from identity.registration import Registration
 from tests.consent.bureau import STAFF, Bureau, proposal
+from tests.support.catalogue import ANY
 
 sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -108,6 +109,7 @@ async def test_a_revised_agreement_narrows_what_can_be_asked(bureau: Bureau) -> 
         agreements.revise,
         bureau.agreement,
         proposal=proposal(categories=[{"category": "mobility", "required": True}]),
+        sensitivities=ANY,
         actor=STAFF,
         now=bureau.clock.ms(),
     )

@@ -21,6 +21,7 @@ from kit.db import Session
 from kit.host import SYSTEM
 from kit.problems import Invalid
 from portal.app import Building, create_app
+from tests.support.catalogue import ANY
 from tests.support.desk import colleague
 from tests.support.household import Household, proposal, settle
 from tests.support.source import ROOT
@@ -347,7 +348,13 @@ async def _seed(building: Building, member_id: str) -> None:
 
     def seed(session: Session) -> None:
         made = agreements.propose(
-            session, member_id=member_id, proposal=proposal(), actor=SYSTEM, now=now, agreement_id="1"
+            session,
+            member_id=member_id,
+            proposal=proposal(),
+            sensitivities=ANY,
+            actor=SYSTEM,
+            now=now,
+            agreement_id="1",
         )
         agreements.approve(session, made.id, actor=SYSTEM, now=now, sealer=None)
 

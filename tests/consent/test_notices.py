@@ -14,6 +14,7 @@ from consent.states import fold, read_event
 from consent.verify import verify_receipt
 from kit.clock import DAY, HOUR
 from tests.consent.bureau import STAFF, Bureau, person, proposal
+from tests.support.catalogue import ANY
 
 sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 BEFORE = 14 * DAY
@@ -50,7 +51,12 @@ async def types(bureau: Bureau, account: str, consent_id: str) -> list[str]:
 
 async def revise(bureau: Bureau, **changed: Any) -> Revision:
     made = await bureau.db.write(
-        agreements.revise, bureau.agreement, proposal=proposal(**changed), actor=STAFF, now=bureau.clock.ms()
+        agreements.revise,
+        bureau.agreement,
+        proposal=proposal(**changed),
+        sensitivities=ANY,
+        actor=STAFF,
+        now=bureau.clock.ms(),
     )
     await bureau.approve(made.id)
     return made
@@ -109,8 +115,8 @@ async def test_a_material_change_that_was_sent_back_is_not_the_same_as_before_wh
 ) -> None:
     async def offer(change: str) -> Revision:
         return await bureau.db.write(
-            agreements.revise, bureau.agreement, proposal=proposal(retention="P120D", change=change), actor=STAFF,
-            now=bureau.clock.ms(),
+            agreements.revise, bureau.agreement, proposal=proposal(retention="P120D", change=change),
+            sensitivities=ANY, actor=STAFF, now=bureau.clock.ms(),
         )  # fmt: skip
 
     await offer("material")

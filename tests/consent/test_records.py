@@ -19,6 +19,7 @@ from kit.clock import DAY, HOUR
 from kit.db import Session
 from kit.host import Actor
 from tests.consent.bureau import NAME, STAFF, Bureau, person, proposal
+from tests.support.catalogue import ANY
 
 
 async def judge(bureau: Bureau, account_id: str, *categories: str, **more: Any) -> Permit | Refusal:
@@ -226,7 +227,12 @@ async def test_only_the_approved_revision_in_force_can_be_agreed_to(bureau: Bure
     with pytest.raises(AgreementState):
         await bureau.give(hanako, revision_id=offered.id)
     newer = await bureau.db.write(
-        agreements.revise, bureau.agreement, proposal=proposal(duration="P30D"), actor=STAFF, now=bureau.clock.ms()
+        agreements.revise,
+        bureau.agreement,
+        proposal=proposal(duration="P30D"),
+        sensitivities=ANY,
+        actor=STAFF,
+        now=bureau.clock.ms(),
     )
     given = await bureau.give(hanako)  # the older one is in force until the newer is approved
     await bureau.approve(newer.id)

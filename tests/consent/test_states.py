@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consent.decisions import Facts, Permit, Refusal, decide, decide_among
-from consent.ledger import commit, commitment, private_entry, public_entry, read_public
+from consent.ledger import commit, commitment, private_entry, public_entry
 from consent.purposes import GROUPS, LAWFUL_BASES, PURPOSES
 from consent.states import DPV_STATUS, BadHistory, Event, EventType, after, fold
+from tests.support.entries import read_public
 
 FACTS = Facts(
     consent_id="con_1",

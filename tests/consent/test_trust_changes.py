@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from consent import dummies, public_entries
-from consent.ledger import read_public
 from consent.models import Dummy
 from identity import members
 from identity.clients import Clients
@@ -19,6 +18,7 @@ from keys.ceremonies import KeyStore
 from kit.audit import GENESIS, audit_table, chain_hash
 from kit.clock import DAY, HOUR
 from tests.consent.bureau import STAFF, Bureau
+from tests.support.entries import read_public
 
 
 async def public(bureau: Bureau) -> list[dict[str, Any]]:

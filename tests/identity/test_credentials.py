@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from identity import recovery, totp
+from identity import recovery
 from identity.accounts import login_digest, suspend_account
 from identity.attempts import LIFETIME, MAX_TRIES
 from identity.credentials import CodeNeeded, Expired, Refused, Throttled
@@ -16,6 +16,7 @@ from kit import context
 from kit.clock import FrozenClock
 from kit.db import Database
 from kit.host import SYSTEM, Actor
+from tests.support.authenticator_app import code_at
 from tests.support.office import PASSWORD, Office, open_office, person
 
 pytestmark = pytest.mark.anyio
@@ -40,7 +41,7 @@ async def test_password_and_app_code_sign_in_at_level_two(office: Office) -> Non
     account_id = await office.add()
     secret = await office.add_totp(account_id)
     token = await office.half_in(next="/interaction/int_1")
-    code = totp.code_at(secret, office.clock.ms())
+    code = code_at(secret, office.clock.ms())
     outcome = await office.credentials.sign_in_code(token, code, HERE, kind="totp")
     assert isinstance(outcome, SignedIn)
     assert (outcome.session.acr, outcome.session.amr) == (AAL2, ("pwd", "otp", "mfa"))
@@ -76,7 +77,7 @@ async def test_one_right_code_makes_one_session_of_eight_asked_at_once(office: O
     account_id = await office.add()
     secret = await office.add_totp(account_id)
     token = await office.half_in()
-    code = totp.code_at(secret, office.clock.ms())
+    code = code_at(secret, office.clock.ms())
     outcomes = await asyncio.gather(
         *(office.credentials.sign_in_code(token, code, HERE, kind="totp") for _ in range(8))
     )
@@ -214,7 +215,7 @@ async def test_five_wrong_codes_send_back_to_the_password(office: Office) -> Non
         assert isinstance(outcome, Refused)
         left.append(outcome.tries_left)
     assert left == list(range(MAX_TRIES - 1, -1, -1))
-    code = totp.code_at(secret, office.clock.ms())
+    code = code_at(secret, office.clock.ms())
     assert await office.credentials.sign_in_code(token, code, HERE, kind="totp") == Expired()
 
 
@@ -224,7 +225,7 @@ async def test_a_half_done_sign_in_runs_out(office: Office) -> None:
     token = await office.half_in()
     assert await office.credentials.waiting_for_code(token)
     office.clock.advance(ms=LIFETIME["sign-in"])
-    code = totp.code_at(secret, office.clock.ms())
+    code = code_at(secret, office.clock.ms())
     assert await office.credentials.sign_in_code(token, code, HERE, kind="totp") == Expired()
     assert await office.credentials.sign_in_code(None, code, HERE, kind="totp") == Expired()
     assert await office.db.write(office.attempts.sweep) in (0, 1)

@@ -16,6 +16,7 @@ from kit.clock import DAY
 from kit.db import Session
 from kit.host import SYSTEM
 from portal.app import Building
+from tests.support.catalogue import ANY
 from tests.support.household import Household, proposal, settle
 from tests.support.relying_party import Party, advance, join, location
 
@@ -50,7 +51,9 @@ async def second(home: Household) -> str:
     def offer(session: Session) -> str:
         content = proposal(categories=[{"category": "mobility", "required": True, "sensitivity": 2}])
         member = str(home.party.client.member_id)
-        offered = agreements.propose(session, member_id=member, proposal=content, actor=SYSTEM, now=now - 30 * DAY)
+        offered = agreements.propose(
+            session, member_id=member, proposal=content, sensitivities=ANY, actor=SYSTEM, now=now - 30 * DAY
+        )
         return agreements.approve(session, offered.id, actor=SYSTEM, now=now - 20 * DAY, sealer=None).agreement_id
 
     return json.dumps([{"type": "data_use", "agreement": await home.building.host.db.write(offer)}])

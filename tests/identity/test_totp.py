@@ -10,6 +10,7 @@ from identity import totp
 from identity.errors_account import CodeRefused
 from kit.clock import FrozenClock
 from kit.db import Database, Session
+from tests.support.authenticator_app import code_at
 from tests.support.office import Office, open_office, person
 
 pytestmark = pytest.mark.anyio
@@ -33,7 +34,7 @@ async def office(db: Database, clock: FrozenClock) -> AsyncIterator[Office]:
 
 @pytest.mark.parametrize(("seconds", "code"), RFC_VECTORS)
 def test_reads_the_vectors_of_rfc_6238(seconds: int, code: str) -> None:
-    assert totp.code_at(RFC_SECRET, seconds * 1000) == code
+    assert code_at(RFC_SECRET, seconds * 1000) == code
     assert totp.matching_step(RFC_SECRET, code, now=seconds * 1000) == seconds // 30
 
 
@@ -50,7 +51,7 @@ def test_refuses_what_is_no_code(written: str) -> None:
 def test_one_step_early_or_late_is_accepted_and_two_are_not() -> None:
     now = 1_795_000_000_000
     for steps, accepted in ((-2, False), (-1, True), (0, True), (1, True), (2, False)):
-        code = totp.code_at(RFC_SECRET, now + steps * totp.STEP_MS)
+        code = code_at(RFC_SECRET, now + steps * totp.STEP_MS)
         assert (totp.matching_step(RFC_SECRET, code, now=now) is not None) is accepted
 
 
@@ -59,7 +60,7 @@ async def test_one_code_sent_by_eight_browsers_at_once_is_accepted_once(office: 
     account_id = await office.add()
     secret = await office.add_totp(account_id)
     now = office.clock.ms()
-    code = totp.code_at(secret, now)
+    code = code_at(secret, now)
     answers = await asyncio.gather(
         *(office.db.write(totp.accept, office.sealer, account_id, code, now=now) for _ in range(8))
     )
@@ -70,17 +71,17 @@ async def test_an_earlier_step_is_refused_after_a_later_one(office: Office) -> N
     account_id = await office.add()
     secret = await office.add_totp(account_id)
     now = office.clock.ms()
-    earlier, current = totp.code_at(secret, now - totp.STEP_MS), totp.code_at(secret, now)
+    earlier, current = code_at(secret, now - totp.STEP_MS), code_at(secret, now)
     assert await office.db.write(totp.accept, office.sealer, account_id, current, now=now)
     assert not await office.db.write(totp.accept, office.sealer, account_id, earlier, now=now)
     office.clock.advance(seconds=30)
-    later = totp.code_at(secret, office.clock.ms())
+    later = code_at(secret, office.clock.ms())
     assert await office.db.write(totp.accept, office.sealer, account_id, later, now=office.clock.ms())
 
 
 async def test_an_account_without_an_app_accepts_no_code(office: Office) -> None:
     account_id = await office.add()
-    code = totp.code_at(RFC_SECRET, office.clock.ms())
+    code = code_at(RFC_SECRET, office.clock.ms())
     assert not await office.db.write(totp.accept, office.sealer, account_id, code, now=office.clock.ms())
 
 
@@ -116,7 +117,7 @@ async def test_setting_up_needs_a_first_right_code(office: Office) -> None:
     assert not await on(office, account_id)  # type: ignore[misc]
     with pytest.raises(CodeRefused):
         await confirm(office, account_id, "000000")
-    code = totp.code_at(waiting.secret, office.clock.ms())
+    code = code_at(waiting.secret, office.clock.ms())
     await confirm(office, account_id, code)
     assert await on(office, account_id)  # type: ignore[misc]
     # The code that confirmed is spent as well.
@@ -133,7 +134,7 @@ async def test_a_set_up_left_for_an_hour_starts_anew(office: Office) -> None:
     first = await begin(office, account_id)
     office.clock.advance(seconds=3600)
     with pytest.raises(CodeRefused):
-        await confirm(office, account_id, totp.code_at(first.secret, office.clock.ms()))
+        await confirm(office, account_id, code_at(first.secret, office.clock.ms()))
     assert (await begin(office, account_id)).secret != first.secret
 
 
@@ -142,11 +143,11 @@ async def test_the_old_app_works_until_the_new_one_is_confirmed(office: Office) 
     old = await office.add_totp(account_id)
     waiting = await begin(office, account_id)
     now = office.clock.ms()
-    assert await office.db.write(totp.accept, office.sealer, account_id, totp.code_at(old, now), now=now)
-    await confirm(office, account_id, totp.code_at(waiting.secret, now))
+    assert await office.db.write(totp.accept, office.sealer, account_id, code_at(old, now), now=now)
+    await confirm(office, account_id, code_at(waiting.secret, now))
     office.clock.advance(seconds=60)
     now = office.clock.ms()
-    assert not await office.db.write(totp.accept, office.sealer, account_id, totp.code_at(old, now), now=now)
+    assert not await office.db.write(totp.accept, office.sealer, account_id, code_at(old, now), now=now)
 
 
 def test_the_qr_code_is_svg_without_styles_or_scripts() -> None:

@@ -20,6 +20,7 @@ from kit.db import Database
 from kit.encoding import b64url, b64url_decode
 from kit.host import SYSTEM
 from tests.keys.conftest import Opener
+from tests.support.kids import active_kid
 
 pytestmark = pytest.mark.anyio
 
@@ -44,13 +45,13 @@ async def test_our_tokens_verify_here(keys: KeyStore, alg: str) -> None:
     token = keys.ring.sign_jwt(CLAIMS, typ="at+jwt", alg=alg)
     assert keys.ring.verify_jwt(token, typ="at+jwt") == CLAIMS
     header = json.loads(b64url_decode(token.split(".")[0]))
-    assert header == {"typ": "at+jwt", "alg": alg, "kid": keys.ring.active_kid(alg)}
+    assert header == {"typ": "at+jwt", "alg": alg, "kid": active_kid(keys.ring, alg)}
 
 
 @algs
 async def test_our_tokens_verify_with_three_other_libraries(keys: KeyStore, alg: str) -> None:
     token = keys.ring.sign_jwt(CLAIMS, typ="JWT", alg=alg)
-    kid = keys.ring.active_kid(alg)
+    kid = active_kid(keys.ring, alg)
     by_kid = {key["kid"]: key for key in published(keys.ring)["keys"]}
     assert pyjwt.decode(token, pyjwt.PyJWK(by_kid[kid]), algorithms=[alg], audience="rs") == CLAIMS
     key = joserfc_jwk.import_key(by_kid[kid])
@@ -104,7 +105,7 @@ async def test_a_header_we_would_not_write_is_refused_even_with_our_signature(ke
         {"alg": "EdDSA", "typ": "JWT", "kid": signer.kid},
         {"typ": "JWT", "alg": "none", "kid": signer.kid},
         {"typ": "JWT", "alg": "ES256", "kid": signer.kid},
-        {"typ": "JWT", "alg": "EdDSA", "kid": keys.ring.active_kid("ES256")},
+        {"typ": "JWT", "alg": "EdDSA", "kid": active_kid(keys.ring, "ES256")},
     ):
         signed = f"{b64url(json.dumps(header, separators=(',', ':')).encode())}.{b64url(b'{}')}"
         token = f"{signed}.{b64url(signer.sign(signed.encode()))}"
@@ -154,7 +155,7 @@ async def test_the_set_holds_active_and_next_keys_by_their_thumbprints(keys: Key
         assert key["use"] == "sig"
         assert not {"d", "p", "q", "k"} & key.keys()
     assert [key["kid"] for key in found[:4]] == [
-        keys.ring.active_kid(alg) for alg in ("ES256", "EdDSA", "PS256", "RS256")
+        active_kid(keys.ring, alg) for alg in ("ES256", "EdDSA", "PS256", "RS256")
     ]
 
 
@@ -170,12 +171,12 @@ async def test_the_entity_tag_changes_with_the_set_only(keys: KeyStore) -> None:
 
 
 async def test_rotation_promotes_next_retires_active_and_makes_a_new_next(keys: KeyStore) -> None:
-    before = {alg: keys.ring.active_kid(alg) for alg in ALGS}
+    before = {alg: active_kid(keys.ring, alg) for alg in ALGS}
     waiting = {row.alg: row.kid for row in keys.ring._now().rows if row.state == "next"}
     done = {one.alg: one for one in await keys.rotate_signing(actor=SYSTEM)}
     for alg in ALGS:
         assert done[alg].retired == before[alg]
-        assert done[alg].active == keys.ring.active_kid(alg) == waiting[alg]
+        assert done[alg].active == active_kid(keys.ring, alg) == waiting[alg]
         assert done[alg].next not in {*before.values(), *waiting.values()}
     assert states(keys.ring) == sorted((alg, state) for alg in ALGS for state in ("active", "next", "retired"))
 

@@ -13,6 +13,7 @@ from kit.clock import FrozenClock
 from kit.db import Database
 from kit.host import SYSTEM
 from tests.keys.conftest import Opener
+from tests.support.kids import active_kid
 
 pytestmark = pytest.mark.anyio
 
@@ -22,14 +23,14 @@ sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 @sqlite_only
 async def test_a_key_signs_for_its_lifetime_and_no_longer(keys: KeyStore, clock: FrozenClock) -> None:
-    signs = {alg: keys.ring.active_kid(alg) for alg in ALGS}
+    signs = {alg: active_kid(keys.ring, alg) for alg in ALGS}
     clock.advance(seconds=30 * DAY - 1)
     assert await keys.rotate_due() == []
     clock.advance(seconds=1)
     done = await keys.rotate_due()
     assert {one.alg: one.retired for one in done if one.alg != SEALED} == signs
     assert {one.alg: one.active for one in done if one.alg != SEALED} == {
-        alg: keys.ring.active_kid(alg) for alg in ALGS
+        alg: active_kid(keys.ring, alg) for alg in ALGS
     }
     assert await keys.rotate_due() == []  # the new ones are young
 

@@ -21,8 +21,9 @@ from kit.tlog.merkle import EMPTY_ROOT
 from kit.tlog.note import Checkpoint, open_checkpoint
 from kit.tlog.proof import parse_proof, verify_proof
 from kit.tlog.tables import checkpoints, leaves, nodes
-from kit.tlog.tiles import Tile, parse_path, tiles_of
+from kit.tlog.tiles import Tile, parse_path
 from tests.kit.tlog_support import TestKey, naive_root
+from tests.support.tiles import tiles_of
 
 ORIGIN = "city.example/log"
 KEY = TestKey(ORIGIN)

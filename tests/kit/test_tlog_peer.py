@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from kit.tlog.tiles import tiles_of
 from tests.kit.test_tlog_log import KEY, add_many, check_log, everything, make_file, opened
 from tests.support.go import program
 from tests.support.log_directory import served
 from tests.support.peers import needs
+from tests.support.tiles import tiles_of
 
 
 @pytest.fixture(scope="session")

@@ -17,9 +17,9 @@ from kit.tlog.tiles import (
     encode_bundle,
     index_path,
     parse_path,
-    tiles_of,
     widths,
 )
+from tests.support.tiles import tiles_of
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from kit.clock import DAY
 from kit.host import SYSTEM
 from portal.pages.campaigns import suggested
 from tests.portal.test_console import follow, follow_notice
+from tests.support.catalogue import ANY
 from tests.support.desk import Colleague, colleague
 from tests.support.household import Household, proposal, settle
 from tests.support.relying_party import advance, sign_in
@@ -33,7 +34,12 @@ async def changed(home: Household, **more: Any) -> str:
     def revise(session: Any) -> str:
         now = host.clock.ms()
         made = agreements.revise(
-            session, home.agreement_id, proposal=proposal(**{"retention": "P90D", **more}), actor=SYSTEM, now=now
+            session,
+            home.agreement_id,
+            proposal=proposal(**{"retention": "P90D", **more}),
+            sensitivities=ANY,
+            actor=SYSTEM,
+            now=now,
         )
         return agreements.approve(session, made.id, actor=SYSTEM, now=now, sealer=None).id
 

@@ -14,7 +14,6 @@ from consent.revisions import Revision
 from identity import accounts, clients, members
 from identity.credentials import CodeNeeded, Credentials
 from identity.sign_ins import Browser, SignedIn
-from identity.totp import code_at
 from infobank import disclosures, store, views
 from infobank.catalogue import Catalogue
 from keys.envelope import Sealer
@@ -24,6 +23,7 @@ from portal.app import Building
 from portal.city import credentials as city_credentials
 from portal.city import people, proposals
 from portal.city.seed import AGREEMENT_ID, MEMBER_ID, seed
+from tests.support.authenticator_app import code_at
 
 
 @pytest.fixture

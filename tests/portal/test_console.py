@@ -18,6 +18,7 @@ from keys.envelope import Sealer
 from kit import audit
 from kit.db import Session
 from kit.host import SYSTEM, Actor
+from tests.support.catalogue import ANY
 from tests.support.desk import Colleague, colleague
 
 if TYPE_CHECKING:
@@ -71,7 +72,12 @@ async def an_offer(app: "Building", member_id: str, *, actor: Actor = ELSEWHERE)
     await app.host.db.write(members.approve, member_id, actor=SYSTEM, now=app.host.clock.ms())
     proposal = Proposal.model_validate_json(json.dumps(PROPOSAL))
     return await app.host.db.write(
-        agreements.propose, member_id=member_id, proposal=proposal, actor=actor, now=app.host.clock.ms()
+        agreements.propose,
+        member_id=member_id,
+        proposal=proposal,
+        sensitivities=ANY,
+        actor=actor,
+        now=app.host.clock.ms(),
     )
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from identity import totp
 from identity.accounts import MAIL_TOPIC, Profile, close_account, profile
 from identity.alarm import Alarm
 from identity.emails import TRIES
@@ -23,6 +22,7 @@ from kit.host import SYSTEM
 from portal import i18n, letters
 from portal.app import Building
 from tests.portal.test_signin import PASSWORD, SESSION, add, code_of, post
+from tests.support.authenticator_app import code_at
 from tests.support.elsewhere import elsewhere
 from tests.support.letterbox import Letterbox, code_in, link_in, post_box
 
@@ -460,7 +460,7 @@ async def test_a_passkey_or_app_that_comes_or_goes_is_told(app: Building, client
     await prove(app, client, box, OLD)
     page = await client.get("/safety/app")
     secret = re.search(r'id="secret">([A-Z2-7 ]+)<', page.text)[1].replace(" ", "")  # type: ignore[index]
-    await post(client, "/safety/app", code=totp.code_at(secret, app.host.clock.ms()))
+    await post(client, "/safety/app", code=code_at(secret, app.host.clock.ms()))
     await post(client, "/safety/codes", next="/safety")
     await deliver(app)
     subjects = [letter.subject for letter in box.to(OLD)]

@@ -15,6 +15,7 @@ from kit.host import SYSTEM
 from kit.tlog.log import Logs
 from portal.app import Building
 from portal.pages import consent_history
+from tests.support.catalogue import ANY
 from tests.support.household import Household, proposal, settle
 from tests.support.relying_party import advance, sign_in
 
@@ -39,7 +40,9 @@ async def agree(home: Household, *agreed: str, member: str = "", **changed: Any)
             made = members.apply(session, name_ja=member, name_en=member, actor=SYSTEM, now=now)
             members.approve(session, made.id, actor=SYSTEM, now=now)
             member_id = made.id
-        offered = agreements.propose(session, member_id=member_id, proposal=proposal(**changed), actor=SYSTEM, now=now)
+        offered = agreements.propose(
+            session, member_id=member_id, proposal=proposal(**changed), sensitivities=ANY, actor=SYSTEM, now=now
+        )
         revision = agreements.approve(session, offered.id, actor=SYSTEM, now=now, sealer=None)
         given = records.give(
             session, host.get(Sealer), account_id=home.session.account_id, revision_id=revision.id, categories=agreed,
@@ -207,7 +210,9 @@ async def revise(home: Household, **changed: Any) -> int:
 
     def make(session: Session) -> int:
         now = host.clock.ms()
-        made = agreements.revise(session, home.agreement_id, proposal=proposal(**changed), actor=SYSTEM, now=now)
+        made = agreements.revise(
+            session, home.agreement_id, proposal=proposal(**changed), sensitivities=ANY, actor=SYSTEM, now=now
+        )
         return agreements.approve(session, made.id, actor=SYSTEM, now=now, sealer=None).number
 
     return await host.db.write(make)

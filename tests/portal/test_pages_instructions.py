@@ -16,6 +16,7 @@ from kit.db import Session
 from portal import letters
 from portal.app import Building
 from tests.portal.test_mandates import agreed, mother, signed_in, somebody
+from tests.support.catalogue import ANY
 from tests.support.household import Household, proposal, settle
 from tests.support.relying_party import REDIRECT, advance, location
 
@@ -61,7 +62,9 @@ async def buses(home: Household, **changed: Any) -> None:
         assert row is not None
         row.accreditation = {"ja": "ISMS", "en": "ISMS"}
         session.add(row)
-        offered = agreements.propose(session, member_id=member, proposal=proposal(**terms), actor=SYSTEM, now=now)
+        offered = agreements.propose(
+            session, member_id=member, proposal=proposal(**terms), sensitivities=ANY, actor=SYSTEM, now=now
+        )
         return agreements.approve(session, offered.id, actor=SYSTEM, now=now, sealer=None).agreement_id
 
     home.agreement_id = await host.db.write(make)
@@ -303,7 +306,9 @@ async def test_a_changed_offer_and_a_stopped_member_are_never_passed_by(home: Ho
 
     def revise(session: Any) -> None:
         now = host.clock.ms()
-        made = agreements.revise(session, home.agreement_id, proposal=proposal(retention="P60D"), actor=SYSTEM, now=now)
+        made = agreements.revise(
+            session, home.agreement_id, proposal=proposal(retention="P60D"), sensitivities=ANY, actor=SYSTEM, now=now
+        )
         agreements.approve(session, made.id, actor=SYSTEM, now=now, sealer=None)
 
     await host.db.write(revise)

@@ -12,6 +12,7 @@ from keys.envelope import Sealer
 from kit.db import Session
 from kit.host import SYSTEM
 from portal.app import Building
+from tests.support.catalogue import ANY
 from tests.support.household import Household, proposal, settle
 from tests.support.relying_party import REDIRECT, advance, join, location, sign_in
 
@@ -237,7 +238,9 @@ async def test_new_revision_is_asked_with_its_differences_marked(home: Household
     )
 
     def revise(session: Session) -> None:
-        offered = agreements.revise(session, home.agreement_id, proposal=wider, actor=SYSTEM, now=now)
+        offered = agreements.revise(
+            session, home.agreement_id, proposal=wider, sensitivities=ANY, actor=SYSTEM, now=now
+        )
         agreements.approve(session, offered.id, actor=SYSTEM, now=now, sealer=None)
 
     await home.building.host.db.write(revise)
@@ -306,7 +309,9 @@ async def test_what_is_agreed_to_is_the_text_that_was_read(home: Household) -> N
     now = home.building.host.clock.ms()
 
     def revise(session: Session) -> None:
-        offered = agreements.revise(session, home.agreement_id, proposal=proposal(), actor=SYSTEM, now=now)
+        offered = agreements.revise(
+            session, home.agreement_id, proposal=proposal(), sensitivities=ANY, actor=SYSTEM, now=now
+        )
         agreements.approve(session, offered.id, actor=SYSTEM, now=now, sealer=None)
 
     await home.building.host.db.write(revise)

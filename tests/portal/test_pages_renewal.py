@@ -12,6 +12,7 @@ from keys.envelope import Sealer
 from kit.clock import DAY
 from kit.host import SYSTEM
 from portal.app import Building
+from tests.support.catalogue import ANY
 from tests.support.household import Household, proposal, settle
 from tests.support.relying_party import advance, sign_in
 
@@ -21,7 +22,9 @@ async def _offer(home: Household, **changed: Any) -> str:
 
     def revise(session: Any) -> str:
         now = host.clock.ms()
-        made = agreements.revise(session, home.agreement_id, proposal=proposal(**changed), actor=SYSTEM, now=now)
+        made = agreements.revise(
+            session, home.agreement_id, proposal=proposal(**changed), sensitivities=ANY, actor=SYSTEM, now=now
+        )
         return agreements.approve(session, made.id, actor=SYSTEM, now=now, sealer=None).id
 
     made: str = await host.db.write(revise)

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from identity import totp
 from identity.levels import AAL1, AAL2
 from identity.sessions import Sessions
 from kit import audit
 from kit.clock import FrozenClock
 from tests.portal.test_signin import PASSWORD, SESSION, add, code_of, json_post, post, session_of
 from tests.support.authenticator import Authenticator
+from tests.support.authenticator_app import code_at
 from tests.support.desk import Colleague, colleague
 from tests.support.relying_party import PROFILE, join
 
@@ -272,7 +272,7 @@ async def test_a_new_password_leads_on_to_app_and_codes_and_is_worth_what_was_se
     secret = re.search(r'id="secret">([A-Z2-7 ]+)<', page.text)[1].replace(" ", "")  # type: ignore[index]
     assert secret != old_secret
     now = app.host.clock.ms()
-    confirmed = await post(client, "/safety/app", code=totp.code_at(secret, now), first="1", next="/home")
+    confirmed = await post(client, "/safety/app", code=code_at(secret, now), first="1", next="/home")
     assert confirmed.headers["location"].startswith("/safety/codes?first=1")
     session = await session_of(app, client)
     assert session is not None

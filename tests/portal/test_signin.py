@@ -16,6 +16,7 @@ from keys.hashing import TokenHasher
 from kit.host import Actor
 from portal.app import Building
 from tests.support.authenticator import Authenticator
+from tests.support.authenticator_app import code_at
 
 pytestmark = pytest.mark.anyio
 
@@ -73,7 +74,7 @@ async def test_password_then_code_then_where_one_wanted_to_go(app: Building, cli
     account_id, secret = await add(app)
     await half_in(client)
     assert client.cookies.get(SESSION) is None
-    answer = await post(client, "/sign-in/code", code=totp.code_at(secret, app.host.clock.ms()))
+    answer = await post(client, "/sign-in/code", code=code_at(secret, app.host.clock.ms()))
     assert (answer.status_code, answer.headers["location"]) == (303, "/consents")
     session = await session_of(app, client)
     assert session is not None
@@ -84,7 +85,7 @@ async def test_password_then_code_then_where_one_wanted_to_go(app: Building, cli
 async def test_the_cookies_are_out_of_reach_of_scripts_and_other_sites(app: Building, client: Any) -> None:
     _, secret = await add(app)
     await half_in(client)
-    answer = await post(client, "/sign-in/code", code=totp.code_at(secret, app.host.clock.ms()))
+    answer = await post(client, "/sign-in/code", code=code_at(secret, app.host.clock.ms()))
     cookies = answer.headers.get_list("set-cookie")
     (session,) = [cookie for cookie in cookies if cookie.startswith(f"{SESSION}=")]
     assert "HttpOnly" in session
@@ -268,7 +269,7 @@ async def test_signing_up_with_password_and_app_ends_at_level_two_with_codes(app
     page = await client.get(answer.headers["location"])
     found = re.search(r'id="secret">([A-Z2-7 ]+)<', page.text)
     assert found
-    code = totp.code_at(found[1].replace(" ", ""), app.host.clock.ms())
+    code = code_at(found[1].replace(" ", ""), app.host.clock.ms())
     answer = await post(client, "/safety/app", code=code, first="1", next="/data")
     assert urlsplit(answer.headers["location"]).path == "/safety/codes"
     session = await session_of(app, client)

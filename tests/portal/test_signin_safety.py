@@ -7,7 +7,6 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from identity import totp
 from identity.accounts import profile
 from identity.breached import Breached
 from identity.sessions import RECENT
@@ -18,6 +17,7 @@ from portal.app import Building
 from tests.identity.test_breached import LEAKED, as_file
 from tests.portal.test_signin import PASSWORD, SESSION, add, code_of, json_post, post, session_of
 from tests.support.authenticator import Authenticator
+from tests.support.authenticator_app import code_at
 
 pytestmark = pytest.mark.anyio
 
@@ -29,7 +29,7 @@ async def sign_in(app: Building, client: Any, *, app_on: bool = False, login: st
     _, secret = await add(app, login, app_on=app_on)
     await post(client, "/sign-in", login=login, password=PASSWORD, next="/safety")
     if app_on:
-        await post(client, "/sign-in/code", code=totp.code_at(secret, app.host.clock.ms()))
+        await post(client, "/sign-in/code", code=code_at(secret, app.host.clock.ms()))
     assert await session_of(app, client) is not None
     return secret
 
@@ -183,7 +183,7 @@ async def test_the_app_is_moved_to_another_phone(app: Building, client: Any) -> 
     wrong = await post(client, "/safety/app", code="000000")
     assert (wrong.status_code, code_of(wrong)) == (422, "refused")
     assert found[0] in wrong.text  # the same secret: the phone has scanned it already
-    answer = await post(client, "/safety/app", code=totp.code_at(secret, app.host.clock.ms()))
+    answer = await post(client, "/safety/app", code=code_at(secret, app.host.clock.ms()))
     assert urlsplit(answer.headers["location"]).path == "/safety/codes"
 
 

@@ -23,6 +23,7 @@ from kit.clock import Millis
 from kit.db import Session
 from kit.host import SYSTEM, Actor
 from portal.app import Building
+from tests.support.catalogue import ANY
 
 CHECKUP = {"date": "2026-10-02", "facility": "みなと診療所", "systolic": 118, "diastolic": 74, "hba1c": 5.4}
 JOURNEY = {
@@ -112,7 +113,13 @@ class Bank:
                 )
                 made.append(client)
             revision = agreements.propose(
-                session, member_id="mem_clinic", proposal=PROPOSAL, actor=SYSTEM, now=self.now, agreement_id="agr_one"
+                session,
+                member_id="mem_clinic",
+                proposal=PROPOSAL,
+                sensitivities=ANY,
+                actor=SYSTEM,
+                now=self.now,
+                agreement_id="agr_one",
             )
             agreements.approve(session, revision.id, actor=SYSTEM, now=self.now, sealer=None)
             return people[0], people[1], made[0], made[1], revision.id

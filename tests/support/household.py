@@ -18,6 +18,7 @@ from kit.clock import DAY
 from kit.db import Session
 from kit.host import SYSTEM
 from portal.app import Building
+from tests.support.catalogue import ANY
 from tests.support.relying_party import Party, join, location
 
 CHECKUPS = (
@@ -177,7 +178,12 @@ async def settle(building: Building, http: httpx2.AsyncClient, **registration: A
 
     def agree(session: Session) -> str:
         offered = agreements.propose(
-            session, member_id=str(party.client.member_id), proposal=proposal(), actor=SYSTEM, now=now - 30 * DAY
+            session,
+            member_id=str(party.client.member_id),
+            proposal=proposal(),
+            sensitivities=ANY,
+            actor=SYSTEM,
+            now=now - 30 * DAY,
         )
         return agreements.approve(session, offered.id, actor=SYSTEM, now=now - 20 * DAY, sealer=None).agreement_id
 

@@ -17,12 +17,12 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from playwright.sync_api import Browser, Page
 
-from identity import totp
 from keys.root import create_file
 from kit.clock import SystemClock
 from portal.app import PAGES, create_app
 from portal.pages import resident
 from portal.settings import Settings
+from tests.support.authenticator_app import code_at
 from tests.support.server import Served
 from tests.support.signer import Signer
 from tests.support.visitor import authorize_address, sign_in
@@ -191,7 +191,7 @@ def newcomer(tour: Tour, page: Page) -> Iterator[str]:
     page.fill("#code", "000000")
     page.click("#code-submit")
     yield "safety-app-wrong"
-    page.fill("#code", totp.code_at(secret, SystemClock().ms()))
+    page.fill("#code", code_at(secret, SystemClock().ms()))
     page.click("#code-submit")
     page.wait_for_url("**/safety/codes?**")
     yield "safety-codes-first"

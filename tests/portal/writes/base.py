@@ -6,10 +6,10 @@ from typing import Any
 
 import httpx2
 
-from identity import totp
 from portal.app import Building
 from tests.kit.tlog_support import TestKey
 from tests.portal.test_signin import PASSWORD, add, post
+from tests.support.authenticator_app import code_at
 from tests.support.desk import Colleague, colleague
 from tests.support.household import Household, settle
 from tests.support.relying_party import Party, join
@@ -40,7 +40,7 @@ class World:
         _, secret = await add(self.app, app_on=app_on)
         await post(self.http, "/sign-in", login="hana", password=PASSWORD, next="/safety")
         if app_on:
-            await post(self.http, "/sign-in/code", code=totp.code_at(secret, self.app.host.clock.ms()))
+            await post(self.http, "/sign-in/code", code=code_at(secret, self.app.host.clock.ms()))
         return secret
 
 

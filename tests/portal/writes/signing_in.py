@@ -3,11 +3,11 @@
 import re
 from typing import Any
 
-from identity import totp
 from identity.mail import Mail
 from tests.portal.test_signin import ATTEMPT, PASSWORD, PERSON, add, half_in, json_post, post
 from tests.portal.writes.base import World, case
 from tests.support.authenticator import Authenticator
+from tests.support.authenticator_app import code_at
 from tests.support.letterbox import Letterbox, code_in
 
 
@@ -23,7 +23,7 @@ async def post_sign_in_code(w: World) -> Any:
     _, secret = await add(w.app)
     await half_in(w.http)
     assert (await post(w.http, "/sign-in/code", code="000000")).status_code == 422
-    return await post(w.http, "/sign-in/code", code=totp.code_at(secret, w.app.host.clock.ms()))
+    return await post(w.http, "/sign-in/code", code=code_at(secret, w.app.host.clock.ms()))
 
 
 @case("POST /sign-in/recovery")
@@ -139,7 +139,7 @@ async def post_safety_app(w: World) -> Any:
     await w.inside()
     shown = re.search(r"secret=([A-Z2-7]+)", (await w.http.get("/safety/app")).text)
     assert shown
-    return await post(w.http, "/safety/app", code=totp.code_at(shown[1], w.app.host.clock.ms()))
+    return await post(w.http, "/safety/app", code=code_at(shown[1], w.app.host.clock.ms()))
 
 
 @case("POST /safety/codes")
