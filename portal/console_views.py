@@ -1,21 +1,24 @@
 """From members, clients, keys and the trail to the console's pages: one snapshot each."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+import orjson
 from sqlalchemy import func, select
 
 from consent import agreements, campaigns, holds
 from identity import clients, grants, logos, members
 from identity.client_paths import segment
 from identity.clients import Client
+from identity.upstream.profiles import Upstream
 from keys.ceremonies import KeyInfo
 from keys.envelope import Sealer
 from kit.audit import AuditEntry, audit_table, entries
 from kit.clock import Millis
 from kit.db import Session
 from kit.encoding import canonical
+from kit.problems import NotFound
 from portal import i18n, staff
 from portal.agreement_views import revision_href
 from portal.console_viewer import PAGE, Viewer
@@ -274,7 +277,23 @@ def secret_page(viewer: Viewer, client: Client, secret: str) -> pages.ClientSecr
     return pages.ClientSecret(client.id, client.name(viewer.lang), secret, again=False, former_until=None)
 
 
-def key_page(found: list[KeyInfo]) -> pages.Keys:
+def jwks_of(upstream: Upstream) -> bytes:
+    """The JWK Set to register at a provider: the public half of our key there. Raises NotFound where there is none."""
+    if upstream.key is None:
+        raise NotFound("There is no such key.")
+    return orjson.dumps({"keys": [upstream.key.jwk]})
+
+
+def keys_elsewhere(upstreams: Iterable[Upstream], lang: str) -> tuple[pages.KeyElsewhere, ...]:
+    """Ours at other providers."""
+    return tuple(
+        pages.KeyElsewhere(one.id, one.label[lang], one.client_id, one.redirect_uri, jwks_of(one).decode())
+        for one in upstreams
+        if one.key is not None
+    )
+
+
+def key_page(found: list[KeyInfo], elsewhere: tuple[pages.KeyElsewhere, ...] = ()) -> pages.Keys:
     """All keys, the living first."""
     order = {state: place for place, state in enumerate(("active", "next", "retired", "compromised", "destroyed"))}
 
@@ -296,7 +315,8 @@ def key_page(found: list[KeyInfo]) -> pages.Keys:
         )
 
     signing = lines(signing=True)
-    return pages.Keys(signing, lines(signing=False), tuple(dict.fromkeys(one.alg for one in signing)))
+    algs = tuple(dict.fromkeys(one.alg for one in signing))
+    return pages.Keys(signing, lines(signing=False), algs, elsewhere)
 
 
 def key_effect(found: list[KeyInfo], *, alg: str, compromised: bool) -> pages.Confirm:

@@ -352,12 +352,24 @@ class KeyLine:
 
 
 @dataclass(frozen=True)
+class KeyElsewhere:
+    """The public half of a key by which this city proves itself at another provider, as it is registered there."""
+
+    id: str
+    label: str
+    client_id: str
+    redirect_uri: str
+    jwks: str
+
+
+@dataclass(frozen=True)
 class Keys:
     """console/keys.html."""
 
     signing: tuple[KeyLine, ...]
     wrapping: tuple[KeyLine, ...]
     algs: tuple[str, ...]
+    elsewhere: tuple[KeyElsewhere, ...] = ()
 
 
 @dataclass(frozen=True)

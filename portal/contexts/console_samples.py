@@ -21,6 +21,7 @@ from portal.contexts.console import (
     ClientSecret,
     Confirm,
     Figure,
+    KeyElsewhere,
     KeyLine,
     Keys,
     LatestLine,
@@ -166,6 +167,11 @@ _SIGNING = (
     KeyLine("0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbU", "EdDSA", "next", NOW - 30 * DAY, None, None, None, None),
     KeyLine("cn-I_WNMClehiVp51i_0VpOENW1upEerA8sEam5hn-s", "EdDSA", "retired", NOW - 90 * DAY, NOW - 60 * DAY,
             NOW - 30 * DAY, NOW - 29 * DAY, None),
+)  # fmt: skip
+_ELSEWHERE = KeyElsewhere(
+    "app", "デジタル認証アプリ", "RP0000000001", "https://id.minatohama.example/sign-in/from/app",
+    '{"keys":[{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",'
+    '"y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0","use":"sig","alg":"ES256","kid":"NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"}]}',
 )  # fmt: skip
 _WRAPPING = (
     KeyLine(
@@ -327,6 +333,7 @@ def samples() -> list[Sample]:
         of("agreement", "approved",
            replace(AGREEMENT, status="approved", may_decide=False, may_change=False, predecessor="")),
         of("keys", "some", Keys(_SIGNING, _WRAPPING, ("EdDSA", "ES256", "RS256"))),
+        of("keys", "elsewhere", Keys(_SIGNING, _WRAPPING, ("EdDSA", "ES256", "RS256"), (_ELSEWHERE,))),
         of("audit", "some", audit),
         of(
             "audit",

@@ -24,6 +24,7 @@ from identity.errors import InvalidClientMetadata, MemberState
 from identity.errors_account import SecondPersonNeeded
 from identity.registration import DEVICE, Registration, VerifiedClaims
 from identity.sessions import BrowserSession
+from identity.upstream.flow import Upstreams
 from infobank.catalogue import Catalogue
 from keys.ceremonies import KeyStore
 from keys.envelope import Sealer
@@ -289,7 +290,17 @@ def router(host: Host) -> APIRouter:
     @routes.get("/console/keys")
     async def keys(request: Request) -> Response:
         enter(request)
-        return render(request, "console/keys.html", views.key_page(await host.get(KeyStore).list_keys()))
+        elsewhere = views.keys_elsewhere(host.get(Upstreams).all, i18n.current().code)
+        return render(request, "console/keys.html", views.key_page(await host.get(KeyStore).list_keys(), elsewhere))
+
+    @routes.get("/console/keys/upstreams/{upstream_id}.json")
+    async def upstream_key(request: Request, upstream_id: str) -> Response:
+        enter(request)
+        found = host.get(Upstreams).get(upstream_id)
+        if found is None:
+            raise NotFound("There is no such key.")
+        headers = page_headers() | {"content-disposition": f'attachment; filename="{found.id}.jwks.json"'}
+        return Response(views.jwks_of(found), media_type="application/jwk-set+json", headers=headers)
 
     @routes.get("/console/keys/rotate")
     async def key_effect(request: Request) -> Response:

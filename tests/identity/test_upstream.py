@@ -21,6 +21,7 @@ from portal.app import create_app
 from tests.identity.abroad import COOKIE, World
 from tests.identity.abroad import w as w  # a fixture
 from tests.portal.test_signin import SESSION, code_of, post
+from tests.support.desk import colleague
 from tests.support.upstream import PERSON, standing_in
 
 pytestmark = pytest.mark.anyio
@@ -46,6 +47,26 @@ async def test_the_sign_in_page_names_the_upstreams_and_may_lead_to_them(w: Worl
     assert "デジタル認証アプリ" in page.text
     (policy,) = re.findall(r"form-action ([^;]+)", page.headers["content-security-policy"])
     assert w.there.site.url("").rstrip("/") in policy.split(" ")
+
+
+async def test_operators_read_and_download_the_public_key_to_register_there(w: World) -> None:
+    """RFC 7517 section 5: a JWK Set of the public half, and nothing of the private one."""
+    operator = await colleague(w.app, w.http, "operator")
+    page = await operator.get("/console/keys")
+    got = await operator.get("/console/keys/upstreams/app.json")
+    assert (got.status_code, got.headers["content-type"]) == (200, "application/jwk-set+json")
+    assert got.headers["content-disposition"] == 'attachment; filename="app.jwks.json"'
+    (key,) = got.json()["keys"]
+    found = w.app.host.get(Upstreams).get("app")
+    assert found is not None
+    assert found.key is not None
+    assert key == found.key.jwk
+    assert "d" not in key
+    assert key["kid"] in page.text
+    assert found.redirect_uri in page.text
+    assert (await operator.get("/console/keys/upstreams/other.json")).status_code == 404
+    analyst = await colleague(w.app, w.http, "analyst")
+    assert (await analyst.get("/console/keys/upstreams/app.json")).status_code == 404
 
 
 async def test_an_unknown_upstream_is_not_found(w: World) -> None:

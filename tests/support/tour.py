@@ -32,7 +32,7 @@ PASSWORD = "correct horse battery staple"
 NOT_PAGES = frozenset(
     {
         "/consents/{consent_id}/receipt.json", "/console/audit.jsonl", "/leave/export", "/openapi/{name}.json",
-        "/receipts/{token}/file", "/who/export",
+        "/receipts/{token}/file", "/who/export", "/console/keys/upstreams/{upstream_id}.json",
     }
 )  # fmt: skip
 
