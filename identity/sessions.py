@@ -9,6 +9,7 @@ is answered. If the counter can't be read, `find` raises, and nobody is let in.
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
 from sqlalchemy import Connection
 from sqlmodel import col, delete, select, update
@@ -36,12 +37,22 @@ RECENT: Millis = 10 * MINUTE
 #: `seen_at` is written at most this often, so that reading stays reading.
 SEEN_STEP: Millis = 5 * MINUTE
 _CACHE_SIZE = 50_000
+#: Of `sekisho serve` and `make demo`.
+USUAL_PORT = 8080
 _TOKEN_LENGTH = len("sks_") + 43
 
 
-def session_cookie(issuer: str) -> str:
-    """The name of the session cookie: bound to host and https where there is https."""
-    return "__Host-sekisho" if issuer.startswith("https:") else "sekisho-local"
+def session_cookie(issuer: str, part: str = "") -> str:
+    """The name of the session cookie, or of another that signing in needs: bound to host and https where there is any.
+
+    Cookies know no ports: of two cities on one localhost each would end the other's sessions, and be sent them. So the
+    name carries the port there, if it is another than the usual one.
+    """
+    more = f"-{part}" if part else ""
+    if issuer.startswith("https:"):
+        return f"__Host-sekisho{more}"
+    port = urlsplit(issuer).port or 80
+    return f"sekisho-local{more}" if port == USUAL_PORT else f"sekisho-local{more}-{port}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,10 @@ def check(method: str, headers: Mapping[bytes, bytes], own_origin: str) -> None:
         raise CrossSite("This request came from another site. Open the page here and try again.")
     if headers.get(b"origin") == own_origin.encode("ascii"):
         return
-    raise CrossSite(f"Send the header Origin: {own_origin} with a request that changes something.")
+    by_hand = f"the header Origin: {own_origin}"
+    if b"cookie" in headers or b"origin" in headers:
+        raise CrossSite(f"Open the page at {own_origin} and try again. A program that uses a session sends {by_hand}.")
+    raise CrossSite(f"Send an access token: Authorization: Bearer … (or DPoP). With a session cookie, send {by_hand}.")
 
 
 class CsrfGuard:

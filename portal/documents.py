@@ -59,7 +59,8 @@ _SCHEMES: Document = {
         "in": "cookie",
         "name": "__Host-sekisho",
         "description": "A browser session, as the sign-in pages begin it. Unsafe methods must come from our own pages "
-        "(Sec-Fetch-Site, or an Origin that is ours). On http://localhost the cookie is `sekisho-local`.",
+        "(Sec-Fetch-Site, or an Origin that is ours). On http://localhost:8080 the cookie is `sekisho-local`, on "
+        "another port `sekisho-local-` and the port.",
     },
     "bearer": {
         "type": "http",

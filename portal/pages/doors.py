@@ -97,9 +97,9 @@ class Doors:
         self.certificates = host.get(CertificateSignIn)
         self.secure = host.issuer.startswith("https://")
         self.session_cookie = session_cookie(host.issuer)
-        self.browser_cookie = "__Host-sekisho-browser" if self.secure else "sekisho-local-browser"
-        self.upstream_cookie = "__Host-sekisho-upstream" if self.secure else "sekisho-local-upstream"
-        self.attempt_cookie = "__Host-sekisho-attempt" if self.secure else "sekisho-local-attempt"
+        self.browser_cookie = session_cookie(host.issuer, "browser")
+        self.upstream_cookie = session_cookie(host.issuer, "upstream")
+        self.attempt_cookie = session_cookie(host.issuer, "attempt")
 
     # -- the browser
 

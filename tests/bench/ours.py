@@ -16,7 +16,7 @@ from typing import Any
 from identity import grants
 from identity.clients import Clients
 from identity.registration import Registration
-from identity.sessions import Sessions
+from identity.sessions import Sessions, session_cookie
 from kit.db import Session
 from kit.host import Actor
 from portal.app import Building, create_app
@@ -50,7 +50,8 @@ class Ours:
         return {
             "url": self.served.url.replace("localhost", "127.0.0.1"), "client_id": "bench",
             "client_secret": self.secrets["bench"], "scope": SCOPE, "redirect_uri": "https://client.example/cb",
-            "authorize": "/oauth/authorize", "token": "/oauth/token", "cookies": {"sekisho-local": self.session},
+            "authorize": "/oauth/authorize", "token": "/oauth/token",
+            "cookies": {session_cookie(self.served.url): self.session},
         }  # fmt: skip
 
 

@@ -27,6 +27,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from identity.sessions import session_cookie
 from portal.walk.browser import Page
 from portal.walk.person import Person
 from portal.walk.report import Report
@@ -71,7 +72,7 @@ class People:
             return {"authorization": "Basic " + base64.b64encode(pair).decode()}
         if "session" in kinds:
             who = "resident" if kinds == {"session"} else "lead" if path.startswith("/api/cert") else "operator"
-            return {"cookie": f"sekisho-local={self.cookies[who]}", "origin": self.url}
+            return {"cookie": f"{session_cookie(self.url)}={self.cookies[who]}", "origin": self.url}
         if "bearer" in kinds:
             whose = "own"
             if path.startswith(("/api/bank", "/data-tracker", "/oauth/userinfo")):
@@ -112,7 +113,7 @@ def people(server: Served) -> Iterator[People]:
         page = somebody.browser.open(f"{server.url}/sign-in")
         assert isinstance(page, Page)
         somebody.sign_in(page)
-        cookies[who] = somebody.browser.http.cookies["sekisho-local"]
+        cookies[who] = somebody.browser.http.cookies[session_cookie(server.url)]
         somebody.close()
     registration = known["clients"]["minatohama-transit"]
     # A second client of the same member, for what a service may do beside the data.
@@ -122,13 +123,13 @@ def people(server: Served) -> Iterator[People]:
             "name_ja": "試験", "name_en": "Contract", "member_id": registration["member"],
             "grant_types": ["client_credentials"], "redirect_uris": [], "scope": WIDE,
         },
-        headers={"cookie": f"sekisho-local={cookies['operator']}", "origin": server.url},
+        headers={"cookie": f"{session_cookie(server.url)}={cookies['operator']}", "origin": server.url},
     )  # fmt: skip
     assert made.status_code == 201, made.text
     initial = httpx2.post(
         f"{server.url}/api/identity/registration-tokens",
         json={"uses": 50},
-        headers={"cookie": f"sekisho-local={cookies['operator']}", "origin": server.url},
+        headers={"cookie": f"{session_cookie(server.url)}={cookies['operator']}", "origin": server.url},
     )
     assert initial.status_code == 201, initial.text
     wide = {"client_id": made.json()["client"]["id"], "client_secret": made.json()["client_secret"]}

@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from identity.sessions import session_cookie
 from portal.walk.asking import Asking, listen
 from portal.walk.browser import Page
 from portal.walk.main import Credentials
@@ -85,7 +86,7 @@ def test_a_receipt_is_verified_offline_by_the_command(server: Served, tmp_path: 
     (token,) = signed_in(server.data, [person["account_id"]], issuer=server.url)
     server.start()
     kept = {name: tmp_path / name for name in ("ledger.vkey", "jwks.json", "mine.sekisho-receipt.json", "changed.json")}
-    with httpx2.Client(base_url=server.url, cookies={"sekisho-local": token}) as http:
+    with httpx2.Client(base_url=server.url, cookies={session_cookie(server.url): token}) as http:
         kept["ledger.vkey"].write_text(http.get("/ledger/vkey").text)
         kept["jwks.json"].write_text(http.get("/oauth/jwks").text)
         consent = http.get("/api/consent/records").json()["records"][0]["id"]

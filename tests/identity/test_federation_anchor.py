@@ -20,6 +20,7 @@ from identity.federation.explain import explain
 from identity.federation.marks import DELEGATION_TYP
 from identity.federation.refusals import Refused
 from identity.federation.service import Federation
+from identity.sessions import session_cookie
 from keys.jose import peek, verify_with_jwks
 from kit.clock import DAY, FrozenClock
 from kit.host import SYSTEM
@@ -169,7 +170,9 @@ async def test_residents_of_one_city_sign_in_at_another_by_the_federation_alone(
             assert asked.startswith(f"{issuer}/oauth/authorize?")
             assert "redirect_uri" not in asked  # it is in the signed object alone
             resident = await join(pair.provider, http)
-            page = await http.get(asked.removeprefix(issuer), headers={"cookie": f"sekisho-local={resident.cookie}"})
+            page = await http.get(
+                asked.removeprefix(issuer), headers={"cookie": f"{session_cookie(issuer)}={resident.cookie}"}
+            )
             answer = await resident.agree(page)
             back = await here.get("/sign-in/from/next-city", params=answer)
             assert back.status_code == 303, back.text

@@ -6,7 +6,7 @@ import pytest
 
 from identity import levels
 from identity.errors_account import RecentSignInNeeded
-from identity.sessions import ABSOLUTE, IDLE, RECENT, BrowserSession, Sessions, require_recent
+from identity.sessions import ABSOLUTE, IDLE, RECENT, BrowserSession, Sessions, require_recent, session_cookie
 from kit.clock import MINUTE, FrozenClock
 from kit.db import Database, Session
 from kit.host import SYSTEM
@@ -177,3 +177,12 @@ async def test_a_sensitive_change_asks_for_a_fresh_proof(office: Office) -> None
     require_recent(begun, now=begun.auth_at + RECENT)
     with pytest.raises(RecentSignInNeeded):
         require_recent(begun, now=begun.auth_at + RECENT + 1)
+
+
+def test_two_cities_on_one_localhost_do_not_share_their_cookies() -> None:
+    """Cookies know no ports: with one name the second city would get the first one's sessions, and end them."""
+    usual, other = "http://localhost:8080", "http://localhost:9090"
+    assert (session_cookie(usual), session_cookie(other)) == ("sekisho-local", "sekisho-local-9090")
+    assert session_cookie(other, "attempt") == "sekisho-local-attempt-9090"
+    assert session_cookie("http://localhost") == "sekisho-local-80"
+    assert session_cookie("https://id.example:8443", "attempt") == "__Host-sekisho-attempt"

@@ -48,6 +48,20 @@ def test_changing_without_proof_of_our_own_page_is_refused(method: str, headers:
         check(method, headers, OURS)
 
 
+@pytest.mark.parametrize(
+    ("headers", "words"),
+    [
+        ({}, "Send an access token: Authorization: Bearer"),
+        ({b"cookie": b"__Host-sekisho=x"}, f"sends the header Origin: {OURS}"),
+        ({b"origin": b"null"}, f"Open the page at {OURS} and try again"),
+    ],
+)
+def test_a_refusal_says_what_a_program_and_a_person_can_do(headers: dict[bytes, bytes], words: str) -> None:
+    with pytest.raises(CrossSite) as refused:
+        check("POST", headers, OURS)
+    assert words in str(refused.value.detail)
+
+
 def test_header_sent_twice_is_refused() -> None:
     """Two readers of one request must not see two origins."""
     import asyncio

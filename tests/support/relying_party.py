@@ -18,7 +18,7 @@ from identity.accounts import Profile, create_account
 from identity.clients import Client, Clients, registration_of
 from identity.interaction import Interactions
 from identity.registration import Registration
-from identity.sessions import BrowserSession, Sessions
+from identity.sessions import BrowserSession, Sessions, session_cookie
 from keys.envelope import Sealer
 from keys.hashing import TokenHasher
 from kit.clock import FrozenClock
@@ -92,7 +92,7 @@ class Party:
 
     async def authorize(self, parameters: dict[str, str], *, signed_in: bool = True) -> httpx2.Response:
         """The resident's browser comes with the request."""
-        headers = {"cookie": f"sekisho-local={self.cookie}"} if signed_in else {}
+        headers = {"cookie": f"{session_cookie(self.issuer)}={self.cookie}"} if signed_in else {}
         return await self.http.get("/oauth/authorize", params=parameters, headers=headers)
 
     async def agree(

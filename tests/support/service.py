@@ -17,6 +17,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx2
 
+from identity.sessions import session_cookie
+
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 
@@ -38,7 +40,10 @@ class Resident:
     def with_session(cls, url: str, login: str, account_id: str, token: str) -> "Resident":
         """A browser that holds this session."""
         http = httpx2.AsyncClient(
-            base_url=url, timeout=20, headers={"origin": url, "accept": "text/html"}, cookies={"sekisho-local": token}
+            base_url=url,
+            timeout=20,
+            headers={"origin": url, "accept": "text/html"},
+            cookies={session_cookie(url): token},
         )
         return cls(login, account_id, http)
 
