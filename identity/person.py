@@ -18,6 +18,23 @@ _MARKS: Final = re.compile(
 )  # a phone keyboard's dashes, the long vowel among them
 _DOMESTIC: Final = re.compile(r"0[0-9]{9,10}", re.ASCII)
 _ABROAD: Final = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)  # E.164: fifteen digits at most
+#: Printable by Unicode's word, and nothing is seen of them.
+BLANK: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
+#: So many marks on one letter there are in no script; more of them run over the lines above and below.
+_PILED: Final = 5
+
+
+def is_shown(text: str) -> bool:
+    """Whether every character of a line can be seen, and stays on it. Closes: a name that is blank before a clerk or a
+    service, one that turns what stands beside it around (U+202E), one that covers the page."""
+    if not text.isprintable() or BLANK.intersection(text):
+        return False
+    piled = 0
+    for each in unicodedata.normalize("NFC", text):
+        piled = piled + 1 if unicodedata.combining(each) else 0
+        if piled >= _PILED:
+            return False
+    return True
 
 
 def read_phone(typed: str) -> str | None:

@@ -8,6 +8,7 @@ import unicodedata
 
 from identity.accounts import profile
 from identity.errors_account import SecondPersonNeeded
+from identity.person import BLANK
 from keys.envelope import Sealer
 from keys.errors import KeyDestroyed
 from kit.db import Session
@@ -45,4 +46,8 @@ def are_one(session: Session, sealer: Sealer, one: str, other: str) -> bool:
 
 
 def _folded(name: str) -> str:
-    return "".join(unicodedata.normalize("NFKC", name).split()).casefold()
+    """What a reader makes of it: letters and numbers. Marks that nothing shows (a variation selector, a filler) made
+    another name of one's own that a colleague reads as the same."""
+    plain = unicodedata.normalize("NFKC", name).casefold()
+    seen = "".join(each for each in plain if unicodedata.category(each)[0] in "LN" and each not in BLANK)
+    return seen or plain

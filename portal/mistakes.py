@@ -83,6 +83,7 @@ CODES = {
     "This is too long altogether.": "too-large",
     "This way does not fit the other choices: a public client can't have tokens of its own.": "contradiction",
     "This is no telephone number. Write for example 090-1234-5678, or +1 425 555 0100 for one abroad.": "phone",
+    "Your name tells you apart wherever two people are wanted. The administrator changes it.": "not-yours",
     "Tick at least one purpose.": BLANK,
     "Tick this when you have checked it.": "not-confirmed",
     "Tick what may be shown.": BLANK,

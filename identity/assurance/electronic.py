@@ -10,11 +10,12 @@ counter's. The rules are the counter's:
   birth must both be the same, or nothing is verified and the trail says so; nobody's profile is changed. What is told
   of address and gender counts where it is the same;
 - kept is what was compared, as it was on that day, sealed under the resident's key; rows are history;
-- what a clerk ended for a mistake or for fraud no sign-in brings back, and what the resident ended only their own link.
+- what a clerk ended for a mistake or for fraud no sign-in brings back by this way, and none by another until a
+  clerk has seen the person again; and what the resident ended only their own link.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
@@ -85,17 +86,12 @@ class ElectronicProofs:
         now, account = self._clock.ms(), get_account(session, account_id)
         if not told.ial or account.kind != "resident" or account.status != "active":
             return "nothing"
-        rows = session.exec(
-            select(Verification)
-            .where(
-                Verification.account_id == account_id,
-                Verification.method == METHOD,
-                Verification.opened_by == told.way,
-            )
-            .order_by(col(Verification.id).desc())
+        every = session.exec(
+            select(Verification).where(Verification.account_id == account_id).order_by(col(Verification.id).desc())
         ).all()
+        rows = [row for row in every if row.method == METHOD and row.opened_by == told.way]
         standing = [row for row in rows if row.status == "standing" and row.expires_at > now]
-        if any(row.reason in _AGAINST for row in rows):
+        if any(row.reason in _AGAINST for row in rows) or _stands_against(every):
             return "ended"
         if not linking and (not rows or rows[0].reason == "asked"):
             # A sign-in by what was linked renews what a link began. By itself it begins nothing: a link made in a
@@ -144,9 +140,18 @@ class ElectronicProofs:
         audit.record(session, action, actor=actor, object=("account", account_id), detail=detail, outcome=outcome)
 
 
+def _stands_against(rows: Sequence[Verification]) -> bool:
+    """Whether a clerk ended any of them for good, and none has seen the person since. Closes: the same card, shown
+    by another way, which raises again who was lowered a minute ago."""
+    seen = [row.verified_at or 0 for row in rows if row.method != METHOD and row.reason not in _AGAINST]
+    return any(row.reason in _AGAINST and (row.ended_at or 0) >= max(seen, default=0) for row in rows)
+
+
 def _compare(told: Mapping[str, str], said: Mapping[str, Any]) -> _Compared:
     """Which of the claims a register told are the same here; and which of the needed ones are not."""
-    same = frozenset(name for name in COMPARED if name in told and _plain(said.get(name)) == _plain(told[name]))
+    # What both leave empty is not the same, it is nothing.
+    plain = {name: _plain(told[name]) for name in COMPARED if name in told}
+    same = frozenset(name for name, value in plain.items() if value is not None and _plain(said.get(name)) == value)
     return _Compared(same, tuple(name for name in COMPARED if name in NEEDED and name in told and name not in same))
 
 

@@ -27,6 +27,8 @@ from kit.ids import new_id
 
 WAITS: Millis = 7 * DAY
 MOST = 200
+#: Beside the words of one that was suspended: they are said again, and not changed.
+RESUMES = "resume"
 Kind = Literal["vouch", "mark"]
 
 
@@ -70,6 +72,15 @@ class FederationChanges:
             return self._propose(session, "vouch", entity_id, wanted, actor)
         return self._vouch(session, entity_id, wanted, actor)
 
+    def resume(self, session: Session, entity_id: str, *, actor: Actor) -> Below | Change:
+        """Vouch again for one that is suspended, in the same words; or what waits. Raises UnknownSubordinate,
+        SubordinateState."""
+        found = subordinates.get(session, entity_id)
+        if not self._waits(actor) or found.status != "suspended":  # if it is not, it is told so
+            return subordinates.resume(session, entity_id, actor=actor, now=self._clock.ms())
+        wanted = {"jwks": found.jwks, "entity_types": list(found.entity_types), "intermediate": found.intermediate}
+        return self._propose(session, "vouch", entity_id, {**wanted, "said": found.said, RESUMES: True}, actor)
+
     def mark(
         self, session: Session, kind: str, entity_id: str, *, expires_at: Millis | None, actor: Actor
     ) -> Given | Change:
@@ -83,7 +94,7 @@ class FederationChanges:
     def approve(self, session: Session, change_id: str, *, actor: Actor) -> Below | Given:
         """The second person wants it too: it is in force at this commit.
 
-        Raises ChangeGone, SecondPersonNeeded, InvalidSubordinate, SubordinateState.
+        Raises ChangeGone, SecondPersonNeeded, InvalidSubordinate, SubordinateState, UnknownSubordinate.
         """
         change = self._get(session, change_id)
         sentence = "Whoever asked for this change can't approve it. Ask a colleague."
@@ -108,6 +119,8 @@ class FederationChanges:
         return self.by_two and actor.kind == "operator"
 
     def _vouch(self, session: Session, entity_id: str, wanted: Mapping[str, Any], actor: Actor) -> Below:
+        if RESUMES in wanted:
+            return subordinates.resume(session, entity_id, actor=actor, now=self._clock.ms())
         return subordinates.register(session, entity_id, **wanted, ours=self._ours, actor=actor, now=self._clock.ms())
 
     def _mark(self, session: Session, entity_id: str, wanted: Mapping[str, Any], actor: Actor) -> Given:

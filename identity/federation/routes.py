@@ -209,12 +209,15 @@ def federation_router(
     @router.post(
         "/subordinates/{entity_id}/resume",
         operation_id="identity_resume_subordinate",
-        responses=problems(*GUARDED, UnknownSubordinate, SubordinateState),
+        responses=waits | problems(*GUARDED, UnknownSubordinate, SubordinateState),
     )
-    async def resume(request: Request, entity_id: EntityId) -> SubordinateAnswer:
+    async def resume(request: Request, response: Response, entity_id: EntityId) -> SubordinateAnswer | ChangeAnswer:
         """Vouch again for one that is suspended, in the same words."""
-        actor = require_role(request, "operator")
-        return _subordinate(await db.write(subordinates.resume, entity_id, actor=actor, now=clock.ms()))
+        made = await db.write(changes.resume, entity_id, actor=require_role(request, "operator"))
+        if isinstance(made, Change):
+            response.status_code = 202
+            return _change(made)
+        return _subordinate(made)
 
     @router.post(
         "/subordinates/{entity_id}/{step}",
@@ -278,7 +281,9 @@ def federation_router(
     @router.post(
         "/changes/{change_id}/approve",
         operation_id="identity_approve_federation_change",
-        responses=problems(*GUARDED, ChangeGone, SecondPersonNeeded, InvalidSubordinate, SubordinateState),
+        responses=problems(
+            *GUARDED, ChangeGone, SecondPersonNeeded, InvalidSubordinate, SubordinateState, UnknownSubordinate
+        ),
     )
     async def approve(request: Request, change_id: str) -> SubordinateAnswer | MarkAnswer:
         """Want it too: it is in force before this answers."""

@@ -112,6 +112,51 @@ def set_roles(
     show(changed, as_json, f"{login} is {', '.join(changed['roles'])} now")
 
 
+@app.command("rename", short_help="Give a member of staff another name.")
+def rename(
+    login: Annotated[str, typer.Argument(help="Login name of the member of staff.")],
+    name: Annotated[str, typer.Argument(help="The name from now on.")],
+    data: Data = HERE,
+    as_json: Json = False,
+) -> None:
+    """Write another name of a member of staff. They can't themselves: it tells them apart where two people are wanted.
+
+    Example: sekisho admin rename keiko "保田 恵子"
+    """
+
+    from portal.pages.person_form import read_name
+
+    named = read_name(name)
+    if named is None:
+        fail("this is no name: 80 characters at most, each of which can be seen")
+
+    async def work(building: Any) -> dict[str, Any]:
+        from dataclasses import replace
+
+        from identity import accounts
+        from keys.envelope import Sealer
+        from keys.hashing import TokenHasher
+        from kit.host import SYSTEM
+        from kit.problems import NotFound
+
+        host = building.host
+        sealer = host.get(Sealer)
+
+        def change(session: Any) -> str:
+            found = accounts.find_account(session, host.get(TokenHasher), login)
+            if found is None or found.kind != "staff" or found.status == "closed":
+                raise NotFound(f"No member of staff signs in as {login}.")
+            before = accounts.profile(session, sealer, found.id)
+            after = replace(before, name=named, family_name="", given_name="", family_name_kana="", given_name_kana="")
+            accounts.change_profile(session, sealer, found.id, after, now=host.clock.ms(), actor=SYSTEM)
+            return found.id
+
+        return {"account": await host.db.write(change), "login": login, "name": named}
+
+    changed = with_building(data, work)
+    show(changed, as_json, f"{login} is {changed['name']} now")
+
+
 def _roles(named: list[str]) -> list[str]:
     unknown = sorted(set(named) - set(ROLES))
     if unknown:

@@ -85,6 +85,7 @@ class ProfilePage:
     values: dict[str, str]
     phone_verified: bool = False
     errors: dict[str, str] = field(default_factory=dict)
+    own: bool = True  # the name is theirs to change, as residents' is
 
 
 @dataclass(frozen=True)

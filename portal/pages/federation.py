@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from identity.client_paths import plain, segment
-from identity.errors import ChangeGone, InvalidSubordinate, SubordinateState, UnknownTrustMark
+from identity.errors import ChangeGone, InvalidSubordinate, SubordinateState, UnknownSubordinate, UnknownTrustMark
 from identity.errors_account import SecondPersonNeeded
 from identity.federation import mark_book, subordinates
 from identity.federation.admission import clients_of
@@ -201,7 +201,7 @@ def router(host: Host) -> APIRouter:
         actor = require_staff(request, *OPERATOR).actor()
         try:
             await db.write(changes.approve, change_id, actor=actor)
-        except (ChangeGone, InvalidSubordinate, SubordinateState):
+        except (ChangeGone, InvalidSubordinate, SubordinateState, UnknownSubordinate):
             return redirect(request, PLACE, notice=GONE)
         except SecondPersonNeeded:
             return redirect(request, PLACE, notice=SAME)
@@ -251,9 +251,11 @@ def router(host: Host) -> APIRouter:
         actor = require_staff(request, *OPERATOR).actor()
         place = f"{PLACE}/subordinates/{segment(plain(entity))}"
         try:
-            await db.write(subordinates.resume, plain(entity), actor=actor, now=clock.ms())
+            made = await db.write(changes.resume, plain(entity), actor=actor)
         except SubordinateState:
             return redirect(request, place, notice=NOT_NOW)
+        if isinstance(made, Change):
+            return redirect(request, PLACE, notice=ASKED)
         return redirect(request, place, notice=RESUMED)
 
     @routes.post(PLACE + "/subordinates/{entity}/{step}")

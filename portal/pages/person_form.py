@@ -4,6 +4,7 @@ import re
 from datetime import datetime
 
 from identity.accounts import Profile, read_login
+from identity.person import is_shown
 from kit.clock import to_datetime
 from kit.problems import Invalid
 from portal import i18n
@@ -26,7 +27,7 @@ def read_name(typed: str) -> str | None:
     葛 by a variation selector (Unicode UTS #37) that every normal form keeps and every careless filter drops. None for
     what is no name."""
     name = " ".join(typed.split())
-    return name if name and len(name) <= 80 and name.isprintable() else None
+    return name if name and len(name) <= 80 and is_shown(name) else None
 
 
 def read_kana(typed: str) -> str | None:

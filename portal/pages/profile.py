@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from identity.accounts import Profile, change_profile
 from identity.accounts import profile as profile_of
-from identity.person import fits, kana_parts, read_phone, shown_phone
+from identity.person import fits, is_shown, kana_parts, read_phone, shown_phone
 from identity.sessions import BrowserSession
 from keys.envelope import Sealer
 from kit.db import Session
@@ -34,6 +34,7 @@ _WRONG: Final = {
     "parts": N_(
         "Family and given name together are not the name above. Write them as they stand there, or leave both empty."
     ),
+    "staff": N_("Your name tells you apart wherever two people are wanted. The administrator changes it."),
     "nickname": N_("Write it in 40 characters at most, or leave it empty."),
     "address": N_("Write it in 200 characters at most, or leave it empty."),
     "phone": N_("This is no telephone number. Write for example 090-1234-5678, or +1 425 555 0100 for one abroad."),
@@ -54,7 +55,7 @@ def router(host: Host) -> Any:
         if isinstance(current, Response):
             return current
         known = await host.db.read(profile_of, sealer, current.account_id)
-        return page(request, pages_of.ProfilePage(_values(known), known.phone_verified))
+        return page(request, pages_of.ProfilePage(_values(known), known.phone_verified, own=current.kind == "resident"))
 
     @routes.post(PLACE)
     async def change(request: Request) -> Response:
@@ -64,9 +65,14 @@ def router(host: Host) -> Any:
         form = await read_form(request)
         before = await host.db.read(profile_of, sealer, current.account_id)
         after, errors = read_profile(form, before)
+        own = current.kind == "resident"
+        if not own and after.name.split() != before.name.split() and "name" not in errors:
+            # Closes: a second account of one's own (identity.second_person) that calls itself somebody else.
+            say = i18n.current().gettext
+            errors["name"] = say(_WRONG["staff"])
         if errors:
             typed = {name: form.one(name)[:200] if form.has(name) else was for name, was in _values(before).items()}
-            return page(request, pages_of.ProfilePage(typed, before.phone_verified, errors))
+            return page(request, pages_of.ProfilePage(typed, before.phone_verified, errors, own))
 
         def write(session: Session) -> None:
             # What this form says nothing of (an address for letters, a telephone a clerk rang) may have changed since.
@@ -139,7 +145,7 @@ def read_profile(form: Form, before: Profile) -> tuple[Profile, dict[str, str]]:
 def _line(typed: str, most: int) -> str | None:
     """One line as it is kept, character for character; "" for none, None for what can't be shown."""
     text = " ".join(typed.split())
-    return text if len(text) <= most and (not text or text.isprintable()) else None
+    return text if len(text) <= most and is_shown(text) else None
 
 
 def _values(known: Profile) -> dict[str, str]:

@@ -313,6 +313,38 @@ async def test_what_was_ended_no_sign_in_brings_back(w: City, reason: str, again
     assert await w.level() == again
 
 
+@pytest.mark.parametrize("by", ["card", "counter"])
+async def test_what_a_clerk_ended_for_fraud_the_same_person_brings_back_by_no_other_way(w: City, by: str) -> None:
+    """Closes: lowered for fraud, and raised again a minute later by another authority's word for the same card."""
+    if by == "card":
+        await w.link(w.known(w.give()))
+    else:
+        await verify(w.app, w.http, w.party.account_id, ONE, by="aso")
+    visits = w.app.host.get(Verifications)
+    actor = Actor("operator", w.party.account_id)
+    await w.app.host.db.write(visits.end, w.party.account_id, reason="fraud", actor=actor)
+    await w.as_resident()
+    pair = w.known(w.soft.give(extra=[(policies(SIGNS), False)]))
+    await w.link(pair, "policy")
+    assert await w.level() == 0
+    w.clock.advance(seconds=1)
+    await verify(w.app, w.http, w.party.account_id, ONE, by=f"baba-{by}")  # a clerk has seen the person since
+    await w.as_resident()
+    await w.link(pair, "policy")
+    assert await w.level() == 2
+
+
+async def test_a_birthday_that_nobody_knows_is_not_the_same_birthday(w: City) -> None:
+    """Empty here and empty at the register is nothing that was compared."""
+    now, sealer = w.clock.ms(), w.app.host.get(Sealer)
+    actor, changed = Actor("resident", w.party.account_id), replace(PROFILE, birthdate="")
+    await w.app.host.db.write(accounts.change_profile, sealer, w.party.account_id, changed, now=now, actor=actor)
+    pair = w.known(w.give())
+    w.register.people[thumb(pair)]["attributes"]["birthdate"] = ""
+    await w.link(pair)
+    assert (await w.level(), await w.history()) == (0, [])
+
+
 async def test_a_clerks_word_of_the_same_level_is_the_one_that_is_told(w: City) -> None:
     """And the lower of two levels ends nothing: both are history."""
     await w.link(w.known(w.give()))

@@ -172,6 +172,9 @@ def test_staff_members_and_clients_are_created_and_the_audit_chain_holds(data: P
     roles = ("--role", "clerk", "--role", "lead")
     done = sekisho("admin", "set-roles", "keiko", *roles, "--data", str(data), "--json")
     assert json.loads(done.stdout)["roles"] == ["clerk", "lead"]
+    done = sekisho("admin", "rename", "keiko", "保田　恵子", "--data", str(data), "--json")
+    assert json.loads(done.stdout)["name"] == "保田 恵子"
+    assert sekisho("admin", "rename", "keiko", "\u3164", "--data", str(data)).returncode == 2
     done = sekisho("admin", "set-roles", "hanako", "--role", "lead", "--data", str(data))
     assert done.returncode == 2
     assert "No member of staff signs in as hanako" in done.stderr

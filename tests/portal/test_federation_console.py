@@ -205,6 +205,16 @@ async def test_trust_takes_two_people_where_the_city_wants_that_and_no_door_is_l
         assert waiting["kind"] == "mark"
         assert (await city.first.api("DELETE", f"{API}/changes/{waiting['id']}")).status_code == 204
         assert (await city.first.api("DELETE", f"{API}/changes/{waiting['id']}")).status_code == 409
+        # One that was suspended is trusted again by two: neither who let it in nor who stopped it decides that alone.
+        place = f"/subordinates/{segment(entity)}"
+        assert await press(city.second, f"{place}/suspend", {"reason": "key-compromised"}) == "federation.stopped"
+        assert await press(city.first, f"{place}/resume") == "federation.asked"
+        assert (await city.first.api("POST", f"{API}{place}/resume")).status_code == 202
+        assert await city.says(entity) == 404
+        (again,) = (await city.first.api("GET", f"{API}/changes")).json()["items"]
+        assert (await city.first.api("POST", f"{API}/changes/{again['id']}/approve")).status_code == 403
+        assert (await city.second.api("POST", f"{API}/changes/{again['id']}/approve")).json()["status"] == "active"
+        assert await city.says(entity) == 200
         stopped = await city.first.api("POST", f"{API}/subordinates/{segment(entity)}/end", {"reason": "left"})
         assert stopped.json()["status"] == "ended"
         late = (await city.first.api("POST", f"{API}/subordinates", body)).json()["id"]

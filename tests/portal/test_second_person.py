@@ -15,7 +15,7 @@ from kit.host import SYSTEM, Actor
 from tests.identity.test_oauth_client_auth import MACHINE
 from tests.portal.test_console import a_member, an_offer
 from tests.portal.test_mandates import CHILD_BORN, mandate_on, somebody
-from tests.support.counter import CHIP, begin, phone
+from tests.support.counter import CHIP, begin, phone, shown_code
 from tests.support.desk import Colleague, colleague
 from tests.support.relying_party import join
 
@@ -93,6 +93,27 @@ async def test_nobody_resets_an_account_of_their_own_with_a_colleague_who_only_l
     assert (await one.post(place, form)).status_code == 403
     opened = await other.post(place, form)
     assert (await one.post(f"{opened.headers['location']}/approve", {"confirmed": "1"})).status_code == 403
+
+
+async def test_nobody_becomes_a_second_person_by_calling_themselves_another(
+    app: "Building", client: Any, hands: tuple[Colleague, Colleague, Colleague]
+) -> None:
+    """Staff by another name, or somebody's own account as a resident by one that a colleague reads as the same."""
+    one, same, _other = hands
+    asked = {"name": "別府 太郎", "name_kana": "", "locale": "en"}
+    answer = await same.post("/safety/profile", asked)
+    assert (answer.status_code, "The administrator changes it" in answer.text) == (422, True)
+    assert (
+        await same.post("/safety/profile", {**asked, "name": "浦部　一", "name_kana": "うらべ はじめ"})
+    ).status_code == 303
+    sealer = app.host.get(Sealer)
+    assert await app.host.db.read(are_one, sealer, one.id, same.id)
+    for number, name in enumerate(("浦部 一\ufe00", "浦\u034f部・一", "浦部\u3164一")):
+        own = await colleague(app, client, kind="resident", login=f"home{number}", called=name)
+        visitor = await phone(app, client, own.id)
+        answer = await one.post("/counter", {"code": await shown_code(visitor)})
+        assert answer.headers.get("location", "/counter") == "/counter", name  # it opens no visit
+        assert await app.host.db.read(are_one, sealer, one.id, own.id), name
 
 
 async def test_whoever_has_left_is_no_second_person_for_anybody(

@@ -239,7 +239,14 @@ async def test_a_name_is_kept_character_for_character(app: Building, client: Any
 
 async def test_a_name_that_is_none_is_said_beside_the_field(app: Building, client: Any) -> None:
     await sign_in(app, client)
-    for form, field in (({"name": " "}, "name"), ({"name": "花\u202e"}, "name"), ({"name_kana": "Hana"}, "name_kana")):
+    for form, field in (
+        ({"name": " "}, "name"),
+        ({"name": "花\u202e"}, "name"),
+        ({"name": "\u3164"}, "name"),
+        ({"nickname": "花\u2800"}, "nickname"),
+        ({"name": "花" + "\u0301" * 9}, "name"),
+        ({"name_kana": "Hana"}, "name_kana"),
+    ):
         wrong = await post(client, "/safety/profile", **({"name": "湊 花", "name_kana": "", "locale": "ja"} | form))
         assert (wrong.status_code, f'id="{field}-error"' in wrong.text) == (422, True), field
 
