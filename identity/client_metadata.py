@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from identity import fapi
 from identity.addresses import bad, split
 from identity.oauth.mtls import NAMES
-from identity.registration import ENCRYPTED, STANDARD_SCOPES, Registration
+from identity.registration import ENCRYPTED, OFFLINE, STANDARD_SCOPES, Registration
 from keys.jwe import DEFAULT_ENC
 
 # What a client may say of itself, in the words we keep it in.
@@ -40,7 +40,8 @@ _TAGGED = ("client_name#", "client_uri#", "logo_uri#", "policy_uri#", "tos_uri#"
 def from_wire(document: Mapping[str, Any], *, kept: Mapping[str, Any], scopes: frozenset[str]) -> Registration:
     """The registration a client asks for; raises InvalidClientMetadata. `kept` is what it can't decide itself.
 
-    Scopes beyond `scopes` are left out, as RFC 7591 section 2 allows; the answer tells.
+    Scopes beyond `scopes` are left out, as RFC 7591 section 2 allows, and offline_access where refresh_token is not
+    among the grant types: it would come to nothing. The answer tells.
     """
     if document.get("subject_type") == "public":
         # One number for a resident at all services would let them be linked: an operator's decision.
@@ -60,7 +61,7 @@ def from_wire(document: Mapping[str, Any], *, kept: Mapping[str, Any], scopes: f
         "grant_types": grants,
         "token_endpoint_auth_method": document.get("token_endpoint_auth_method", "client_secret_basic"),
         "application_type": document.get("application_type", "web"),
-        "scope": _scope(document, scopes),
+        "scope": _scope(document, scopes if "refresh_token" in grants else scopes - {OFFLINE}),
         "localized": {name: value for name, value in document.items() if name.startswith(_TAGGED)},
         "require_pkce": True if document.get("require_pkce") is True else None,  # a client may ask for more, not less
     }

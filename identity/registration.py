@@ -26,7 +26,8 @@ from identity.public_keys import check_jwks
 from identity.subjects import sector_of
 from keys.jwe import find_key
 
-STANDARD_SCOPES = ("openid", "profile", "email", "address", "phone", "offline_access")
+OFFLINE = "offline_access"
+STANDARD_SCOPES = ("openid", "profile", "email", "address", "phone", OFFLINE)
 #: The device authorization grant (RFC 8628 section 3.4).
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 

@@ -5,6 +5,7 @@ from typing import Any
 from infobank.errors import (
     AccountClosed,
     NoCoverage,
+    NoMember,
     NoSubject,
     NotASource,
     RecordTooLarge,
@@ -129,7 +130,7 @@ FETCH: dict[str, Any] = {
                 }
             },
         },
-        **_answers(Unauthenticated, NoCoverage, NoSubject, Invalid, AccountClosed),
+        **_answers(Unauthenticated, NoCoverage, NoSubject, NoMember, Invalid, AccountClosed),
     },
 }
 
@@ -208,8 +209,8 @@ DEPOSIT: dict[str, Any] = {
             },
         },
         **_answers(
-            Unauthenticated, NotASource, NoSubject, SchemaViolation, UnknownCategory, RecordTooLarge, Malformed,
-            UnsupportedType, AccountClosed, Unavailable,
+            Unauthenticated, NotASource, NoSubject, NoMember, SchemaViolation, UnknownCategory, RecordTooLarge,
+            Malformed, UnsupportedType, AccountClosed, Unavailable,
         ),
     },
 }  # fmt: skip

@@ -45,6 +45,12 @@ class NoSubject(Forbidden):
     slug, title = "no-resident", "The access token speaks for no resident"
 
 
+class NoMember(Forbidden):
+    """The client belongs to no member organisation, so no agreement could cover what it asks for."""
+
+    slug, title = "no-member", "This client belongs to no member organisation"
+
+
 class BadUsageQuery(Malformed):
     """The data tracker was asked for somebody else, or for what it cannot read."""
 
@@ -65,6 +71,7 @@ ALL: tuple[type[Problem], ...] = (
     NoCoverage,
     NotASource,
     NoSubject,
+    NoMember,
     BadUsageQuery,
     AccountClosed,
 )

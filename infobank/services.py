@@ -13,7 +13,7 @@ from infobank import access, items, vault
 from infobank.access import Ask, Provided, Refused
 from infobank.catalogue import Catalogue
 from infobank.cursors import read_cursor
-from infobank.errors import NoCoverage, NoSubject, NotASource
+from infobank.errors import NoCoverage, NoMember, NoSubject, NotASource
 from infobank.settings import InfobankSettings
 from infobank.store import FAR_FUTURE, FAR_PAST
 from keys.envelope import Sealer
@@ -208,7 +208,7 @@ def _require_resident(caller: Access) -> None:
     if caller.account_id is None:
         raise NoSubject("Use a token a resident has granted (authorization code flow).")
     if caller.member_id is None:
-        raise NoSubject("The client belongs to no member organisation, so no agreement can cover it.")
+        raise NoMember("Only a member's client gets data: an operator registers it under the member, in the console.")
 
 
 def _answer(outcome: Provided, subject: str, withheld: list[dict[str, str]]) -> dict[str, Any]:

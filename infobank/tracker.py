@@ -25,11 +25,11 @@ from identity.standing import standing
 from identity.subjects import pairwise
 from infobank import disclosures
 from infobank.disclosures import Disclosure, Recipient
-from infobank.errors import BadUsageQuery, NoSubject
+from infobank.errors import BadUsageQuery, NoMember, NoSubject
 from keys.hashing import TokenHasher
 from kit.clock import SECOND, Clock, Millis, from_iso, iso
 from kit.db import Database, Session
-from kit.problems import Forbidden, TooMany
+from kit.problems import TooMany
 from kit.web import GUARDED, Answer, LaterRoute, problems
 
 SCOPE_USAGE = "usage:read"
@@ -116,7 +116,7 @@ def tracker_router(
         if access.account_id is None:
             raise NoSubject("Use a token that a resident gave you.")
         if access.member_id is None:
-            raise Forbidden("Use a token of a member organisation's service.")
+            raise NoMember("Use a token of a member organisation's service.")
         client = await clients.get(access.client_id)
         assert client is not None  # the token's check has just found it
         return access, access.account_id, pairwise(hasher, access.account_id, client.sector)
@@ -144,7 +144,7 @@ def tracker_router(
         "/findUsage",
         operation_id="findUsage",
         summary="Who used the data of the resident the token is about",
-        responses=problems(*GUARDED, BadUsageQuery, NoSubject),
+        responses=problems(*GUARDED, BadUsageQuery, NoSubject, NoMember),
     )
     async def find_usage(
         request: Request,
@@ -180,7 +180,7 @@ def tracker_router(
         "/usagePeriod",
         operation_id="usagePeriod",
         summary="Since when uses are kept",
-        responses=problems(*GUARDED, NoSubject),
+        responses=problems(*GUARDED, NoSubject, NoMember),
     )
     async def usage_period(request: Request) -> Period:
         """From the resident's first use on; without any, from now."""

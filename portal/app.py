@@ -193,12 +193,10 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Building:
 
     inner: ASGIApp = CsrfGuard(app, own_origin=settings.issuer, refuse=refuse)
     inner = Door(inner, secure=settings.secure, limit=max(BODY_LIMIT, settings.infobank.upload_limit + FORM_LIMIT))
-    seen = None
-    if settings.trusted_proxies:
-        certificates = None
-        if settings.client_certificate_header:
-            certificates = ProxiedCertificates(settings.client_certificate_cas)
-        seen = seen_through(settings.trusted_proxies, certificates)
+    certificates = None
+    if settings.trusted_proxies and settings.client_certificate_header:
+        certificates = ProxiedCertificates(settings.client_certificate_cas)
+    seen = seen_through(settings.trusted_proxies, certificates)
     front = FrontTable(host.rows, inner, security=security_headers(secure=settings.secure), seen=seen)
     return Building(host, settings, app, front, JobRunner(host))
 

@@ -95,6 +95,12 @@ class Unfinished(Exception):
     """An answer broke off in the middle; what happened is in the log."""
 
 
+_UNNAMED_PROXY = (
+    "a peer that is not named in SEKISHO_TRUSTED_PROXIES sent X-Forwarded-For. If it is your own proxy, name its "
+    "address there: until then throttles and the audit trail take all its callers for one. Told once."
+)
+
+
 def seen_through(
     proxies: Collection[str], certificates: Callable[[bytes, Sequence[bytes]], dict[str, Any] | None] | None = None
 ) -> Callable[[Scope], Scope]:
@@ -103,13 +109,21 @@ def seen_through(
     `certificates` reads a `Client-Cert` header, with `Client-Cert-Chain` beside it (RFC 9440), where the proxies are
     trusted with that, too.
 
+    The first one that is ignored is told, once: behind a proxy nobody named, all residents share one address, and the
+    throttles and the audit trail see the proxy. Once, and without the address: strangers send the header, too.
+
     Closes: a stranger choosing the address that throttling and the audit trail see.
     """
     trusted = frozenset(proxies)
+    told = False
 
     def seen(scope: Scope) -> Scope:
         """The scope with the caller's own address, when the peer is one of ours."""
+        nonlocal told
         if not scope.get("client") or scope["client"][0] not in trusted:
+            if not told and any(name == b"x-forwarded-for" for name, _ in scope["headers"]):
+                told = True
+                log.warning("forwarded-for-ignored", hint=_UNNAMED_PROXY)
             return scope
         headers: dict[bytes, Any] = dict(scope["headers"])
         forwarded = headers.get(b"x-forwarded-for")

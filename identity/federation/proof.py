@@ -8,7 +8,7 @@ caller proves the same token again by all its rules, and uses it up; here it has
 from typing import Any
 
 from identity.oauth import jar
-from identity.oauth.errors import InvalidClient, InvalidRequestObject
+from identity.oauth.errors import UNPROVEN, InvalidClient, InvalidRequestObject
 from identity.oauth.jwt_times import SKEW
 from identity.registration import ASSERTION_ALGS, Registration
 from identity.remote_keys import RemoteKeys
@@ -48,10 +48,10 @@ class Proof:
         try:
             claims = await self._signed(token, registration, None)
         except BadToken as error:
-            raise InvalidClient("client authentication failed", private=error.private) from error
+            raise InvalidClient(UNPROVEN, private=error.private) from error
         ends = claims.get("exp")
         if isinstance(ends, bool) or not isinstance(ends, int | float) or ends * SECOND + SKEW <= self._clock.ms():
-            raise InvalidClient("client authentication failed: exp of the assertion is in the future")
+            raise InvalidClient("exp of the assertion is in the future")
         if claims.get("aud") != self._issuer:
             raise InvalidClient("aud of the assertion must be this issuer, as a string")
         if claims.get("iss") != client_id or claims.get("sub") != client_id:

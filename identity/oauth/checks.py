@@ -26,7 +26,7 @@ from identity.oauth.grant_actions import QUERY, REVOKE, read_action
 from identity.oauth.parameters import Parameters, read_scopes, read_seconds, require
 from identity.oauth.request import MODES, AuthorizationRequest
 from identity.oidc import claims
-from identity.registration import STANDARD_SCOPES
+from identity.registration import OFFLINE, STANDARD_SCOPES
 
 PROMPTS = frozenset({"none", "login", "consent", "select_account"})
 _STANDARD = frozenset(STANDARD_SCOPES)
@@ -99,9 +99,13 @@ def read_challenge(parameters: Parameters, client: Client) -> Fields:
 def check_scope(parameters: Parameters, client: Client) -> Fields:
     """Standard scopes for everybody; others only for an approved member's client that registered them.
 
-    Raises InvalidScope.
+    offline_access of a client that has no refresh tokens is ignored (OpenID Connect Core section 11): the resident
+    would be asked for lasting access that nobody gets, and the answer's `scope` would promise it (RFC 6749 section
+    3.3). Raises InvalidScope.
     """
     scopes = read_scopes(parameters.get("scope"))
+    if "refresh_token" not in client.grant_types:
+        scopes = tuple(scope for scope in scopes if scope != OFFLINE)
     for scope in scopes:
         if scope in _NO_RESIDENTS or scope not in client.scopes or (scope not in _STANDARD and not client.may_use_data):
             raise InvalidScope(f"scope {scope[:60]} is not allowed to this client")

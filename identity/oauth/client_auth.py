@@ -17,6 +17,7 @@ from identity.client_keys import ClientKeys
 from identity.clients import Client, Clients
 from identity.federation.admission import Admission
 from identity.oauth.errors import (
+    UNPROVEN,
     InvalidClient,
     InvalidFederationMetadata,
     InvalidRequest,
@@ -87,28 +88,26 @@ class ClientAuth:
         if client is not None and client.auth_method in METHODS:
             return await self._by_certificate(call, client)
         if client is None or not client.public or not client.usable:
-            raise InvalidClient("client authentication failed")
+            raise InvalidClient(UNPROVEN)
         return client
 
     async def _by_certificate(self, call: Call, client: Client) -> Client:
         """RFC 8705 section 2: the certificate of this connection is the credential, so client_id alone is sent."""
         certificate = certificate_of(call.scope)
         if certificate is None or not client.usable:
-            raise InvalidClient("client authentication failed: no client certificate came with this request")
+            raise InvalidClient(UNPROVEN, private="no certificate came with this request, or the client is suspended")
         if client.auth_method == "tls_client_auth":
             if self._certificates.judges:
                 # A name counts as far as its authority stands by the certificate today (RFC 8705 section 7.1 and 7.3).
                 verdict = await self._certificates.check(certificate.certificate, "clients", certificate.sent)
                 if not isinstance(verdict, Good):
-                    raise InvalidClient(
-                        "client authentication failed: the client certificate is not good", private=verdict.reason
-                    )
+                    raise InvalidClient(UNPROVEN, private=verdict.reason)
                 certificate = replace(certificate, trusted=True)
             fits = client.certificate_name is not None and names_client(certificate, *client.certificate_name)
         else:
             fits = await self._keys.has(client, certificate.key_thumbprint)
         if not fits:
-            raise InvalidClient("client authentication failed: the client certificate is not this client's")
+            raise InvalidClient(UNPROVEN, private="the certificate is not this client's")
         return client
 
     async def _by_secret(self, client_id: str, secret: str, method: str) -> Client:
@@ -116,9 +115,7 @@ class ClientAuth:
         digest = self._hasher.digest("client-secret", secret)
         matches = client_secrets.fits(client, digest, self._clock.ms())
         if not matches or client is None or client.auth_method != method or not client.usable:
-            raise InvalidClient(
-                "client authentication failed", headers=_CHALLENGE if method == "client_secret_basic" else ()
-            )
+            raise InvalidClient(UNPROVEN, headers=_CHALLENGE if method == "client_secret_basic" else ())
         return client
 
     async def _by_assertion(self, call: Call, form: Parameters, assertion: str) -> Client:
@@ -131,11 +128,11 @@ class ClientAuth:
             raise InvalidClient("client_id differs from the assertion's subject")
         client = await self._find(unverified_id, form.get("request") or assertion, assertion, call)
         if client is None or client.auth_method != "private_key_jwt" or not client.usable:
-            raise InvalidClient("client authentication failed")
+            raise InvalidClient(UNPROVEN)
         try:
             _, claims = await self._keys.verify(client, assertion, algs=client.assertion_algs, typ=None)
         except BadToken as error:
-            raise InvalidClient("client authentication failed", private=error.private) from error
+            raise InvalidClient(UNPROVEN, private=error.private) from error
         expires_at = self._check_claims(claims, client, call.path, self._clock.ms())
         key = once.digest("assertion", client.id, claims["jti"])
         if not await self._database.write_core(once.claim, key, expires_at + SKEW):
@@ -152,7 +149,7 @@ class ClientAuth:
         except (InvalidTrustAnchor, InvalidTrustChain, InvalidFederationMetadata) as error:
             if call.path == "/oauth/par":
                 raise
-            raise InvalidClient("client authentication failed", private=error.private) from error
+            raise InvalidClient(UNPROVEN, private=error.private) from error
 
     def _check_claims(self, claims: dict[str, Any], client: Client, path: str, now: Millis) -> Millis:
         """RFC 7523 section 3, rules 1 to 6. Returns the moment of expiry."""

@@ -10,6 +10,11 @@ import orjson
 
 from kit.front import JSON, NO_STORE, Reply, WireError
 
+#: One text for every cause, so that it tells nobody who is a client here and by what method; the log knows more.
+UNPROVEN = (
+    "unknown or suspended client, wrong secret or key, or not by the method it registered (token_endpoint_auth_method)"
+)
+
 
 class OAuthError(WireError):
     """An OAuth refusal; rendered as JSON by the front table, as a redirect or a page by `authorize`."""

@@ -65,6 +65,8 @@ async def test_unknown_client_wrong_secret_and_wrong_method_get_the_same_answer(
     assert all(answer.headers["www-authenticate"].startswith("Basic ") for answer in answers)
     by_post = await ask(party, client_id=party.client.id, client_secret=party.secret or "")
     assert by_post.status_code == 401
+    assert by_post.content == answers[0].content
+    assert "token_endpoint_auth_method" in by_post.json()["error_description"]  # what a library gets wrong
     assert "www-authenticate" not in by_post.headers
 
 

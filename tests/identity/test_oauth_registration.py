@@ -270,6 +270,28 @@ async def test_a_registered_client_signs_a_resident_in(app: Any, client: Any) ->
     assert tokens.status_code == 200, tokens.text
 
 
+async def test_lasting_access_is_neither_registered_nor_asked_for_nor_promised_without_refresh_tokens(
+    app: Any, client: Any
+) -> None:
+    """OpenID Connect Core section 11: ignored; RFC 6749 section 3.3 and RFC 7591 section 2: the answers say so."""
+    wanted = {"scope": "openid profile offline_access"}
+    made = (await register(client, **wanted)).json()
+    assert made["scope"] == "openid profile"
+    party = await as_party(app, client, made)
+    _, after = location(await party.authorize(party.request(**wanted)))
+    assert "error" not in after
+    tokens = (await party.exchange(await party.code(**wanted))).json()
+    assert tokens["scope"] == "openid profile"
+    assert "refresh_token" not in tokens
+    both = ["authorization_code", "refresh_token"]
+    later = await manage(client, made, "PUT", **wanted, grant_types=both, client_secret=made["client_secret"])
+    assert later.json()["scope"] == wanted["scope"], later.text
+    party = await as_party(app, client, {**made, **later.json()})
+    tokens = (await party.exchange(await party.code(**wanted))).json()
+    assert tokens["scope"] == wanted["scope"]
+    assert tokens["refresh_token"]
+
+
 @asking(require_pkce=False)
 async def test_where_the_server_says_so_a_confidential_client_needs_no_pkce(app: Any, client: Any) -> None:
     """RFC 9700 section 2.1.1; a challenge once sent is enforced, a verifier without one is refused (section 4.8.2)."""

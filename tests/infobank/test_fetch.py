@@ -8,6 +8,7 @@ import pytest
 from consent import agreements, holds
 from identity import accounts, grants, members
 from identity.clients import Clients
+from identity.registration import Registration
 from identity.subjects import pairwise
 from infobank import access, disclosures
 from keys.hashing import TokenHasher
@@ -210,6 +211,14 @@ async def test_a_token_that_speaks_for_nobody_gets_nothing(bank: Bank) -> None:
     answer = await bank.fetch(await bank.token(None, None))
     assert answer.status_code == 403
     assert answer.json()["type"] == "/problems/infobank/no-resident"
+
+
+async def test_a_client_of_no_member_reads_that_it_belongs_to_none(bank: Bank) -> None:
+    """No mistake of the token, and nothing the resident could grant: an operator registers it under a member."""
+    said = Registration(name_ja="迷子", name_en="Stray", redirect_uris=["https://stray.example/cb"])
+    stray, _ = await bank.db.write(bank.app.host.get(Clients).create, said, actor=SYSTEM)
+    answer = await bank.fetch(await bank.token(bank.hana, None, client=stray))
+    assert (answer.status_code, answer.json()["type"]) == (403, "/problems/infobank/no-member")
 
 
 async def test_pages_follow_each_other_without_gap_or_overlap(bank: Bank) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import structlog
+from structlog.testing import capture_logs
 
 from kit import logs
 from portal import static_files
@@ -61,6 +62,18 @@ async def test_a_mistake_is_answered_with_a_reference_and_logged_without_its_tex
     said = answer.text + logged.getvalue()
     assert "mistake" in said  # where it happened
     assert SECRET not in said
+
+
+async def test_a_proxy_nobody_named_is_told_to_the_operator_once_and_not_believed(app: "Building", client: Any) -> None:
+    """Behind it everybody is one caller; strangers send the header, too, so the log gets no line of each of theirs."""
+    with capture_logs() as told:
+        await client.get("/healthz")
+        assert not told
+        for _ in range(2):
+            await client.get("/healthz", headers={"x-forwarded-for": "203.0.113.9"})
+    assert [one["event"] for one in told] == ["forwarded-for-ignored"]
+    assert "SEKISHO_TRUSTED_PROXIES" in told[0]["hint"]
+    assert "203.0.113.9" not in str(told)
 
 
 async def test_half_an_answer_is_cut_off() -> None:
