@@ -140,7 +140,8 @@ class EndSession:
         """What was sealed, or nowhere: the address was taken from the client meanwhile, and may be another's."""
         onward = Onward(**sealed)
         client = await self._clients.get(onward.client_id)
-        return onward if client is not None and onward.uri in client.post_logout_redirect_uris else Onward()
+        still = client is not None and onward.uri in client.post_logout_redirect_uris and not _is_ended(client)
+        return onward if still else Onward()
 
     def _end(self, session: Session, current: BrowserSession, actor: Actor) -> tuple[tuple[str, str], ...]:
         known = logout.clients_of(session, current.id)
@@ -163,6 +164,8 @@ class EndSession:
             return Wish(client, subject, Onward(), languages)
         if client is None or uri not in client.post_logout_redirect_uris:
             raise InvalidRequest("post_logout_redirect_uri is not registered for this client")
+        if _is_ended(client):
+            return Wish(client, subject, Onward(), languages)
         state = parameters.get("state")
         to = with_query(uri, {"state": state[:2048]}) if state else uri
         return Wish(client, subject, Onward(to, client.id, uri), languages)
@@ -173,6 +176,12 @@ class EndSession:
         if (state := self._state.cookie(None)) is not None:
             gone.append(state.encode())
         return [(b"set-cookie", cookie) for cookie in gone]
+
+
+def _is_ended(client: Client) -> bool:
+    """Closes: a service that was ended for fraud, to which addresses of this city's lead on. Who wants to sign out of
+    it does, and stays here."""
+    return client.status != "active" or client.member_status == "suspended"
 
 
 def _see(location: str, *headers: tuple[bytes, bytes]) -> Reply:

@@ -6,6 +6,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
+from identity.clients import Clients
 from identity.oidc.backchannel_logout import BackChannelLogout
 from identity.sessions import Sessions
 from keys.jose import verify_with_jwks
@@ -125,6 +126,28 @@ async def test_nobody_is_sent_to_an_address_that_the_client_gave_up_while_the_pa
     done = await party.http.post("/sign-out", data={"then": then}, headers=headers)
     assert done.headers["location"] == "/"
     assert not await alive(party)
+
+
+@pytest.mark.parametrize("end", ["remove", "suspend"])
+async def test_nobody_is_sent_to_an_address_of_a_client_that_is_no_more(party: Party, end: str) -> None:
+    """Section 3.1. Closes: a service that was ended for fraud, in whose name this city's address leads on to it. What
+    an operator only suspended comes back, but nobody is sent there meanwhile."""
+    host = party.building.host
+    clients = host.get(Clients)
+    hint = (await party.exchange(await party.code())).json()["id_token"]
+    response = await leave(party, client_id=party.client.id, post_logout_redirect_uri=BYE)
+    then = parse_qs(urlsplit(response.headers["location"]).query)["then"][0]
+    await host.db.write(getattr(clients, end), party.client.id, actor=SYSTEM)
+    headers = {"cookie": f"sekisho-local={party.cookie}", "origin": party.issuer}
+    page = await party.http.get("/sign-out", params={"then": then}, headers=headers)
+    assert BYE not in page.headers["content-security-policy"] + page.text
+    there = await leave(party, id_token_hint=hint, post_logout_redirect_uri=BYE)
+    assert BYE not in there.headers["location"]
+    assert not await alive(party)  # what was asked is done, and the person stays here
+    for token in ("", party.cookie):
+        party.cookie = token
+        there = await leave(party, client_id=party.client.id, post_logout_redirect_uri=BYE)
+        assert there.headers["location"].endswith("/sign-out")
 
 
 async def test_nobody_signed_in_goes_straight_back(party: Party) -> None:
