@@ -210,6 +210,9 @@ class Certificates:
         if len(self._kept) >= _MOST:
             self._kept.popitem(last=False)
         self._kept[key] = made
+        if isinstance(made.verdict, Bad) and not _is_disowned(made.verdict):
+            # The first to go: anybody makes certificates of nobody, and must not push a good one out with its grace.
+            self._kept.move_to_end(key, last=False)
         return made
 
 

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from pydantic import ValidationError
 from sqlmodel import Session, select
 
+from identity.certificates import check
 from identity.certificates.check import Certificates
 from identity.certificates.models import CertificateList
 from identity.certificates.newest import REMEMBERED, is_newest
@@ -33,7 +34,7 @@ from kit.fetch import OutgoingSettings
 from portal.app import Building, create_app
 from portal.settings import Settings
 from tests.identity.test_oauth_client_auth import MACHINE
-from tests.support.certificates import Pair
+from tests.support.certificates import Pair, self_signed
 from tests.support.pki import OCSP_SIGNING, Maker, OpenSSL, Register, registering, unknown_critical
 from tests.support.relying_party import Party, join
 from tests.support.server import free_port
@@ -436,6 +437,24 @@ async def test_what_was_good_stays_so_for_the_grace_the_operator_gave_and_no_lon
     world.clock.advance(seconds=61)
     world.app.host.get(CertificateStatus)._lists.clear()
     assert await world.error(new) == "invalid_client"
+
+
+async def test_certificates_of_nobody_push_no_good_one_out_of_memory(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody makes ten thousand certificates: this city forgets none it knows for them, and asks nobody anew."""
+    monkeypatch.setattr(check, "_MOST", 3)
+    maker = world.makers["grace"]
+    pair = listed(world, "/push.crl", lambda: maker.crl(made=-3, ends=20), "grace")
+    kept = world.app.host.get(Certificates)._kept
+    kept.clear()
+    assert await world.error(pair) == ""
+    for number in range(4):
+        assert await world.error(self_signed(f"nobody {number}")) == "invalid_client"
+        assert len(kept) <= 3
+    del world.pages["/push.crl"]
+    world.app.host.get(CertificateStatus)._lists.clear()
+    assert await world.error(pair) == ""
 
 
 async def test_soft_failure_lets_in_what_cannot_be_asked_about_but_never_what_is_revoked(world: World) -> None:
