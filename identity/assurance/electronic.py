@@ -8,7 +8,7 @@ counter's. The rules are the counter's:
   an answer worth level 2), and the word is the one given then;
 - what the register says is compared with what the profile says, character for character, blanks aside. Name and date of
   birth must both be the same, or nothing is verified and the trail says so; nobody's profile is changed. What is told
-  of address and gender counts where it is the same;
+  of address and gender counts where it is the same, and the name's parts where the register parts it so;
 - kept is what was compared, as it was on that day, sealed under the resident's key; rows are history;
 - what a clerk ended for a mistake or for fraud no sign-in brings back by this way, and none by another until a
   clerk has seen the person again; and what the resident ended only their own link.
@@ -111,7 +111,8 @@ class ElectronicProofs:
         made = new_id("ver")
         kept = [*(one.to_json() for one in told.evidence), {"mark": told.mark}]
         key = self._sealer.owner(session, account_id)
-        kept_claims = {name: value for name, value in said.items() if name in found.same | PARTS}
+        parts = _parts(told.attributes["name"], said)
+        kept_claims = {name: value for name, value in said.items() if name in found.same | parts}
         session.add(
             Verification(
                 id=made, account_id=account_id, status="standing", ial=told.ial, method=METHOD,
@@ -153,6 +154,15 @@ def _compare(told: Mapping[str, str], said: Mapping[str, Any]) -> _Compared:
     plain = {name: _plain(told[name]) for name in COMPARED if name in told}
     same = frozenset(name for name, value in plain.items() if value is not None and _plain(said.get(name)) == value)
     return _Compared(same, tuple(name for name in COMPARED if name in NEEDED and name in told and name not in same))
+
+
+def _parts(name: str, said: Mapping[str, Any]) -> frozenset[str]:
+    """Family and given name, where the register's own blank parts them so. No clerk looks, and a name can be parted
+    into another family's: 林田 太郎 is not verified to be a 林."""
+    family, given = ("".join(said.get(part, "").split()) for part in ("family_name", "given_name"))
+    words = name.split()
+    parted = [{"".join(words[:count]), "".join(words[count:])} for count in range(1, len(words))]
+    return PARTS if {family, given} in parted else frozenset()
 
 
 def _plain(value: Any) -> str | None:

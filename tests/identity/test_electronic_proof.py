@@ -345,6 +345,22 @@ async def test_a_birthday_that_nobody_knows_is_not_the_same_birthday(w: City) ->
     assert (await w.level(), await w.history()) == (0, [])
 
 
+@pytest.mark.parametrize(
+    ("name", "family", "given", "kept"),
+    [("湊　花子", "湊", "花子", True), ("湊　花子", "湊花", "子", False), ("湊花子", "湊", "花子", False)],
+)
+async def test_a_name_parted_otherwise_than_the_register_parts_it_is_verified_as_a_whole(
+    w: City, name: str, family: str, given: str, kept: bool
+) -> None:
+    """Closes: another family's name, told as verified, out of the characters of one's own."""
+    now, sealer = w.clock.ms(), w.app.host.get(Sealer)
+    actor, changed = Actor("resident", w.party.account_id), replace(PROFILE, family_name=family, given_name=given)
+    await w.app.host.db.write(accounts.change_profile, sealer, w.party.account_id, changed, now=now, actor=actor)
+    await w.link(w.known(w.give(), name=name))
+    said = (await told(w, asking(name=None, family_name=None, given_name=None)))["claims"]
+    assert said == {"name": "湊 花子"} | ({"family_name": family, "given_name": given} if kept else {})
+
+
 async def test_a_clerks_word_of_the_same_level_is_the_one_that_is_told(w: City) -> None:
     """And the lower of two levels ends nothing: both are history."""
     await w.link(w.known(w.give()))
