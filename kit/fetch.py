@@ -69,6 +69,10 @@ class FetchRefused(Exception):
         self.private = private
 
 
+class NotPublic(FetchRefused):
+    """The address is not public, and the settings do not allow it: for who may read the settings, not for the wire."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fetched:
     """A whole answer."""
@@ -285,7 +289,7 @@ class Fetcher:
             for address in found:
                 # One private answer among public ones is how a name server lies: refuse the whole name.
                 if not is_public(address) and not self._allow.has_address(address):
-                    raise FetchRefused("address", f"{host} leads to {address}, which is not public")
+                    raise NotPublic("address", f"{host} leads to {address}, which is not public")
         return found[0]
 
     def _backend(self) -> "httpcore2.AsyncNetworkBackend":

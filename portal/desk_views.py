@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from cert import alerts, containment, response, workbench
 from cert.alerts import AlertView
@@ -374,6 +375,8 @@ def _line(session: Session, viewer: Viewer, line: Line, names: Mapping[str, str]
     counts: tuple[tuple[str, int], ...] = ()
     targets: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
+    filed: tuple[str, ...] = ()
+    unfiled: tuple[str, ...] = ()
     if line.kind == "alert":
         after, counts = str(data["kind"]), (("alerts", int(data["count"])),)
     elif line.kind in ("contained", "lifted"):
@@ -384,6 +387,8 @@ def _line(session: Session, viewer: Viewer, line: Line, names: Mapping[str, str]
         after = str(data["state"])
     elif line.kind == "edited":
         fields = tuple(data["fields"])
+        if "facts" in data["fields"]:
+            fields, filed, unfiled = _reports(fields, *data["fields"]["facts"])
     return pages.TimelineLine(
         kind=line.kind,
         at=line.happened_at,
@@ -398,7 +403,19 @@ def _line(session: Session, viewer: Viewer, line: Line, names: Mapping[str, str]
         fields=fields,
         counts=counts,
         targets=targets,
+        filed=filed,
+        unfiled=unfiled,
     )
+
+
+def _reports(
+    fields: tuple[str, ...], before: Mapping[str, Any], after: Mapping[str, Any]
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """A report that was filed is what a reader looks for: told by its name, not as one more of the legal facts."""
+    had, has = (tuple(facts.get("filed", ())) for facts in (before, after))
+    if {**before, "filed": None} == {**after, "filed": None}:
+        fields = tuple(name for name in fields if name != "facts")
+    return fields, tuple(one for one in has if one not in had), tuple(one for one in had if one not in has)
 
 
 def _action(session: Session, viewer: Viewer, action: Action, view: IncidentView) -> pages.ActionLine:

@@ -39,6 +39,7 @@ class ClientKeys:
     client_secret: str | None = None
     private_jwk: dict[str, str] | None = None
     dpop: bool = False
+    name_en: str = ""
 
 
 @dataclass(frozen=True, slots=True)

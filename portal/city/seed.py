@@ -109,6 +109,7 @@ async def _prepare(host: Host, now: Millis) -> _Prepared:
             token_endpoint_auth_method=member.auth_method,
             private_jwk=private,
             dpop=member.dpop,
+            name_en=member.client_name_en,
         )
     today = datetime.fromtimestamp(now / 1000, CITY_ZONE).date()
     drafts: dict[tuple[str, str], list[items.Draft]] = {}

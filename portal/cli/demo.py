@@ -174,8 +174,10 @@ def _program() -> str:
     started = Path(sys.argv[0])
     if started.name != "sekisho":
         return f"{_short(sys.executable)} -m portal"
-    found = shutil.which("sekisho")
-    return "sekisho" if found and Path(found).samefile(started) else _short(sys.argv[0])
+    found = Path(shutil.which("sekisho") or "")
+    # An environment that is activated here is not in the second terminal; there the path works, as in README.
+    everywhere = found.is_file() and found.samefile(started) and not (found.parent.parent / "pyvenv.cfg").exists()
+    return "sekisho" if everywhere else _short(sys.argv[0])
 
 
 def _short(path: str) -> str:

@@ -259,16 +259,22 @@ def explain(
     Example: sekisho federation explain https://clinic.example
     """
 
-    async def work(building: Any) -> dict[str, Any]:
+    async def work(building: Any) -> tuple[dict[str, Any], bool]:
         from identity.federation.explain import explain as ask
+        from kit.fetch import NotPublic
 
-        return (await ask(_federation(building), entity, anchor=anchor)).as_dict()
+        answer = await ask(_federation(building), entity, anchor=anchor)
+        causes = [one.refused.__cause__ for one in answer.steps if one.refused is not None]
+        return answer.as_dict(), any(isinstance(one, NotPublic) for one in causes)
 
-    found = with_building(data, work)
+    found, inside = with_building(data, work)
+    if inside:  # only here: a page or an API that told this from any other silence would map the network
+        found["hint"] = "its address is not public; where that is meant, name the host in SEKISHO_OUTGOING__ALLOW"
     lines = [f"{one['what']} of {one['sub']} by {one['iss']}: {one['word'] or 'holds'}" for one in found["steps"]]
     lines.append(
         f"trusted until {found['until']}" if found["trusted"] else f"refused ({found['word']}): {found['detail']}"
     )
+    lines += [found["hint"]] if inside else []
     show(found, as_json, "\n".join(lines))
     if not found["trusted"]:
         raise typer.Exit(1)

@@ -146,7 +146,10 @@ class IncidentForm:
 
 @dataclass(frozen=True)
 class TimelineLine:
-    """A line of the record. `fields` are the names of what an edit changed; `counts` what a containment touched."""
+    """A line of the record. `fields` are the names of what an edit changed; `counts` what a containment touched.
+
+    `filed` and `unfiled` are the clocks an edit said were answered, or were not after all.
+    """
 
     kind: str
     at: Millis
@@ -161,6 +164,8 @@ class TimelineLine:
     fields: tuple[str, ...] = ()
     counts: tuple[tuple[str, int], ...] = ()
     targets: tuple[str, ...] = ()
+    filed: tuple[str, ...] = ()
+    unfiled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -151,6 +151,13 @@ _LINES = (
         "edited", _NOW - 22 * HOUR, _NOW - 22 * HOUR, False, True, "三崎 航", "desk", "",
         fields=("severity", "layers", "facts"),
     ),
+    TimelineLine(
+        "edited", _NOW - 22 * HOUR, _NOW - 22 * HOUR, False, True, "三崎 航", "desk", "", filed=("appi-preliminary",)
+    ),
+    TimelineLine(
+        "edited", _NOW - 22 * HOUR, _NOW - 22 * HOUR, False, True, "三崎 航", "desk", "",
+        fields=("owner_id",), unfiled=("gdpr-authority",),
+    ),
     TimelineLine("task", _NOW - 21 * HOUR, _NOW - 21 * HOUR, False, True, "三崎 航", "desk", "鍵の交換", after="done"),
 )  # fmt: skip
 

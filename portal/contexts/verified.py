@@ -33,6 +33,8 @@ class Verified:
     visits: tuple[VisitRow, ...]
     wanted: int = 0  # the level a service waits for, if the resident comes from there
     register: bool = False  # what counts now is a register's word
+    verified_name: str = ""  # what stands, where the profile says another name by now
+    name: str = ""  # the profile's, then
     ways: tuple[str, ...] = ()  # certificates whose register does as well as a clerk, by what people call them
 
 
@@ -68,5 +70,6 @@ def samples() -> list[Sample]:
         of("wanted", replace(nothing, wanted=2)),
         of("wanted-card", replace(nothing, wanted=2, ways=("マイナンバーカード",))),
         of("card", Verified(2, True, "", None, (card,), register=True, ways=("マイナンバーカード",))),
+        of("renamed", Verified(3, True, "", None, (stands,), verified_name="湊 花子", name="別府 花子")),
         of("visits", Verified(3, True, "", None, (now, stands, refused, older))),
     ]

@@ -158,7 +158,7 @@ def letter(facts: Facts, lang: str) -> Home:
         who = language.join(each.recipient.name(lang) for each in facts.week)
         first = Sentence(
             ngettext(
-                "In the last seven days your data was used %(num)d time, by %(who)s.",
+                "In the last seven days your data was used once, by %(who)s.",
                 "In the last seven days your data was used %(num)d times, by %(who)s.",
                 uses,
                 who=who,
@@ -295,9 +295,7 @@ def _doors(facts: Facts) -> tuple[Door, ...]:
         )
     else:
         held = _("Nothing is kept here yet.")
-    used = ngettext(
-        "Used %(num)d time in the last 30 days.", "Used %(num)d times in the last 30 days.", facts.month_uses
-    )
+    used = ngettext("Used once in the last 30 days.", "Used %(num)d times in the last 30 days.", facts.month_uses)
     agreed = ngettext("You agree to %(num)d use.", "You agree to %(num)d uses.", facts.standing)
     return (
         Door("door-data", "/data", _("My data"), held),

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from identity import levels
+from identity.accounts import profile
 from identity.assurance import verifications
 from identity.assurance.documents import RECORD
 from identity.assurance.verifications import Verifications, VerificationView
@@ -47,6 +48,9 @@ def router(host: Host) -> APIRouter:
         def read(session: Session) -> pages_of.Verified:
             found = visits.history(session, current.account_id)
             counts = visits.standing(session, current.account_id)
+            compared = "" if counts is None else str(counts.claims.get("name", ""))
+            name = profile(session, sealer, current.account_id).name
+            renamed = bool(compared) and compared != name
             who = staff.names(session, sealer, [name for one in found for name in (one.opened_by, one.confirmed_by)])
             return pages_of.Verified(
                 ial=visits.level(session, current.account_id),
@@ -56,6 +60,8 @@ def router(host: Host) -> APIRouter:
                 visits=tuple(_row(one, who) for one in found),
                 wanted=wanted,
                 register=counts is not None and bool(counts.electronic),
+                verified_name=compared if renamed else "",
+                name=name if renamed else "",
                 ways=(
                     *(one.label[lang] for one in certificates.all if one.raises),
                     *(one.label[lang] for one in upstreams.all if one.raises),

@@ -253,7 +253,7 @@ def compose(chosen: Chosen, seen: Seen, catalogue: Catalogue, lang: str) -> Who:
     total = sum(each.count for each in seen.recipients)
     if total:
         summary = ngettext(
-            "Your data was used %(num)d time, by %(who)s.",
+            "Your data was used once, by %(who)s.",
             "Your data was used %(num)d times, by %(who)s.",
             total,
             who=i18n.current().join(each.recipient.name(lang) for each in seen.recipients),

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 from portal.walk.service import DATA_USE, Asked, Service
 
 _PAGE = """<!doctype html><html lang="{lang}"><head><meta charset="utf-8"><title>{title}</title>
+<link rel="icon" href="data:,">
 <meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
 <style>body{{font:1.0625rem/1.8 sans-serif;max-width:34rem;margin:3rem auto;padding:0 1.125rem}}h1{{font-weight:400}}
 small{{opacity:.75}}</style></head><body><small>{service}</small><h1>{title}</h1><p>{words}</p>{links}</body></html>"""
@@ -97,8 +98,10 @@ class Asking:
 
     def _page(self, lang: str, said: str, *links: tuple[str, str], **values: object) -> str:
         title, words = _WORDS[lang][said]
+        registered = self.service.registration
+        name = registered.get("name_en" if lang == "en" else "name") or registered["name"]
         return _PAGE.format(
-            lang=lang, title=title, service=html.escape(self.service.registration["name"]),
+            lang=lang, title=title, service=html.escape(name),
             words=html.escape(words.format(**values)),
             links="".join(f'<p><a href="{html.escape(to)}">{_WORDS[lang][name]}</a></p>' for name, to in links),
         )  # fmt: skip

@@ -186,3 +186,6 @@ def test_it_is_served_on_this_machine_and_says_why_it_can_not_ask(asking: Asking
     thread.join()
     server.server_close()
     assert (answer.status_code, "ask you" in answer.text) == (502, True)  # an address that is not registered
+    assert asking.service.registration["name_en"] in answer.text
+    assert asking.service.registration["name"] in asking.answer("/nowhere", "ja")[2]
+    assert 'rel="icon" href="data:,"' in answer.text, "or the browser asks for an icon that is not there"

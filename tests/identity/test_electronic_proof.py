@@ -162,6 +162,9 @@ async def test_a_linked_card_whose_register_says_the_same_verifies_its_holder(w:
     page = (await w.http.get("/safety/verified", headers={"accept-language": "en"})).text
     assert 'data-ial="2"' in page
     assert "The register behind your certificate says the same of you" in page
+    assert "at the counter then" not in page, "nobody was"
+    assert "You did not link that yourself?" in page
+    assert 'id="renamed"' not in page
     assert "湊　花子" not in str([one.detail for one in await w.trail("identity.verification.electronic")])
 
 
@@ -378,6 +381,10 @@ async def test_a_name_changed_afterwards_is_not_the_one_that_was_verified(w: Cit
     sealer = w.app.host.get(Sealer)
     await w.app.host.db.write(accounts.change_profile, sealer, w.party.account_id, changed, now=now, actor=actor)
     assert (await told(w, asking()))["claims"] == {"name": "湊 花子"}
+    page = (await w.http.get("/safety/verified", headers={"accept-language": "en"})).text
+    renamed = page.split('id="renamed"')[1].split("<section")[0]
+    assert "your profile now says “別府 花子”" in renamed
+    assert "verified details go on being told “湊 花子”" in renamed
 
 
 @pytest.mark.parametrize(

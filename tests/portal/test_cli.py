@@ -13,6 +13,7 @@ from joserfc.jwk import ECKey
 from pydantic import ValidationError
 
 from portal.__main__ import app
+from portal.cli.demo import _program
 from portal.settings import Settings
 from tests.support.command import sekisho
 
@@ -31,6 +32,19 @@ def test_help_has_an_example(command: str) -> None:
     done = sekisho(*command.split(), "--help", fresh=command == "serve")
     assert done.returncode == 0
     assert "Example" in done.stdout
+
+
+def test_what_the_demo_prints_works_in_a_second_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment activated in the first is not there; README writes the path, too."""
+    for place in ("city/.venv", "usual"):
+        (tmp_path / place / "bin").mkdir(parents=True)
+        (tmp_path / place / "bin/sekisho").touch(mode=0o755)
+    (tmp_path / "city/.venv/pyvenv.cfg").touch()
+    monkeypatch.chdir(tmp_path / "city")
+    for place, word in (("city/.venv", ".venv/bin/sekisho"), ("usual", "sekisho")):
+        monkeypatch.setenv("PATH", str(tmp_path / place / "bin"))
+        monkeypatch.setattr("sys.argv", [str(tmp_path / place / "bin/sekisho"), "demo"])
+        assert _program() == word
 
 
 def test_every_command_says_what_it_does_with_an_example() -> None:

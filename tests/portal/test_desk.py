@@ -246,12 +246,16 @@ async def test_the_laws_questions_move_the_clocks(app: "Building", analyst: Coll
     filed = {"version": version(page), "file": "appi-preliminary"}
     page = await follow(await analyst.post(f"{place}/facts", filed), analyst)
     assert "clock-filed" in page.text
+    record = page.text.split("timeline-title")[-1]
+    assert "Filed: Preliminary report" in record
+    assert record.count("legal facts") == 1, "the answers above; what was filed is told by its name"
     board = await analyst.get("/desk")
     assert "Final report" in board.text
     page = await follow(
         await analyst.post(f"{place}/facts", {"version": version(page), "unfile": "appi-preliminary"}), analyst
     )
     assert "clock-filed" not in page.text
+    assert "Not filed after all: Preliminary report" in page.text
 
 
 # -- containment

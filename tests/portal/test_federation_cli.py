@@ -86,3 +86,7 @@ def test_why_an_entity_is_refused_is_told_with_the_steps_and_the_exit_code(data:
     found = json.loads(done.stdout)
     assert (found["trusted"], found["word"]) == (False, "unreachable")
     assert [step["word"] for step in found["steps"]] == ["unreachable"]
+    assert "hint" not in found
+    inside = run(data, "explain", "https://192.168.0.1")
+    assert inside.returncode == 1
+    assert "SEKISHO_OUTGOING__ALLOW" in inside.stdout
