@@ -1,7 +1,8 @@
 """The city office's view of one resident's account: what stands, never who the person is or what is kept of them.
 
 There is no list to leaf through: a resident is found by their exact login name or account id. Every look is in the
-audit trail and, like every act of the office, in what the resident reads about their own account. Locking ends
+audit trail and, like every act of the office, in what the resident reads about their own account. A login name may be
+an e-mail address or a name, so it is typed but never told: the office sees its first letter. Locking ends
 sessions, refresh families and resets in the same write, so nothing comes back when the account is unlocked.
 """
 
@@ -42,7 +43,7 @@ class Facts:
     """What the office may see of an account."""
 
     id: str
-    login: str
+    login: str  # masked
     status: str  # "active" | "suspended"
     created_at: Millis
     passkeys: int
@@ -52,6 +53,11 @@ class Facts:
     sessions: int
     families: int
     last_at: Millis | None
+
+
+def masked(login: str) -> str:
+    """Enough of a login name to notice the wrong account; always of one length, so that none is guessed from it."""
+    return f"{login[:1]}•••"
 
 
 class Support:
@@ -111,7 +117,7 @@ class Support:
         has_password = session.exec(select(Account.password_at).where(Account.id == account_id)).first() is not None
         return Facts(
             id=account_id,
-            login=profile(session, self._sealer, account_id).login,
+            login=masked(profile(session, self._sealer, account_id).login),
             status=found.status,
             created_at=found.created_at,
             passkeys=session.exec(

@@ -47,7 +47,7 @@ class MandateCode:
 
 @dataclass(frozen=True)
 class GuardianLine:
-    """One guardian at the counter, by login name, no other name; "" for somebody who has left."""
+    """One guardian at the counter, by a masked login name, no other name; "" for somebody who has left."""
 
     id: str
     status: str  # checked | active | ended
@@ -59,7 +59,7 @@ class GuardianLine:
 
 @dataclass(frozen=True)
 class Guardians:
-    """console/guardians.html: a child's guardians, and writing one down. No names: numbers and login names only."""
+    """console/guardians.html: a child's guardians, and writing one down. Numbers and masked login names only."""
 
     account_id: str
     login: str
@@ -92,8 +92,8 @@ def samples() -> list[Sample]:
         held=(guardian, replace(line, id="mdt_6", status="accepted", who="浜野 とめ")),
     )
     page, path = "resident/mandates.html", "/mandates"
-    checked = GuardianLine("mdt_4", "checked", "acc_01", "kenichi", _NOW + 400 * _DAY, True)
-    counter = Guardians("acc_1", "sora", (), {}, "acc_9", {})
+    checked = GuardianLine("mdt_4", "checked", "acc_01", "k•••", _NOW + 400 * _DAY, True)
+    counter = Guardians("acc_1", "s•••", (), {}, "acc_9", {})
     return [
         Sample(page, "empty", empty, viewer="resident", path=path),
         Sample(page, "full", full, viewer="resident", path=path),

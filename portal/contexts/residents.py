@@ -32,7 +32,7 @@ class Resident:
     """console/resident.html: what stands of one account, nothing of the person."""
 
     id: str
-    login: str
+    login: str  # masked: nowhere in the console is a resident's login name told
     status: str  # active | suspended
     created_at: Millis
     passkeys: int
@@ -132,13 +132,13 @@ def samples() -> list[Sample]:
     """Looking for somebody, each state of an account and of a reset, the forms with their mistakes."""
     account = "acc_01m7zz8rq3c4e5f6g7h8j9k0mn"
     usual = Resident(
-        id=account, login="hanako", status="active", created_at=_NOW - 300 * DAY, passkeys=2, has_password=True,
+        id=account, login="h•••", status="active", created_at=_NOW - 300 * DAY, passkeys=2, has_password=True,
         has_app=True, codes_left=8, sessions=3, families=2, last_at=_NOW - 9 * DAY, reset_id="", reset_status="",
         errors={},
     )  # fmt: skip
     waiting = WaitingReset("rst_01m7zz8rq3c4e5f6g7h8j9k0mn", "lost", "岬 千尋", _NOW - 2 * HOUR, False)
     page = ResetPage(
-        id=waiting.id, account_id=account, login="hanako", status="open", reason="lost",
+        id=waiting.id, account_id=account, login="h•••", status="open", reason="lost",
         evidence=("individual-number-card", "health-insurance"), opened_by="岬 千尋", opened_at=_NOW - 2 * HOUR,
         approved_by="", approved_at=None, closed_at=None, expires_at=_NOW + 22 * HOUR, may_approve=True,
         may_withdraw=True, errors={},
@@ -152,7 +152,7 @@ def samples() -> list[Sample]:
     def of(template: str, name: str, context: object) -> Sample:
         return Sample(f"console/{template}.html", name, context, viewer="operator", path="/console/residents")
 
-    form = ResetForm(account, "hanako", "", (), {})
+    form = ResetForm(account, "h•••", "", (), {})
     return [
         of("residents", "empty", Residents("", "", 0, ())),
         of("residents", "unknown", Residents("hanaka", "unknown", 0, (waiting, replace(waiting, mine=True)))),
@@ -161,7 +161,7 @@ def samples() -> list[Sample]:
         of(
             "resident",
             "nothing",
-            replace(usual, login="x" * 64, passkeys=0, has_password=False, has_app=False, codes_left=0, sessions=0,
+            replace(usual, login="x•••", passkeys=0, has_password=False, has_app=False, codes_left=0, sessions=0,
                     families=0, last_at=None, errors={"lock_reason": "Choose one."}),
         ),
         of("resident", "verified", replace(usual, ial=2, errors={"end_reason": "Choose one."})),

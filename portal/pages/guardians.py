@@ -1,5 +1,5 @@
 """A child's guardians at the counter: one clerk has seen the document, another approves. Beside the other help for
-residents: no names, numbers and login names only, each act in the trail and in what the resident reads."""
+residents: no names, numbers and masked login names only, each act in the trail and in what the resident reads."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from identity.accounts import profile
 from identity.mandates import EVIDENCE, Mandates, MandateView
-from identity.support import Support
+from identity.support import Support, masked
 from keys.envelope import Sealer
 from keys.errors import KeyDestroyed
 from kit.db import Session
@@ -105,9 +105,9 @@ def _code(wrong: Problem) -> str:
 
 
 def _login(session: Session, sealer: Sealer, account_id: str) -> str:
-    """What a guardian signs in as; "" for one who has left."""
+    """What a guardian signs in as, masked; "" for one who has left."""
     try:
-        return profile(session, sealer, account_id).login
+        return masked(profile(session, sealer, account_id).login)
     except (KeyDestroyed, NotFound):
         return ""
 

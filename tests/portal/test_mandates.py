@@ -248,7 +248,8 @@ async def guardian_of(clerks: tuple[Colleague, Colleague], child: Colleague, par
     assert (done.status_code, done.headers.get("location")) == (303, place), done.text[:300]
     seen = await second.get(place)
     assert f'href="/console/residents/{parent.id}"' in seen.text
-    assert f">{parent.id}<" not in seen.text  # a login name is what clerks know people by
+    assert re.search(f">[hk]••• {parent.id}<", seen.text)
+    assert not re.search("kenichi|hanako", seen.text)
     mandate_id = mandate_on(seen, "approve").replace("/console", "")
     assert (await first.post(f"/console/mandates/{mandate_id}/approve")).status_code == 403
     assert (await parent.post(f"/mandates/{mandate_id}/act")).status_code == 409
