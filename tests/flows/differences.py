@@ -34,6 +34,9 @@ DIFFERENCES: dict[str, dict[str, tuple[str, str]]] = {
         "token: a broken escape": ("400 invalid_request", "accepted"),
         "token: a NUL": ("400 invalid_request", "400 invalid_scope"),
         "token: not UTF-8": ("400 invalid_request", "400 invalid_scope"),
+        "device: a broken escape": ("400 invalid_request", "accepted"),
+        "ciba: a broken escape": ("400 invalid_request", "400 unknown_user_id"),
+        "ciba: a message of many lines": ("400 invalid_request", "400 invalid_binding_message"),
     },
     (
         "redirect_uri is required with openid, pushed or not (OpenID Connect Core 3.1.2.1); they take the only "
@@ -94,6 +97,8 @@ DIFFERENCES: dict[str, dict[str, tuple[str, str]]] = {
         "token: its own scope 'openid'": ("400 invalid_scope", "accepted"),
         "token: its own scope 'read bogus'": ("400 invalid_scope", "accepted"),
         "par: a bogus scope": ("400 invalid_scope", "accepted"),
+        "device: a bogus scope": ("400 invalid_scope", "accepted"),
+        "ciba: a bogus scope": ("400 invalid_scope", "400 unknown_user_id"),
     },
     (
         "Whole seconds in digits, and not thousands of years (Core 3.1.2.1); they take what JavaScript reads as a "
@@ -149,6 +154,8 @@ DIFFERENCES: dict[str, dict[str, tuple[str, str]]] = {
             "to the client: invalid_authorization_details",
             "goes on",
         ),
+        "device: authorization_details that are no JSON": ("400 invalid_authorization_details", "accepted"),
+        "ciba: authorization_details that are no JSON": ("400 invalid_authorization_details", "400 unknown_user_id"),
     },
     ("There is a limit on what is handed back or kept, so that nobody fills our tables."): {
         "authorize: state 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'": (
@@ -175,6 +182,7 @@ DIFFERENCES: dict[str, dict[str, tuple[str, str]]] = {
         "register: by PUT": ("405 refused", "404 refused"),
         "register: by GET": ("405 refused", "404 refused"),
         "end_session: by PUT": ("405 refused", "404 refused"),
+        "ciba: by GET": ("405 refused", "404 refused"),
     },
     ("This grant type is known here, but not this client's."): {
         "token: grant_type 'urn:ietf:params:oauth:grant-type:jwt-bearer'": (
@@ -197,10 +205,16 @@ DIFFERENCES: dict[str, dict[str, tuple[str, str]]] = {
         "token: an assertion that is garbage": ("401 invalid_client", "400 invalid_request"),
         "introspect: no proof": ("401 invalid_client", "400 invalid_request"),
         "revoke: no proof": ("401 invalid_client", "400 invalid_request"),
+        "device: no proof": ("401 invalid_client", "400 invalid_request"),
+        "ciba: no proof": ("401 invalid_client", "400 invalid_request"),
+        "token: device, polling without proof": ("401 invalid_client", "400 invalid_request"),
+        "token: ciba, polling without proof": ("401 invalid_client", "400 invalid_request"),
     },
     ("The same answer; they put error into a Basic challenge, which has no such parameter (RFC 7617 2)."): {
         "token: a wrong secret": ("401 invalid_client", "401 challenge invalid_client"),
         "par: a wrong secret": ("401 invalid_client", "401 challenge invalid_client"),
+        "device: a wrong secret": ("401 invalid_client", "401 challenge invalid_client"),
+        "ciba: a wrong secret": ("401 invalid_client", "401 challenge invalid_client"),
     },
     ("A client uses the one method it registered (Core 9); they take the secret by Basic and by body alike."): {
         "token: a way not registered": ("401 invalid_client", "accepted"),
@@ -265,5 +279,46 @@ DIFFERENCES: dict[str, dict[str, tuple[str, str]]] = {
     },
     ("Signing out takes POST too (RP-Initiated Logout 2); theirs wants the form of its own page there."): {
         "end_session: by POST, JSON": ("400 page", "404 refused"),
+    },
+    (
+        "A client that did not register a grant is not authorized to use it: unauthorized_client (RFC 6749 5.2, which "
+        "RFC 8628 3.2 and 3.5 take over; CIBA 13); they say invalid_request."
+    ): {
+        "device: a client without the grant": ("400 unauthorized_client", "400 invalid_request"),
+        "device: a public client without the grant": ("400 unauthorized_client", "400 invalid_request"),
+        "token: device, polling by a client without the grant": ("400 unauthorized_client", "400 invalid_request"),
+        "ciba: a client without the grant": ("400 unauthorized_client", "400 invalid_request"),
+        "ciba: a public client": ("400 unauthorized_client", "400 invalid_request"),
+        "token: ciba, polling by a client without the grant": ("400 unauthorized_client", "400 invalid_request"),
+    },
+    ("Theirs has a page for the person behind the same address, which finds no session; here it takes POST alone."): {
+        "device: by GET": ("405 refused", "400 page"),
+    },
+    (
+        "max_age and request objects are parameters of the authorization endpoint (Core 3.1.2.1, RFC 9101 5), neither "
+        "of RFC 8628 3.1's, nor max_age and request_uri of CIBA 7.1's: what is unknown is ignored (RFC 6749 3.1), the "
+        "more as the resident always sees the page. They read them there too."
+    ): {
+        "device: max_age -1": ("accepted", "400 invalid_request"),
+        "ciba: max_age -1": ("accepted", "400 invalid_request"),
+        "device: a request object that is garbage": ("accepted", "400 invalid_request_object"),
+        "ciba: request_uri": ("accepted", "400 request_uri_not_supported"),
+    },
+    (
+        "A request that names no scope, or lacks openid where that is required (CIBA 7.1), is invalid_scope: there is "
+        "no default (RFC 6749 3.3). They let a device ask for nothing, and say invalid_request to the other."
+    ): {
+        "device: no scope": ("400 invalid_scope", "accepted"),
+        "ciba: no scope": ("400 invalid_scope", "400 invalid_request"),
+        "ciba: no openid": ("400 invalid_scope", "400 invalid_request"),
+    },
+    (
+        "Whether a login name is somebody's is told to nobody: the question is kept and runs out, where CIBA 13 has "
+        "unknown_user_id, which they say."
+    ): {
+        "ciba: nobody": ("accepted", "400 unknown_user_id"),
+    },
+    ("login_hint_token is not supported, whatever is in it; theirs asks its host program, which knows nobody."): {
+        "ciba: a made-up hint token": ("400 invalid_request", "400 unknown_user_id"),
     },
 }

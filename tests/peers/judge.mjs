@@ -1,4 +1,4 @@
-// The peer of tests/flows/test_differential.py: npm oidc-provider with the same two clients as ours.
+// The peer of tests/flows/test_differential.py: npm oidc-provider with the same four clients as ours.
 //
 //   CLIENT_SECRET=… node judge.mjs    prints {"url": …} and answers until its standard input ends
 import http from 'node:http';
@@ -18,6 +18,11 @@ const provider = new Provider(url, {
     { ...common, client_id: 'diff', client_secret: process.env.CLIENT_SECRET, token_endpoint_auth_method: 'client_secret_basic',
       grant_types: ['authorization_code', 'refresh_token', 'client_credentials'] },
     { ...common, client_id: 'pub', token_endpoint_auth_method: 'none', grant_types: ['authorization_code', 'refresh_token'] },
+    { ...common, client_id: 'counter', client_secret: process.env.CLIENT_SECRET, token_endpoint_auth_method: 'client_secret_basic',
+      backchannel_token_delivery_mode: 'poll',
+      grant_types: ['authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code', 'urn:openid:params:grant-type:ciba'] },
+    { ...common, client_id: 'screen', token_endpoint_auth_method: 'none',
+      grant_types: ['authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code'] },
   ],
   jwks: { keys: [jwk] },
   cookies: { keys: ['one-key-to-sign-the-cookies-of-a-test'] },
@@ -28,6 +33,12 @@ const provider = new Provider(url, {
     devInteractions: { enabled: false },
     claimsParameter: { enabled: true },
     clientCredentials: { enabled: true },
+    ciba: {
+      enabled: true, deliveryModes: ['poll'], processLoginHint: async (ctx, hint) => (hint === 'hana' ? 'hana' : undefined),
+      processLoginHintToken: async () => undefined, verifyUserCode: async () => {}, validateRequestContext: async () => {},
+      triggerAuthenticationDevice: async () => {},
+    },
+    deviceFlow: { enabled: true },
     dPoP: { enabled: true },
     introspection: { enabled: true },
     jwtResponseModes: { enabled: true },

@@ -23,7 +23,7 @@ GOOD = {
 
 @dataclass(frozen=True)
 class Case:
-    """One request. `proof` is how the client proves itself: basic, none, or a header as it is."""
+    """One request. `proof` is how the client proves itself: basic, counter (another client's), none, or a header."""
 
     name: str
     endpoint: str
@@ -251,10 +251,66 @@ def _signing_out() -> Iterator[Case]:
     yield Case("end_session: by POST, JSON", "end_session", "POST", body="{}", kind="application/json")
 
 
+def _decoupled() -> Iterator[Case]:
+    """A device and a counter that ask (RFC 8628 section 3.1, CIBA Core section 7.1), and what they then poll with."""
+    grants = {"device": "urn:ietf:params:oauth:grant-type:device_code", "ciba": "urn:openid:params:grant-type:ciba"}
+    handles = {"device": "device_code", "ciba": "auth_req_id"}
+    good = {"device": "scope=openid", "ciba": "scope=openid&login_hint=nobody"}
+
+    def case(place: str, name: str, body: str | None, proof: str = "counter", **more: object) -> Case:
+        return Case(f"{place}: {name}", place, **{"method": "POST", "body": body, "proof": proof, **more})  # type: ignore[arg-type]
+
+    for place, usual in good.items():
+        yield case(place, "by GET", None, method="GET", query=usual)
+        yield case(place, "no proof", usual, "none")
+        yield case(place, "a wrong secret", usual, "Basic Y291bnRlcjp3cm9uZw==")
+        yield case(place, "a client without the grant", usual, "basic")
+        yield case(place, "another client_id beside", f"{usual}&client_id=pub")
+        yield case(place, "JSON", "{}", kind="application/json")
+        yield case(place, "scope twice", f"{usual}&scope=openid")
+        yield case(place, "a broken escape", f"{usual}&x=%zz")
+        yield case(place, "a bogus scope", usual.replace("openid", "openid%20bogus"))
+        yield case(place, "a scope in quotes", usual.replace("openid", "openid%20%22x%22"))
+        yield case(place, "an unknown resource", f"{usual}&resource=bogus")
+        yield case(place, "claims that are no JSON", f"{usual}&claims=%7B")
+        yield case(place, "max_age -1", f"{usual}&max_age=-1")
+        yield case(place, "authorization_details that are no JSON", f"{usual}&authorization_details=%7B")
+        grant, handle = f"grant_type={quote(grants[place], safe='')}", handles[place]
+        for name, body, proof in (
+            ("polling with nothing", grant, "counter"),
+            ("polling with an empty handle", f"{grant}&{handle}=", "counter"),
+            ("polling with a made-up handle", f"{grant}&{handle}=x", "counter"),
+            ("polling with two handles", f"{grant}&{handle}=x&{handle}=y", "counter"),
+            ("polling without proof", f"{grant}&{handle}=x", "none"),
+            ("polling by a client without the grant", f"{grant}&{handle}=x", "basic"),
+        ):
+            yield Case(f"token: {place}, {name}", "token", "POST", body=body, proof=proof)
+    yield case("device", "a public client without the grant", "client_id=pub&scope=openid", "none")
+    yield case("device", "no scope", "client_id=screen", "none")
+    yield case("device", "an unknown client", "client_id=nobody&scope=openid", "none")
+    yield case("device", "a request object that is garbage", "client_id=screen&scope=openid&request=garbage", "none")
+    yield case("ciba", "a public client", "client_id=screen&scope=openid&login_hint=nobody", "none")
+    for name, body in {
+        "no scope": "login_hint=nobody", "no openid": "scope=read&login_hint=nobody", "no hint": "scope=openid",
+        "two hints": f"{good['ciba']}&id_token_hint=garbage", "nobody": good["ciba"],
+        "a made-up ID token": "scope=openid&id_token_hint=garbage",
+        "an unsigned ID token": f"scope=openid&id_token_hint={UNSIGNED}",
+        "a made-up hint token": "scope=openid&login_hint_token=garbage",
+        "a message of many lines": f"{good['ciba']}&binding_message=a%0Ab",
+        "a long message": f"{good['ciba']}&binding_message={'x' * 200}",
+        "an expiry of nothing": f"{good['ciba']}&requested_expiry=0",
+        "an expiry that is no number": f"{good['ciba']}&requested_expiry=soon",
+        "a request object that is garbage": f"{good['ciba']}&request=garbage",
+        "an unsigned request object": f"{good['ciba']}&request={UNSIGNED}",
+        "request_uri": f"{good['ciba']}&request_uri=urn%3Aietf%3Aparams%3Aoauth%3Arequest_uri%3Ax",
+    }.items():  # fmt: skip
+        yield case("ciba", name, body)
+
+
 def cases() -> list[Case]:
     """All of them."""
     found = [Case(f"authorize: {name}", "authorize", query=query) for name, query in _authorize()]
     found.append(Case("authorize: by POST", "authorize", "POST", body=changed()))
     found.append(Case("authorize: by POST, JSON", "authorize", "POST", body="{}", kind="application/json"))
     found.append(Case("authorize: by PUT", "authorize", "PUT", body=changed()))
-    return [*found, *_token(), *_others(), *_registration(), *_signing_out()]
+    return [*found, *_token(), *_others(), *_registration(), *_signing_out(), *_decoupled()]
