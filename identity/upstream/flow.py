@@ -216,6 +216,8 @@ def _address(upstream: Upstream, document: Document, notes: _Notes, now: Millis)
     }
     if upstream.acr_values:
         parameters["acr_values"] = " ".join(upstream.acr_values)
+    if upstream.prompt:
+        parameters["prompt"] = upstream.prompt
     if upstream.max_age is not None:
         parameters["max_age"] = str(upstream.max_age)
     if upstream.federated and upstream.key is not None:

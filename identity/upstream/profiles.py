@@ -6,7 +6,8 @@ S256, `state` and `nonce` required, `private_key_jwt`, ID tokens signed ES256, `
 (its certificate's status), and a scope for each of the four attributes. Each sign-in reads the card, so none is old.
 `gbizid`: GビズID, by OpenID Connect with a client secret (gbiz-id.go.jp, システム連携); its issuer is told with the
 client id, so it has no default here. Its accounts are of businesses and their people: `profile`, `user` and `mandate`
-are not asked for, since nothing here uses them.
+are not asked for, since nothing here uses them. It knows `prompt=login` and no `max_age`, so both are asked for: else
+whoever signed in there this morning would be refused here as too old, without a way out.
 `openid`: any provider that keeps OpenID Connect Core and Discovery.
 """
 
@@ -35,6 +36,7 @@ class Profile:
     acr_values: tuple[str, ...] = ()
     levels: Mapping[str, str] = field(default_factory=dict)
     max_age: int | None = 300
+    prompt: str = ""  # Core section 3.1.2.1
 
 
 READY: Mapping[str, Profile] = {
@@ -51,7 +53,7 @@ READY: Mapping[str, Profile] = {
         levels={"aal3": AAL2, "aal3 crl": AAL2},
         max_age=None,
     ),
-    "gbizid": Profile(label_ja="GビズID", label_en="gBizID"),
+    "gbizid": Profile(label_ja="GビズID", label_en="gBizID", prompt="login"),
 }
 
 
@@ -73,6 +75,7 @@ class Upstream:
     pages_at: str
     assertion_audience: str
     redirect_uri: str
+    prompt: str = ""
     federated: bool = False  # found and trusted by its trust chain; we are there by our own address
     ial: int = 0  # what its word about a person is worth (assurance.electronic)
     record: str = ""
@@ -117,6 +120,7 @@ def resolve(settings: "UpstreamSettings", *, issuer: str) -> Upstream:
         pages_at=settings.pages_at or f"{parts.scheme}://{parts.netloc}",
         assertion_audience=settings.assertion_audience,
         redirect_uri=f"{issuer}/sign-in/from/{settings.id}",
+        prompt=ready.prompt,
         federated=settings.federated,
         ial=settings.ial,
         record=settings.record,

@@ -2,23 +2,25 @@
 
 It asks what デジタル認証アプリ asks (code, PKCE S256, `state`, `nonce`, `private_key_jwt` with ES256, `acr_values`, a
 scope for each attribute) and refuses whatever lacks a part of it. A test tells it to misbehave by `claims` (put over
-those of the next ID token) and by the other switches.
+those of the next ID token) and by the other switches. `GBizID` asks what GビズID asks instead.
 """
 
 import asyncio
 import contextlib
 import hashlib
 import json
+import string
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cache
+from typing import Any, ClassVar
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import httpx2
 import jwt
-from cryptography.hazmat.primitives.asymmetric import ec
-from jwt.algorithms import ECAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from tests.support.site import Site, reply, serving
 
@@ -33,6 +35,8 @@ class Strict(Exception):
 @dataclass
 class StandIn:
     """One provider and its one client. `now` is the clock its tokens are made by, in seconds."""
+
+    base: ClassVar[str] = "/realms/main"
 
     site: Site
     now: Callable[[], int]
@@ -60,7 +64,7 @@ class StandIn:
 
     @property
     def issuer(self) -> str:
-        return self.site.url("/realms/main")
+        return self.site.url(self.base)
 
     async def visit(self, url: str) -> str:
         """The browser at the provider's page, where the person says yes; the address it is sent back to."""
@@ -82,7 +86,7 @@ class StandIn:
         authorization = next((value for name, value in plain.items() if name.lower() == "authorization"), "")
         parts = urlsplit(target)
         try:
-            match method, parts.path.removeprefix("/realms/main"):
+            match method, parts.path.removeprefix(self.base.rstrip("/")):
                 case "GET", "/.well-known/openid-configuration":
                     return _json(self._metadata())
                 case "GET", "/jwks":
@@ -102,10 +106,15 @@ class StandIn:
     def _metadata(self) -> dict[str, Any]:
         return {
             "issuer": self.issuer,
-            "authorization_endpoint": f"{self.issuer}/auth",
-            "token_endpoint": f"{self.issuer}/token",
-            "userinfo_endpoint": f"{self.issuer}/userinfo",
-            "jwks_uri": f"{self.issuer}/jwks",
+            **{
+                name: self.issuer.rstrip("/") + path
+                for name, path in {
+                    "authorization_endpoint": "/auth",
+                    "token_endpoint": "/token",
+                    "userinfo_endpoint": "/userinfo",
+                    "jwks_uri": "/jwks",
+                }.items()
+            },
             "response_types_supported": ["code"],
             "code_challenge_methods_supported": ["S256"],
             "id_token_signing_alg_values_supported": ["ES256"],
@@ -192,6 +201,80 @@ class StandIn:
         return {"sub": self.subject, **told, "email": "not@asked.example", **self.userinfo}
 
 
+@cache
+def _rsa() -> Any:
+    return rsa.generate_private_key(65537, 2048)
+
+
+@dataclass
+class GBizID(StandIn):
+    """GビズID, after a description of its guideline for connecting systems, section 3.4.1 (2.9, 2026; not the text
+    itself): a client secret by Basic, ID tokens signed RS256 with `auth_time` and without `acr`, `amr` and `at_hash`,
+    no `iss` in the redirect, an issuer that ends in a slash. `max_age` means nothing to it; whoever signed in there
+    stays signed in, and only `prompt=login` asks them again. PKCE, which it recommends, is required here.
+    """
+
+    base: ClassVar[str] = "/oauth/"
+    since: int = 0  # when the person signed in there; 0: not yet
+    SCOPES: ClassVar[set[str]] = {"openid", "profile", "user", "mandate", "email", "offline_access"}
+
+    def jwks(self) -> dict[str, Any]:
+        public: dict[str, Any] = json.loads(RSAAlgorithm.to_jwk(_rsa().public_key()))
+        return {"keys": [{**public, "kid": "g1", "use": "sig", "alg": "RS256"}]}
+
+    def _metadata(self) -> dict[str, Any]:
+        said = super()._metadata()
+        del said["authorization_response_iss_parameter_supported"]
+        return {
+            **said,
+            "id_token_signing_alg_values_supported": ["RS256"],
+            "token_endpoint_auth_methods_supported": ["client_secret_basic"],
+            **self.metadata,
+        }
+
+    def _authorize(self, query: str) -> str:
+        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True)
+        asked = dict(pairs)
+        known = {
+            "response_type", "client_id", "redirect_uri", "scope", "state", "nonce", "code_challenge",
+            "code_challenge_method", "prompt", "max_age",
+        }  # fmt: skip
+        _must(len(asked) == len(pairs), "a parameter twice")
+        _must(set(asked) == known, f"parameters: {sorted(set(asked) ^ known)}")
+        _must(asked["response_type"] == "code" and asked["client_id"] == self.client_id, "client")
+        _must(asked["redirect_uri"] == self.redirect_uri, "redirect_uri, character for character")
+        scopes = asked["scope"].split(" ")
+        _must("openid" in scopes and set(scopes) <= self.SCOPES, "scope")
+        _must(len(asked["state"]) >= 32 and len(asked["nonce"]) >= 32, "state and nonce")
+        _must(asked["code_challenge_method"] == "S256" and len(asked["code_challenge"]) == 43, "PKCE")
+        self.requests.append(asked)
+        if not self.since or asked["prompt"] == "login":
+            self.since = self.now()
+        code = (string.ascii_letters * 2)[len(self._codes) :][:22]
+        self._codes[code] = asked
+        back = {"code": code, "state": asked["state"], **self.redirect}
+        return f"{self.redirect_uri}?{urlencode({name: value for name, value in back.items() if value})}"
+
+    def _token(self, form: dict[str, str], authorization: str) -> dict[str, Any]:
+        _must(set(form) == {"grant_type", "code", "redirect_uri", "code_verifier"}, "parameters of the token request")
+        usual = self.sign
+        self.sign = usual or self._signed
+        try:
+            return super()._token(form, authorization)
+        finally:
+            self.sign = usual
+
+    def _signed(self, claims: dict[str, Any]) -> str:
+        told = {name: value for name, value in claims.items() if name not in ("acr", "amr", "at_hash")}
+        told |= {"auth_time": self.since, "jti": f"j{self.exchanges}", **self.claims}
+        return jwt.encode(
+            {name: value for name, value in told.items() if value is not None},
+            _rsa(),
+            algorithm="RS256",
+            headers={"kid": "g1"},
+        )
+
+
 def _must(holds: bool, what: str) -> None:
     if not holds:
         raise Strict(what)
@@ -209,10 +292,10 @@ def _form(headers: dict[str, str], body: bytes) -> dict[str, str]:
 
 
 @contextlib.asynccontextmanager
-async def standing_in(now: Callable[[], int], **more: Any) -> AsyncIterator[StandIn]:
+async def standing_in(now: Callable[[], int], kind: type[StandIn] = StandIn, **more: Any) -> AsyncIterator[StandIn]:
     """A provider, while the block lasts."""
     async with serving() as site:
-        made = StandIn(site, now, **more)
+        made = kind(site, now, **more)
         site.answer = made.answer
         yield made
         await asyncio.sleep(0)
