@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.support.axe import faults
+from tests.support.browsing import windows
 from tests.support.peers import needs
 from tests.support.server import Served
 from tests.support.visitor import credentials, sign_in
@@ -30,19 +31,8 @@ def states(browser: Browser, server: Served) -> dict[str, Any]:
 @pytest.fixture
 def window(browser: Browser, states: dict[str, Any]) -> Iterator[Any]:
     """Makes windows of a colleague's browser."""
-    made: list[Any] = []
-
-    def open_window(who: str, **options: Any) -> Page:
-        chosen: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}, "locale": "en-GB"} | options
-        context = browser.new_context(storage_state=states[who], **chosen)
-        made.append(context)
-        tab: Page = context.new_page()
-        tab.on("pageerror", lambda error: pytest.fail(f"script error: {error}"))
-        return tab
-
-    yield open_window
-    for context in made:
-        context.close()
+    with windows(browser, "en-GB") as opened:
+        yield lambda who, **options: opened(states[who], **options)
 
 
 def _incident(page: Page, server: Served) -> str:

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.support.axe import faults
+from tests.support.browsing import windows
 from tests.support.peers import needs
 from tests.support.server import Served
 from tests.support.visitor import Service, asking, sign_in
@@ -30,19 +31,8 @@ def state(browser: Browser, server: Served) -> Any:
 @pytest.fixture
 def window(browser: Browser, state: Any) -> Iterator[Any]:
     """Makes windows of Hanako's browser."""
-    made: list[Any] = []
-
-    def open_window(**options: Any) -> Page:
-        chosen: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}, "locale": "ja-JP"} | options
-        context = browser.new_context(storage_state=state, **chosen)
-        made.append(context)
-        tab: Page = context.new_page()
-        tab.on("pageerror", lambda error: pytest.fail(f"script error: {error}"))
-        return tab
-
-    yield open_window
-    for context in made:
-        context.close()
+    with windows(browser, "ja-JP") as opened:
+        yield lambda **options: opened(state, **options)
 
 
 def _ask(page: Page, server: Served, client: str = "minato-clinic") -> Service:

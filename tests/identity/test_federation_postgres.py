@@ -22,7 +22,8 @@ from kit.fetch import OutgoingSettings
 from kit.host import SYSTEM
 from portal.app import create_app
 from portal.settings import Settings
-from tests.identity import test_federation as leaf
+from tests.identity import federated as leaf
+from tests.identity import test_federation_automatic as automatic
 from tests.portal import test_federation_console as console
 from tests.support.desk import colleague
 from tests.support.federation import World
@@ -65,9 +66,9 @@ async def test_the_keys_of_a_first_start_are_one_set(both: Both) -> None:
 
 async def test_services_register_are_proved_renewed_and_swept(both: Both) -> None:
     city = both[0]
-    await leaf.test_nothing_is_written_before_the_key_is_proved_12_1_1_1_2(city)
-    await leaf.test_a_request_object_counts_once(city)
-    await leaf.test_who_came_by_a_chain_and_met_nobody_is_forgotten_after_it(city)
+    await automatic.test_nothing_is_written_before_the_key_is_proved_12_1_1_1_2(city)
+    await automatic.test_a_request_object_counts_once(city)
+    await automatic.test_who_came_by_a_chain_and_met_nobody_is_forgotten_after_it(city)
 
 
 async def test_six_first_requests_at_once_make_one_client(both: Both) -> None:

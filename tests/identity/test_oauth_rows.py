@@ -242,10 +242,13 @@ async def _(w: World) -> Any:
 ELSEWHERE = {
     errors.InvalidTrustAnchor: ("test_federation_anchor.py", "test_errors_are_those_of_section_8_9"),
     errors.InvalidTrustChain: (
-        "test_federation.py",
+        "test_federation_automatic.py",
         "test_no_redirect_to_who_is_not_trusted_and_the_codes_are_told_where_it_pushes_12_1_3",
     ),
-    errors.InvalidFederationMetadata: ("test_federation.py", "test_metadata_that_no_client_may_have_is_refused"),
+    errors.InvalidFederationMetadata: (
+        "test_federation_automatic.py",
+        "test_metadata_that_no_client_may_have_is_refused",
+    ),
 }
 
 

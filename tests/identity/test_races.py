@@ -25,7 +25,6 @@ from kit.host import Actor
 from tests.identity.registrant import manage, register
 from tests.identity.test_oauth_client_auth import ASSERTION_TYPE, good, with_key
 from tests.identity.test_oauth_par import come, push
-from tests.identity.test_signals import follow, lock, own_token
 from tests.portal.test_client_keys import Signer, keys_of
 from tests.portal.test_email import OLD, actions, deliver, inside, prove
 from tests.portal.test_mandates import somebody
@@ -36,6 +35,7 @@ from tests.support.household import Household, settle
 from tests.support.letterbox import link_in, post_box
 from tests.support.receiver import Receiver
 from tests.support.relying_party import Party, join
+from tests.support.signals import follow, lock, own_token
 from tests.support.site import Site
 
 MANY = 8

@@ -382,8 +382,8 @@ async def test_streams_are_seen_with_their_lag_and_paused_and_the_service_hears_
     from identity import accounts
     from identity.signals.events import SUPPORTED
     from identity.signals.feed import Feed
-    from tests.identity.test_signals import follow as open_stream
     from tests.support.relying_party import join
+    from tests.support.signals import follow as open_stream
 
     assert "ssf.manage" in (await operator.get("/console/streams")).text  # none yet, and how one comes to be
     party = await join(app, client, id_token_signed_response_alg="RS256")

@@ -1,8 +1,10 @@
 """A browser as a resident has one: the system's Chromium, driven by Playwright, with nothing phoning home."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
+import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.support import peers
@@ -22,6 +24,22 @@ def launched() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+@contextmanager
+def windows(browser: Browser, locale: str) -> Iterator[Callable[..., Page]]:
+    """Opens windows of whose cookies it is given, until the block ends; an error in a script fails the test."""
+    with ExitStack() as opened:
+
+        def open_window(state: Any, **options: Any) -> Page:
+            chosen: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}, "locale": locale} | options
+            context = browser.new_context(storage_state=state, **chosen)
+            opened.callback(context.close)
+            page = context.new_page()
+            page.on("pageerror", lambda error: pytest.fail(f"script error: {error}"))
+            return page
+
+        yield open_window
 
 
 def too_wide(page: Page) -> bool:

@@ -23,7 +23,7 @@ from typing import Any
 import httpx2
 import pyotp
 from cryptography.hazmat.primitives.asymmetric import rsa
-from joserfc.jwk import ECKey, RSAKey
+from joserfc.jwk import ECKey, KeyParameters, RSAKey
 
 from tests.flows.test_real_clients import conformance
 from tests.interop.conformance.plans import LOGIN, PASSWORD, REFUSER, VERIFIED, configurations
@@ -101,7 +101,7 @@ class Clients:
 
     def keyed(self, name: str, alg: str = "ES256", **metadata: Any) -> dict[str, Any]:
         """A client with a key of its own. Some modules ask what becomes of RS256, and for that need a key of RSA."""
-        parameters: dict[str, Any] = {"alg": alg, "use": "sig"}
+        parameters: KeyParameters = {"alg": alg, "use": "sig"}
         key: ECKey | RSAKey = (
             ECKey.generate_key("P-256", parameters, auto_kid=True)
             if alg == "ES256"
