@@ -123,7 +123,7 @@ def require_own(request: Request) -> None:
     """Nobody does this for somebody else, and nobody does their own while they act: whose it was would be unclear.
     Raises OutsideMandate."""
     if visit_of(request).acting is not None:
-        raise OutsideMandate("You act for somebody else at the moment. Go back to your own account first.")
+        raise OutsideMandate("This needs your own account, not the one you act for.")
 
 
 def require_session(
